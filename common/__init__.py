@@ -1,0 +1,1 @@
+"""Everything the two frameworks share; nothing here imports either of them."""

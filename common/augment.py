@@ -1,0 +1,86 @@
+"""Seeded affine augmentation of a whole epoch: the same pixels for either framework.
+
+All steps of an `Affine` are composed into one 2x3 matrix an image, so each image is resampled once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_PURPOSE = 0xA06  # keeps these draws apart from those of the order and of the weights
+
+
+@dataclass(frozen=True)
+class RandomCrop:
+    """Crop of a random share of the `area` and a log-uniform `aspect` (width / height), scaled back to full
+    size (torchvision's RandomResizedCrop)."""
+
+    area: tuple[float, float]
+    aspect: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ZoomCrop:
+    """With `probability`, the central `side` pixels scaled to full size."""
+
+    side: int
+    probability: float
+
+
+@dataclass(frozen=True)
+class Affine:
+    """Crop or zoom first, then rotate about the centre by up to `rotation` degrees either way."""
+
+    crop: RandomCrop | None = None
+    zoom: ZoomCrop | None = None
+    rotation: float = 0.0
+
+
+def matrices(augment: Affine, count: int, *, side: int, seed: int, epoch: int) -> NDArray[np.float64]:
+    """For each of `count` images the map from an output pixel's (x, y) to the input's, shape (count, 2, 3).
+
+    It depends on (augment, count, side, seed, epoch) alone.
+    """
+    random = np.random.default_rng([_PURPOSE, seed, epoch])
+    middle = (side - 1) / 2
+    scale = np.ones((count, 2))
+    centre = np.full((count, 2), middle)
+    if augment.crop:
+        crop = augment.crop
+        area = random.uniform(*crop.area, count)
+        aspect = np.exp(random.uniform(np.log(crop.aspect[0]), np.log(crop.aspect[1]), count))
+        # A window wider or higher than the image is cut to it, as its aspect then cannot be had.
+        scale = np.minimum(np.sqrt(area[:, None] * np.stack([aspect, 1 / aspect], 1)), 1.0)
+        centre = middle + (random.random((count, 2)) - 0.5) * side * (1 - scale)
+    if augment.zoom:
+        zoomed = random.random(count) < augment.zoom.probability
+        scale = np.where(zoomed[:, None], augment.zoom.side / side, scale)
+    angle = np.deg2rad(random.uniform(-augment.rotation, augment.rotation, count))
+    cos, sin = np.cos(angle), np.sin(angle)
+    rotation = np.stack([np.stack([cos, -sin], 1), np.stack([sin, cos], 1)], 1)
+    linear = scale[:, :, None] * rotation
+    shift = centre - linear @ np.full(2, middle)
+    return np.concatenate([linear, shift[:, :, None]], axis=2)
+
+
+def warp(images: NDArray[np.uint8], maps: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """`images` (N, H, W) resampled bilinearly along `maps` (N, 2, 3), zeros outside; a new array."""
+    # Imported here: networks without augmentation, and `--help`, need not load it.
+    import cv2
+
+    cv2.setNumThreads(0)  # its threads would contend with the framework's
+    height, width = images.shape[1:]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    warped = np.empty_like(images)
+    for source, inverse, target in zip(images, maps, warped, strict=True):
+        cv2.warpAffine(source, inverse, (width, height), dst=target, flags=flags)
+    return warped
+
+
+def augmented(images: NDArray[np.uint8], augment: Affine, *, seed: int, epoch: int) -> NDArray[np.uint8]:
+    """The training images (N, H, W) of one epoch, uint8; the same for every framework and batch size."""
+    maps = matrices(augment, len(images), side=images.shape[1], seed=seed, epoch=epoch)
+    return warp(images, maps)

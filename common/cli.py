@@ -1,0 +1,310 @@
+"""The command line both scripts share: `parse_arguments` before the framework is imported, `main` after it.
+
+A run is announced, shown and recorded here. Bad input is one sentence on stderr and exit status 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from common import machine, results, weights
+from common.backend import NATIVE_PARTS, Backend
+from common.data import DATASETS, DataError, Dataset, Digits, hold_out, load
+from common.run import Job, execute
+from common.spec import ModelSpec
+from common.zoo import ENTRIES, ZOO, Entry, label
+
+SCRIPTS = {"pytorch": "pytorch.py", "tensorflow": "tf.py"}
+DEFAULT_MODELS = {"pytorch": "pytorch-model-1", "tensorflow": "tf-model-1"}
+PRECISIONS = ("float32", "bfloat16", "float64")
+LOADERS = ("memory",)
+TRAINING_IMAGES = 60_000
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with errors of one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def parser(framework: str) -> argparse.ArgumentParser:
+    """The command line of `framework`, "pytorch" or "tensorflow"."""
+    result = _Parser(
+        prog=SCRIPTS[framework],
+        description="Train and test a network of the zoo; the run becomes a row in results/results.csv. "
+        "What is not set comes from the network's recipe.",
+    )
+    add = result.add_argument
+    images = _number(int, 1, TRAINING_IMAGES)
+    model = DEFAULT_MODELS[framework]
+    add(
+        "--model",
+        metavar="NAME",
+        type=_model,
+        default=model,
+        help="network of the zoo (default: %(default)s)",
+    )
+    add("--list", action="store_true", help="show the zoo and stop")
+    add("--dataset", choices=tuple(DATASETS), help="(default: mnist)")
+    add("--batch-size", metavar="N", type=images, help="images in a training step")
+    add("--test-batch-size", metavar="N", type=images, default=1000, help="(default: %(default)s)")
+    add(
+        "--epochs",
+        metavar="N",
+        type=_number(int, 0),
+        help="epochs in all; fewer than the recipe's stop its schedule early, more stretch it; 0 only tests",
+    )
+    add("--lr", metavar="RATE", type=_number(float, 0, above=True), help="learning rate, the schedule's unit")
+    add("--seed", metavar="N", type=_number(int, 0), help="of weights, order and pixels (default: 1)")
+    add(
+        "--seeds",
+        metavar="N",
+        type=_number(int, 1),
+        default=1,
+        help="run N seeds from --seed on (default: 1)",
+    )
+    add(
+        "--log-interval",
+        metavar="N",
+        type=_number(int, 1),
+        default=100,
+        help="steps between lines (default: 100)",
+    )
+    add("--no-accel", action="store_true", help="stay on the CPU where there is an accelerator")
+    add("--threads", metavar="N", type=_number(int, 1), default=machine.cores(), help="(default: all cores)")
+    add("--precision", choices=PRECISIONS, help="(default: float32)")
+    add(
+        "--native",
+        metavar="PART",
+        nargs="+",
+        choices=(*NATIVE_PARTS, "all"),
+        help="leave a part to the framework's own defaults: init, norm, optimizer, or all",
+    )
+    add("--loader", choices=LOADERS, default="memory", help="where batches come from (default: %(default)s)")
+    add(
+        "--validation",
+        metavar="N",
+        type=_number(int, 0, TRAINING_IMAGES - 1),
+        help="hold out the last N training images and test on them instead of the test set",
+    )
+    add("--save-model", metavar="FILE", type=Path, help="save weights, optimizer and epoch as safetensors")
+    add("--checkpoint", metavar="FILE", type=Path, help="start from its weights; --epochs 0 only tests them")
+    add("--resume", metavar="FILE", type=Path, help="go on with the run saved there, up to --epochs in all")
+    add("--dry-run", action="store_true", help="one training and one test batch; writes nothing")
+    add(
+        "--data-dir",
+        metavar="DIR",
+        type=Path,
+        help="where the data is kept (default: the user's cache folder)",
+    )
+    add("--results", metavar="DIR", type=Path, default=Path("results"), help="(default: %(default)s)")
+    return result
+
+
+def parse_arguments(framework: str, words: list[str] | None = None) -> argparse.Namespace:
+    """Parse and check the command line; answers --help, --list and what is wrong by itself, and exits."""
+    command = parser(framework)
+    arguments = command.parse_args(words)
+    if arguments.list:
+        print(zoo_table())
+        command.exit(0)
+    batch_size = arguments.batch_size or ZOO[arguments.model].recipe.batch_size
+    kept = TRAINING_IMAGES - (arguments.validation or 0)
+    if batch_size > kept:
+        command.error(f"--batch-size {batch_size} is more than the {kept:,} training images that are left.")
+    if arguments.epochs == 0 and (arguments.save_model or arguments.resume):
+        command.error("--epochs 0 only tests: there is nothing to save or to go on with.")
+    if arguments.resume and arguments.checkpoint:
+        command.error(
+            "--resume and --checkpoint exclude each other: one goes on with a run, one starts a new one."
+        )
+    if arguments.seeds > 1 and (arguments.resume or arguments.save_model):
+        command.error(f"--seeds {arguments.seeds} makes several runs; --resume and --save-model are for one.")
+    return arguments
+
+
+def main(backend: type[Backend], arguments: argparse.Namespace) -> NoReturn:
+    """Do what the command line says with `backend`, and exit: 0, 1 diverged, 2 bad input, 130 interrupted."""
+    try:
+        sys.exit(_main(backend, arguments))
+    except (DataError, weights.CheckpointError, results.ResultsError) as error:
+        print(f"{SCRIPTS[backend.name]}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(130)
+
+
+def _main(backend: type[Backend], arguments: argparse.Namespace) -> int:
+    job = _job(arguments)
+    dataset = _dataset(arguments, job)
+    if job.results:
+        results.prepare(job.results)
+    machine.keep_freed_pages()
+    framework = backend(accelerate=not arguments.no_accel, threads=arguments.threads)
+    print(f"{framework.name} {framework.version} on {framework.device}, {framework.threads} threads")
+    print(summary(job.spec))
+    spent = machine.seconds_since_start()
+    statuses = set()
+    for seed in range(job.seed, job.seed + arguments.seeds):
+        statuses.add(execute(framework, dataset, dataclasses.replace(job, seed=seed), spent=spent))
+        spent = 0.0
+        if "interrupted" in statuses:
+            return 130
+    return 1 if "diverged" in statuses else 0
+
+
+def _number(kind: type, low: float, high: float = math.inf, *, above: bool = False) -> Callable[[str], Any]:
+    """A parser of finite numbers from `low` (`above` it, if so) to `high`, whose errors name the range."""
+    range_ = f"{'above' if above else 'of at least'} {low:,}" + (
+        f" and at most {high:,}" if high < math.inf else ""
+    )
+
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and low <= value <= high and not (above and value == low)):
+            what = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"{text} is not {what} {range_}.")
+        return value
+
+    return parse
+
+
+def _model(name: str) -> str:
+    if name not in ZOO:
+        raise argparse.ArgumentTypeError(f"{name} is not in the zoo, which has {', '.join(ZOO)}.")
+    return name
+
+
+def _job(arguments: argparse.Namespace) -> Job:
+    """The run that the command line describes, the rest from the checkpoint it resumes or from the recipe."""
+    entry = ZOO[arguments.model]
+    saved = None
+    if arguments.resume:
+        saved = weights.read(arguments.resume)
+        weights.check(saved, arguments.resume, entry.spec, entry.recipe.optimizer)
+    settings = _settings(arguments, entry, saved.about if saved else {})
+    recipe = dataclasses.replace(
+        entry.recipe,
+        batch_size=settings["batch_size"],
+        lr=settings["lr"],
+        epochs=_epochs(arguments, entry),
+    )
+    if saved and saved.about["epoch"] >= recipe.epochs:
+        done = saved.about["epoch"]
+        raise weights.CheckpointError(
+            f"{arguments.resume} has {done} epochs done: --epochs must be above that, not {recipe.epochs}."
+        )
+    job = Job(
+        spec=entry.spec,
+        recipe=recipe,
+        schedule_epochs=max(recipe.epochs, entry.recipe.epochs),
+        seed=settings["seed"],
+        native=frozenset(settings["native"]),
+        precision=settings["precision"],
+        loader=arguments.loader,
+        test_batch_size=arguments.test_batch_size,
+        log_interval=arguments.log_interval,
+        settings={"model": entry.name, "recipe": recipe.to_dict(), **settings},
+        results=None if arguments.dry_run else arguments.results,
+        save_model=arguments.save_model,
+    )
+    if saved:
+        return dataclasses.replace(job, start=saved.state, start_epoch=saved.about["epoch"])
+    if arguments.checkpoint:
+        checkpoint = weights.read(arguments.checkpoint)
+        weights.check(checkpoint, arguments.checkpoint, entry.spec)
+        kept = (*entry.spec.weights, *entry.spec.statistics)
+        return dataclasses.replace(job, start={name: checkpoint.state[name] for name in kept})
+    return job
+
+
+def _epochs(arguments: argparse.Namespace, entry: Entry) -> int:
+    if arguments.epochs is None:
+        return 1 if arguments.dry_run else entry.recipe.epochs
+    return min(arguments.epochs, 1) if arguments.dry_run else int(arguments.epochs)
+
+
+def _settings(arguments: argparse.Namespace, entry: Entry, saved: dict[str, Any]) -> dict[str, Any]:
+    """What must stay the same when a run goes on: from the command line, else the checkpoint, else defaults.
+
+    Raises CheckpointError where command line and checkpoint disagree.
+    """
+    default: dict[str, Any] = {
+        "seed": 1,
+        "batch_size": entry.recipe.batch_size,
+        "lr": entry.recipe.lr,
+        "precision": "float32",
+        "native": [],
+        "dataset": "mnist",
+        "validation": 0,
+    }
+    given = {name: getattr(arguments, name) for name in default}
+    if given["native"] is not None:
+        given["native"] = sorted(NATIVE_PARTS if "all" in given["native"] else set(given["native"]))
+    settings = default | {name: saved[name] for name in default if name in saved}
+    for name, value in given.items():
+        if saved and value not in (None, settings[name]):
+            flag = "--" + name.replace("_", "-")
+            raise weights.CheckpointError(
+                f"{arguments.resume} was trained with {flag} {settings[name]} and cannot go on with {value}."
+            )
+    return settings | {name: value for name, value in given.items() if value is not None}
+
+
+def _dataset(arguments: argparse.Namespace, job: Job) -> Dataset:
+    """The images to train and test on, named as the tables name them."""
+    name, held_out = job.settings["dataset"], job.settings["validation"]
+    dataset = load(name, data_dir=arguments.data_dir, log=print)
+    if held_out:
+        dataset = dataclasses.replace(hold_out(dataset, held_out), name=f"{name}-validation-{held_out}")
+    if arguments.dry_run:
+        dataset = dataclasses.replace(
+            dataset,
+            train=_first(dataset.train, job.recipe.batch_size),
+            test=_first(dataset.test, job.test_batch_size),
+        )
+    return dataset
+
+
+def _first(digits: Digits, count: int) -> Digits:
+    return Digits(digits.images[:count], digits.labels[:count])
+
+
+def summary(spec: ModelSpec) -> str:
+    """The network's layers, output shapes and parameters, as a table."""
+    lines = [f"{'layer':36}{'output shape':>16}{'parameters':>14}", "-" * 66]
+    for node in spec.nodes():
+        shape = "x".join(map(str, node.output_shape))
+        lines.append(f"{node.name + '  ' + node.title:36}{shape:>16}{node.parameters:>14,}")
+    lines += ["-" * 66, f"{spec.name:36}{'':16}{spec.parameters:>14,}"]
+    return "\n".join(lines)
+
+
+def zoo_table() -> str:
+    """The zoo as `--list` shows it: a line of numbers for each entry, its recipe and source below."""
+    return "\n".join(_described(entry) for entry in ENTRIES)
+
+
+def _described(entry: Entry) -> str:
+    recipe = entry.recipe
+    scaling = "pixels in 0..1" if recipe.std == 1 else f"mean {recipe.mean}, standard deviation {recipe.std}"
+    lines = [
+        f"{entry.name}: {entry.spec.parameters:,} parameters, {entry.spec.multiply_adds:,} multiply-adds, "
+        f"threshold {entry.threshold} %",
+        f"  recipe:  {label(recipe.optimizer)}, lr {recipe.lr}, {label(recipe.schedule)}, batch "
+        f"{recipe.batch_size}, {recipe.epochs} epochs, augment {label(recipe.augment)}, {scaling}, "
+        f"init {entry.spec.init}",
+        f"  source:  {entry.source}; claims {entry.claim}",
+    ]
+    return "\n".join(lines + ([f"  assumed: {entry.assumed}"] if entry.assumed else []))

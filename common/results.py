@@ -1,0 +1,203 @@
+"""The three tables: append a run, read them back. Plain CSV, a header line, a row a line.
+
+A row counts once its newline is on disk: a reader leaves a torn last row out, the next append cuts it off.
+A run's epochs and errors are written before its row in results.csv, so a run that has a row has all of them.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock
+
+Status = Literal["ok", "diverged", "interrupted"]
+
+
+class ResultsError(Exception):
+    """A table that cannot be read or written; the message is for the person at the terminal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A row of results.csv. None is an empty cell: what a failed run did not measure.
+
+    Accuracies in percent and losses in nats: `accuracy`, `loss` on the test set after the last epoch;
+    `train_accuracy`, `train_loss` the means over the last epoch's training batches, as they were trained on.
+    """
+
+    framework: str
+    model: str
+    batch_size: int
+    epochs: int
+    accuracy: float | None
+    parameters: int
+    train_accuracy: float | None
+    loss: float | None
+    train_loss: float | None
+    seed: int
+    train_seconds: float | None
+    first_step_seconds: float | None
+    predict_seconds: float | None
+    images_per_second: float | None
+    peak_memory_mib: float
+    total_seconds: float
+    dataset: str
+    optimizer: str
+    schedule: str
+    lr: float
+    augment: str
+    native: str
+    loader: str
+    precision: str
+    device: str
+    threads: int
+    world_size: int
+    machine: str
+    framework_version: str
+    python: str
+    commit: str
+    recipe_hash: str
+    status: Status
+    started: str
+    run: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochRow:
+    """A row of epochs.csv. Epoch 0 is the test before training: it has no training figures."""
+
+    run: str
+    epoch: int
+    lr: float | None
+    train_loss: float | None
+    train_accuracy: float | None
+    loss: float
+    accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorRow:
+    """A row of errors.csv: a test image (its index) that a run's last epoch got wrong, and what it said."""
+
+    run: str
+    index: int
+    predicted: int
+
+
+Row = Run | EpochRow | ErrorRow
+TABLES: dict[str, type[Row]] = {"results.csv": Run, "epochs.csv": EpochRow, "errors.csv": ErrorRow}
+
+
+def header(kind: type[Row]) -> list[str]:
+    """Column names, in order."""
+    return [field.name for field in dataclasses.fields(kind)]
+
+
+def prepare(folder: Path) -> None:
+    """Make `folder` and check that rows can be appended to it. Raises ResultsError with the reason."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _lock(folder):
+            for name, kind in TABLES.items():
+                _check_header(folder / name, kind)
+            probe = folder / f".probe-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+    except OSError as error:
+        raise ResultsError(f"Cannot write results to {folder}: {error.strerror or error}.") from None
+
+
+def append(folder: Path, run: Run, epochs: Sequence[EpochRow] = (), errors: Sequence[ErrorRow] = ()) -> None:
+    """Add a run with its epochs and errors: each table one write, all under one lock.
+
+    Raises ResultsError when a table has another header, or cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _lock(folder):
+            for name, kind in TABLES.items():
+                _check_header(folder / name, kind)
+            for name, rows in (("epochs.csv", epochs), ("errors.csv", errors), ("results.csv", [run])):
+                _append_rows(folder / name, TABLES[name], rows)
+    except OSError as error:
+        raise ResultsError(f"Cannot write results to {folder}: {error.strerror or error}.") from None
+
+
+def rows(folder: Path, name: str) -> list[dict[str, str]]:
+    """The complete rows of table `name` as text by column; none where there is no table yet."""
+    path = folder / name
+    if not path.exists():
+        return []
+    _check_header(path, TABLES[name])
+    text = path.read_bytes()
+    complete = text[: text.rfind(b"\n") + 1].decode()
+    return list(csv.DictReader(io.StringIO(complete, newline="")))
+
+
+def _lock(folder: Path) -> FileLock:
+    return FileLock(folder / ".lock", timeout=60)
+
+
+def _check_header(path: Path, kind: type[Row]) -> None:
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        first = file.readline()
+    if not first.endswith(b"\n"):
+        return  # killed while the file was being made: nothing in it yet
+    found = first.decode(errors="replace").rstrip("\r\n")
+    expected = ",".join(header(kind))
+    if found != expected:
+        raise ResultsError(
+            f"{path} has another header, so nothing is read from it or written to it.\n"
+            f"  found:    {found}\n  expected: {expected}\n"
+            "Move the file away, or name another folder with --results."
+        )
+
+
+def _append_rows(path: Path, kind: type[Row], new: Iterable[Row]) -> None:
+    """One write of whole lines after the last complete row."""
+    with path.open("a+b") as file:
+        end = _end_of_rows(path)
+        file.truncate(end)
+        buffer = io.StringIO(newline="")
+        writer = csv.writer(buffer, lineterminator="\n")
+        if end == 0:
+            writer.writerow(header(kind))
+        writer.writerows([_cell(value) for value in dataclasses.astuple(row)] for row in new)
+        file.write(buffer.getvalue().encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _end_of_rows(path: Path) -> int:
+    """Offset just after the last newline, read from the end, so an append costs the same in a long table."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        end = size
+        while end > 0:
+            start = max(0, end - 65536)
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                return start + newline + 1
+            end = start
+    return 0
+
+
+def _cell(value: object) -> str:
+    """Seven significant digits tell more than any of the measurements knows."""
+    if value is None:
+        return ""
+    text = f"{value:.7g}" if isinstance(value, float) else str(value)
+    if "\n" in text or "\r" in text:
+        raise ResultsError(f"A cell must be one line, not {text!r}.")
+    return text

@@ -1,0 +1,230 @@
+"""A run from start to row: build, train, show, save, record. The same for every framework."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import secrets
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common import machine, results, weights
+from common.backend import Array, Backend, Model, Native, Precision
+from common.data import Dataset
+from common.results import EpochRow, ErrorRow, Run, Status
+from common.spec import ModelSpec
+from common.train import Diverged, Epoch, Plan, Progress, train
+from common.zoo import Recipe, label, recipe_hash
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """All that decides a run but framework and data.
+
+    `start` holds weights to begin with instead of the initial ones; with `start_epoch` epochs done it is the
+    whole state of a run that goes on. The schedule spans `schedule_epochs`, of which recipe.epochs are run.
+    `settings` are what a checkpoint says of the run. Without `results` nothing is written (a dry run).
+    """
+
+    spec: ModelSpec
+    recipe: Recipe
+    schedule_epochs: int
+    seed: int
+    native: Native
+    precision: Precision
+    loader: str
+    test_batch_size: int
+    log_interval: int
+    settings: Mapping[str, Any]
+    results: Path | None = None
+    save_model: Path | None = None
+    start: Mapping[str, Array] | None = None
+    start_epoch: int = 0
+
+    @property
+    def recipe_hash(self) -> str:
+        """Of network and recipe as run; another one when training starts from a checkpoint's weights."""
+        digest = ""
+        if self.start is not None and not self.start_epoch:
+            digest = hashlib.sha256(b"".join(array.tobytes() for array in self.start.values())).hexdigest()
+        return recipe_hash(self.spec, self.recipe, start=digest)
+
+
+def execute(framework: Backend, dataset: Dataset, job: Job, *, spent: float = 0.0) -> Status:
+    """Run `job`, print its course, write its rows and its checkpoint; how it ended.
+
+    `spent`: seconds that the process has already spent on this run.
+    """
+    clock = time.perf_counter() - spent
+    started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    epochs: list[Epoch] = []
+    status: Status = "ok"
+    try:
+        model = _build(framework, job)
+        for epoch in _shown(model, dataset, job):
+            epochs.append(epoch)
+        if job.save_model and job.results:
+            _save(model, framework, job)
+    except Diverged as error:
+        status = "diverged"
+        print(error, file=sys.stderr)
+    except KeyboardInterrupt:
+        status = "interrupted"
+        print("\nInterrupted.", file=sys.stderr)
+    if job.results:
+        total_seconds = time.perf_counter() - clock
+        row = _row(
+            framework, dataset, job, epochs, status=status, started=started, total_seconds=total_seconds
+        )
+        results.append(job.results, row, *_details(row, epochs, dataset))
+        print(f"Run {row.run} is in {job.results / 'results.csv'}.")
+    return status
+
+
+def _build(framework: Backend, job: Job) -> Model:
+    model = framework.build(
+        job.spec, job.recipe.optimizer, precision=job.precision, native=job.native, seed=job.seed
+    )
+    if job.start is not None:
+        model.load_state_dict(job.start)
+    elif "init" not in job.native:
+        model.load_state_dict(weights.initial(job.spec, job.seed))
+    return model
+
+
+def _shown(model: Model, dataset: Dataset, job: Job) -> Iterator[Epoch]:
+    """The epochs of the run, each line printed as it comes."""
+    plan = Plan(
+        recipe=job.recipe,
+        schedule_epochs=job.schedule_epochs,
+        seed=job.seed,
+        test_batch_size=job.test_batch_size,
+        log_interval=job.log_interval,
+        start_epoch=job.start_epoch,
+        dtype="float64" if job.precision == "float64" else "float32",
+    )
+    done = 0.0
+    for event in train(model, dataset, plan):
+        match event:
+            case Progress():
+                print(_progress_line(event, job, done), flush=True)
+            case Epoch():
+                done += event.training.seconds if event.training else 0.0
+                print(_epoch_line(event, job), flush=True)
+                yield event
+
+
+def _progress_line(progress: Progress, job: Job, done: float) -> str:
+    taken = (progress.epoch - 1 - job.start_epoch) * progress.steps + progress.step
+    to_come = (job.recipe.epochs - job.start_epoch) * progress.steps - taken
+    left = datetime.timedelta(seconds=round((done + progress.seconds) / taken * to_come))
+    width = len(str(progress.steps))
+    return (
+        f"epoch {progress.epoch}/{job.recipe.epochs}  step {progress.step:{width}}/{progress.steps}  "
+        f"loss {progress.loss:.4f}  accuracy {progress.accuracy:6.2f} %  left {left}"
+    )
+
+
+def _epoch_line(epoch: Epoch, job: Job) -> str:
+    test = f"test loss {epoch.test.loss:.4f} accuracy {epoch.test.accuracy:.2f} %"
+    if epoch.training is None:
+        return f"before training: {test}"
+    training = epoch.training
+    return (
+        f"epoch {epoch.epoch}/{job.recipe.epochs}: train loss {training.loss:.4f} "
+        f"accuracy {training.accuracy:.2f} %, {test}, {training.seconds:.1f} s"
+    )
+
+
+def _save(model: Model, framework: Backend, job: Job) -> None:
+    assert job.save_model
+    about = {"framework": framework.name, "framework_version": framework.version, "epoch": job.recipe.epochs}
+    weights.write(job.save_model, model.state_dict(), {**job.settings, **about})
+    print(f"The checkpoint is in {job.save_model}.")
+
+
+def _row(
+    framework: Backend,
+    dataset: Dataset,
+    job: Job,
+    epochs: Sequence[Epoch],
+    *,
+    status: Status,
+    started: str,
+    total_seconds: float,
+) -> Run:
+    """The run's row. What a failed run did not reach, and times of a run that went on, stay empty."""
+    last = epochs[-1] if epochs and status == "ok" else None
+    training = last.training if last else None
+    trained = [epoch.training for epoch in epochs if epoch.training]
+    timed = trained if last and trained and not job.start_epoch else []
+    seconds = sum(part.seconds for part in timed)
+    first_step = timed[0].first_step_seconds if timed else None
+    steady = sum(part.images for part in timed) - job.recipe.batch_size
+    return Run(
+        framework=framework.name,
+        model=job.spec.name,
+        batch_size=job.recipe.batch_size,
+        epochs=job.recipe.epochs,
+        accuracy=last.test.accuracy if last else None,
+        parameters=job.spec.parameters,
+        train_accuracy=training.accuracy if training else None,
+        loss=last.test.loss if last else None,
+        train_loss=training.loss if training else None,
+        seed=job.seed,
+        train_seconds=seconds if timed else None,
+        first_step_seconds=first_step,
+        predict_seconds=last.test.seconds if last else None,
+        images_per_second=steady / (seconds - first_step) if first_step and steady else None,
+        peak_memory_mib=machine.peak_memory_mib(),
+        total_seconds=total_seconds,
+        dataset=dataset.name,
+        optimizer=label(job.recipe.optimizer),
+        schedule=label(job.recipe.schedule),
+        lr=job.recipe.lr,
+        augment=label(job.recipe.augment),
+        native="+".join(sorted(job.native)) or "none",
+        loader=job.loader,
+        precision=job.precision,
+        device=framework.device,
+        threads=framework.threads,
+        world_size=1,
+        machine=machine.name(),
+        framework_version=framework.version,
+        python=machine.python(),
+        commit=machine.commit(ROOT),
+        recipe_hash=job.recipe_hash,
+        status=status,
+        started=started,
+        run=secrets.token_hex(6),
+    )
+
+
+def _details(run: Run, epochs: Sequence[Epoch], dataset: Dataset) -> tuple[list[EpochRow], list[ErrorRow]]:
+    """Rows of every epoch seen, and of the wrong test images of a run's last."""
+    rows = [
+        EpochRow(
+            run=run.run,
+            epoch=epoch.epoch,
+            lr=epoch.training.lr if epoch.training else None,
+            train_loss=epoch.training.loss if epoch.training else None,
+            train_accuracy=epoch.training.accuracy if epoch.training else None,
+            loss=epoch.test.loss,
+            accuracy=epoch.test.accuracy,
+            seconds=epoch.training.seconds if epoch.training else 0.0,
+        )
+        for epoch in epochs
+    ]
+    if run.status != "ok":
+        return rows, []
+    predicted = epochs[-1].test.predicted
+    wrong = np.flatnonzero(predicted != dataset.test.labels)
+    return rows, [ErrorRow(run=run.run, index=int(index), predicted=int(predicted[index])) for index in wrong]

@@ -1,0 +1,92 @@
+"""Which learning rate (and momentum) at which step? Pure functions from a schedule to NumPy arrays.
+
+A schedule is relative: its values are multiplied by the recipe's `lr`. All arrays are float64 of shape
+(epochs * steps,), one value a training step, so both frameworks are handed the very same numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same rate at every step."""
+
+
+@dataclass(frozen=True)
+class StepDecay:
+    """Rate multiplied by `gamma` after every epoch (torch.optim.lr_scheduler.StepLR with step_size 1)."""
+
+    gamma: float
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Straight lines through (`epochs[i]`, `factors[i]`), read once at the start of each epoch.
+
+    The last of `epochs` is the length it was made for; a longer run stretches it.
+    """
+
+    epochs: tuple[float, ...]
+    factors: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class OneCycle:
+    """Cosine up from `1 / start_div` to 1 in the first `warm_up` of all steps, then cosine down, per step.
+
+    The end is `1 / (start_div * final_div)`. With `momentum` = (low, high) the momentum goes the other way:
+    high, low at the peak, high. Formulas and defaults of torch.optim.lr_scheduler.OneCycleLR (Smith and
+    Topin, "Super-Convergence", 2018).
+    """
+
+    warm_up: float = 0.3
+    start_div: float = 25.0
+    final_div: float = 1e4
+    momentum: tuple[float, float] | None = (0.85, 0.95)
+
+
+Schedule = Constant | StepDecay | Linear | OneCycle
+
+
+def rates(schedule: Schedule, *, lr: float, epochs: int, steps: int) -> NDArray[np.float64]:
+    """Learning rate at each of `epochs` times `steps` steps, shape (epochs * steps,)."""
+    match schedule:
+        case Constant():
+            factors = np.ones(epochs)
+        case StepDecay():
+            factors = schedule.gamma ** np.arange(epochs, dtype=np.float64)
+        case Linear():
+            stretch = max(epochs / schedule.epochs[-1], 1.0)
+            factors = np.interp(np.arange(epochs), np.multiply(schedule.epochs, stretch), schedule.factors)
+        case OneCycle():
+            low = 1 / schedule.start_div
+            return lr * _cycle(schedule.warm_up, epochs * steps, low, 1.0, low / schedule.final_div)
+        case _:
+            assert_never(schedule)
+    return lr * np.repeat(factors, steps)
+
+
+def momenta(schedule: Schedule, *, epochs: int, steps: int) -> NDArray[np.float64] | None:
+    """Momentum at each step, shape (epochs * steps,), or None where the schedule leaves it alone."""
+    if not isinstance(schedule, OneCycle) or schedule.momentum is None:
+        return None
+    low, high = schedule.momentum
+    return _cycle(schedule.warm_up, epochs * steps, high, low, high)
+
+
+def _cycle(warm_up: float, total: int, start: float, peak: float, end: float) -> NDArray[np.float64]:
+    """Half a cosine from `start` to `peak`, half a cosine from there to `end`, over `total` steps."""
+    step = np.arange(total, dtype=np.float64)
+    turn = warm_up * total - 1
+    last = total - 1
+    up = step / turn if turn > 0 else np.ones(total)
+    down = (step - turn) / (last - turn) if last > turn else np.ones(total)
+    rising = start + (peak - start) * (1 - np.cos(np.pi * np.clip(up, 0, 1))) / 2
+    falling = peak + (end - peak) * (1 - np.cos(np.pi * np.clip(down, 0, 1))) / 2
+    return np.where(step <= turn, rising, falling)

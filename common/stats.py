@@ -1,0 +1,187 @@
+"""Which runs are repetitions of one another, and what do they say together?
+
+Runs are pooled only where every setting in POOLED is the same; machine and versions may differ, as an
+accuracy is to be repeated anywhere. Means are of exact sums (math.fsum): the order of the rows cannot move a
+digit.
+"""
+
+from __future__ import annotations
+
+import math
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from common.results import TABLES, ResultsError, header, rows
+from common.zoo import ZOO, Entry, label, recipe_hash
+
+FRAMEWORKS = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}
+"""The frameworks every network is expected to run in, as the tables and as the reports write them."""
+
+POOLED = (
+    *("framework", "model", "dataset", "batch_size", "epochs", "optimizer", "schedule", "lr", "augment"),
+    *("native", "loader", "precision", "device", "threads", "world_size", "recipe_hash"),
+)
+"""Runs that agree in all of these, and ended with status ok, are repetitions with other seeds."""
+
+DEFAULTS = {"dataset": "mnist", "native": "none", "loader": "memory", "precision": "float32"}
+"""What a run has when the command line asks for nothing else."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """The three tables as typed frames: text columns str, counts int64, measurements float64 (NaN: empty)."""
+
+    runs: pd.DataFrame
+    epochs: pd.DataFrame
+    errors: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean, sample standard deviation (None for a single value) and number of values."""
+
+    mean: float
+    sd: float | None
+    n: int
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Runs that may be pooled: the `fields` they share, by POOLED name, and their rows."""
+
+    fields: Mapping[str, object]
+    runs: pd.DataFrame
+
+    @property
+    def framework(self) -> str:
+        return str(self.fields["framework"])
+
+    @property
+    def model(self) -> str:
+        return str(self.fields["model"])
+
+    @property
+    def seeds(self) -> int:
+        """Number of different seeds; fewer than runs where one was repeated."""
+        return len(set(self.runs["seed"]))
+
+    def summary(self, column: str) -> Summary | None:
+        """Of the values in `column`; None where no run measured it."""
+        values = [float(value) for value in self.runs[column] if not math.isnan(value)]
+        return summary(values) if values else None
+
+
+def read(folder: Path) -> Tables:
+    """The tables in `folder`, empty where there are none. Raises ResultsError for a table it cannot read."""
+    return Tables(*(frame(name, rows(folder, name)) for name in ("results.csv", "epochs.csv", "errors.csv")))
+
+
+def frame(name: str, text: Sequence[Mapping[str, str]]) -> pd.DataFrame:
+    """Rows of `text` of table `name` as a frame of its dataclass's types. Raises ResultsError for a cell that
+    is no number."""
+    kind = TABLES[name]
+    result = pd.DataFrame(list(text), columns=header(kind), dtype=object)
+    for column, hint in typing.get_type_hints(kind).items():
+        try:
+            if hint is int:
+                result[column] = result[column].astype("int64")
+            elif hint is float or float in typing.get_args(hint):
+                result[column] = result[column].replace("", "nan").astype("float64")
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ResultsError(f"{name}, column {column}, has a cell that is no number: {error}.") from None
+    return result
+
+
+def summary(values: Iterable[float]) -> Summary:
+    """Mean and spread of one value or more. Raises ValueError for none."""
+    known = list(values)
+    n = len(known)
+    if n == 0:
+        raise ValueError("There is no mean of no values.")
+    mean = math.fsum(known) / n
+    sd = math.sqrt(math.fsum((value - mean) ** 2 for value in known) / (n - 1)) if n > 1 else None
+    return Summary(mean, sd, n)
+
+
+def groups(runs: pd.DataFrame, *, by: Sequence[str] = POOLED) -> list[Group]:
+    """Runs of status ok, pooled where all of `by` agree; in the order of the zoo, then of the frameworks."""
+    done = runs[runs["status"] == "ok"]
+    found = [
+        Group(dict(zip(by, key, strict=True)), part)
+        for key, part in done.groupby(list(by), sort=True, dropna=False)
+    ]
+    return sorted(found, key=lambda group: (rank(group.model, ZOO), rank(group.framework, FRAMEWORKS)))
+
+
+def rank(name: str, known: Iterable[str]) -> tuple[int, str]:
+    """Sorts names as in `known`, unknown ones after them by alphabet."""
+    places = list(known)
+    return (places.index(name.lower()) if name.lower() in places else len(places), name)
+
+
+def title(framework: str) -> str:
+    """`PyTorch` for the table's `pytorch`; an unknown name as it is."""
+    return FRAMEWORKS.get(framework.lower(), framework)
+
+
+def standard(entry: Entry) -> dict[str, object]:
+    """The settings of a run of `entry` with nothing changed, by POOLED name."""
+    recipe = entry.recipe
+    return {
+        "model": entry.name,
+        "batch_size": recipe.batch_size,
+        "epochs": recipe.epochs,
+        "optimizer": label(recipe.optimizer),
+        "schedule": label(recipe.schedule),
+        "lr": recipe.lr,
+        "augment": label(recipe.augment),
+        "recipe_hash": recipe_hash(entry.spec, recipe),
+        **DEFAULTS,
+    }
+
+
+def default_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """The rows of status ok with everything in DEFAULTS, whatever their recipe."""
+    kept = runs["status"] == "ok"
+    for field, value in DEFAULTS.items():
+        kept &= runs[field] == value
+    return runs[kept]
+
+
+def main_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """The default rows whose network and recipe are the zoo's own: those the README reports."""
+    hashes = {entry.name: recipe_hash(entry.spec, entry.recipe) for entry in ZOO.values()}
+    return default_runs(runs[runs["recipe_hash"] == runs["model"].map(hashes)])
+
+
+def leading(found: Iterable[Group]) -> list[Group]:
+    """For each model and framework the group with the most runs, the first of equals: what pictures show."""
+    best: dict[tuple[str, str], Group] = {}
+    for group in found:
+        key = (group.model, group.framework)
+        if key not in best or len(group.runs) > len(best[key].runs):
+            best[key] = group
+    return list(best.values())
+
+
+def differences(
+    first: Mapping[str, object], second: Mapping[str, object], *, but: Iterable[str] = ()
+) -> dict[str, tuple[str, str]]:
+    """The fields in which two groups (or a group and its recipe) of one model differ, with both values.
+
+    Fields that only one of them has, and those in `but`, are left out. Raises ValueError for two models.
+    """
+    if first["model"] != second["model"]:
+        raise ValueError(f"{first['model']} and {second['model']} are different networks, not settings.")
+    shared = [field for field in POOLED if field in first and field in second and field not in set(but)]
+    pairs = {field: (cell(first[field]), cell(second[field])) for field in shared}
+    return {field: pair for field, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def cell(value: object) -> str:
+    """A value as the tables write it."""
+    return f"{value:.7g}" if isinstance(value, float) else str(value)

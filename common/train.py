@@ -1,0 +1,210 @@
+"""One run, once for all frameworks, as a generator: order, pixels, schedule, clock, evaluation, divergence.
+
+The clock of training covers everything from the data in memory as bytes: normalisation, augmentation and
+steps. Evaluation has its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common import schedule
+from common.augment import augmented
+from common.backend import Model
+from common.data import Dataset, Digits, epoch_order, normalise
+from common.zoo import Recipe
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run is, apart from its model and data: recipe.epochs in all, `start_epoch` of them done already,
+    on a schedule made for `schedule_epochs` (at least as many)."""
+
+    recipe: Recipe
+    schedule_epochs: int
+    seed: int
+    test_batch_size: int = 1000
+    log_interval: int = 100
+    start_epoch: int = 0
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """`step` of the epoch's `steps` are done; loss (nats) and accuracy (percent) are of those since the last
+    report; `seconds` of training in this epoch so far."""
+
+    epoch: int
+    step: int
+    steps: int
+    loss: float
+    accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """An epoch of training: means of loss (nats) and accuracy (percent) over its batches as they were trained
+    on, the rate of its first step, images seen, and seconds. The first step of a run, which also compiles and
+    allocates, is timed apart (`first_step_seconds`, part of `seconds`); None in later epochs."""
+
+    lr: float
+    loss: float
+    accuracy: float
+    images: int
+    seconds: float
+    first_step_seconds: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """A test: mean cross-entropy (nats), accuracy (percent), predicted labels (N,), seconds of prediction."""
+
+    loss: float
+    accuracy: float
+    predicted: NDArray[np.int64]
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """After each epoch: its training, None for epoch 0 (the test before training), and its test."""
+
+    epoch: int
+    training: Training | None
+    test: Evaluation
+
+
+class Diverged(Exception):
+    """The loss became infinite or not a number, at `step` of `epoch`, both counted from 1."""
+
+    def __init__(self, epoch: int, step: int, loss: float) -> None:
+        super().__init__(f"The loss is {loss} at step {step} of epoch {epoch}: training diverged.")
+
+
+def train(model: Model, dataset: Dataset, plan: Plan) -> Iterator[Progress | Epoch]:
+    """Train `model` on dataset.train; test it on dataset.test before training and after each epoch.
+
+    Raises Diverged at the first step whose loss is not finite.
+    """
+    test_images = pixels(dataset.test, plan)
+    test_labels = dataset.test.labels.astype(np.int64)
+    labels = dataset.train.labels.astype(np.int64)
+    rates, momenta = _schedule(plan, len(labels) // plan.recipe.batch_size)
+    stream = _epoch_pixels(dataset.train, plan)
+    if plan.start_epoch == 0:
+        test = evaluate(model, test_images, test_labels, batch_size=plan.test_batch_size)
+        yield Epoch(epoch=0, training=None, test=test)
+    for epoch in range(plan.start_epoch + 1, plan.recipe.epochs + 1):
+        begun = time.perf_counter()
+        order = epoch_order(len(labels), batch_size=plan.recipe.batch_size, seed=plan.seed, epoch=epoch)
+        momentum = None if momenta is None else momenta[epoch - 1]
+        batches = (next(stream), labels, order, rates[epoch - 1], momentum)
+        training = yield from _train_epoch(model, batches, plan, epoch=epoch, begun=begun)
+        test = evaluate(model, test_images, test_labels, batch_size=plan.test_batch_size)
+        yield Epoch(epoch=epoch, training=training, test=test)
+
+
+def pixels(digits: Digits, plan: Plan) -> Array:
+    """Images as a network takes them, (N, 1, 28, 28), normalised as the recipe says."""
+    return normalise(digits.images, mean=plan.recipe.mean, std=plan.recipe.std, dtype=plan.dtype)
+
+
+def evaluate(model: Model, images: Array, labels: NDArray[np.int64], *, batch_size: int) -> Evaluation:
+    """Test `model` on images (N, 1, 28, 28) and labels (N,); the figures are computed here, in float64."""
+    begun = time.perf_counter()
+    parts = [model.predict(images[start : start + batch_size]) for start in range(0, len(images), batch_size)]
+    seconds = time.perf_counter() - begun
+    logits = np.concatenate(parts).astype(np.float64)
+    predicted = logits.argmax(axis=1)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels]
+    accuracy = 100 * float((predicted == labels).mean())
+    return Evaluation(loss=float(losses.mean()), accuracy=accuracy, predicted=predicted, seconds=seconds)
+
+
+def _schedule(plan: Plan, steps: int) -> tuple[Array, Array | None]:
+    """Rates, and momenta if the schedule has them, as (epochs, steps)."""
+    recipe, length = plan.recipe, plan.schedule_epochs
+    rates = schedule.rates(recipe.schedule, lr=recipe.lr, epochs=length, steps=steps)
+    momenta = schedule.momenta(recipe.schedule, epochs=length, steps=steps)
+    return rates.reshape(length, steps), None if momenta is None else momenta.reshape(length, steps)
+
+
+def _epoch_pixels(digits: Digits, plan: Plan) -> Iterator[Array]:
+    """Training images of each epoch to come; augmented ones are made a whole epoch ahead, on one thread."""
+    augment = plan.recipe.augment
+    if augment is None:
+        images = pixels(digits, plan)
+        while True:
+            yield images
+
+    def prepare(epoch: int) -> Array:
+        warped = augmented(digits.images, augment, seed=plan.seed, epoch=epoch)
+        return pixels(Digits(warped, digits.labels), plan)
+
+    with ThreadPoolExecutor(1) as pool:
+        ahead = pool.submit(prepare, plan.start_epoch + 1)
+        for epoch in range(plan.start_epoch + 1, plan.recipe.epochs + 1):
+            images = ahead.result()
+            if epoch < plan.recipe.epochs:
+                ahead = pool.submit(prepare, epoch + 1)
+            yield images
+
+
+def _train_epoch(
+    model: Model,
+    batches: tuple[Array, Array, Array, Array, Array | None],
+    plan: Plan,
+    *,
+    epoch: int,
+    begun: float,
+) -> Generator[Progress, None, Training]:
+    """All steps of an epoch, `log_interval` in a call; the first step of a run in a call of its own."""
+    images, labels, order, rate, momentum = batches
+    steps = len(order)
+    losses, correct = np.empty(steps), np.empty(steps, np.int64)
+    first_step_seconds = None
+    if epoch == plan.start_epoch + 1:
+        called = time.perf_counter()
+        first = slice(0, 1)
+        losses[first], correct[first] = model.train_steps(
+            *(images, labels, order[first], rate[first]), None if momentum is None else momentum[first]
+        )
+        first_step_seconds = time.perf_counter() - called
+    for start in range(0, steps, plan.log_interval):
+        # The first step has been taken where it was timed apart.
+        part = slice(start + (first_step_seconds is not None and start == 0), start + plan.log_interval)
+        losses[part], correct[part] = model.train_steps(
+            *(images, labels, order[part], rate[part]), None if momentum is None else momentum[part]
+        )
+        done = min(part.stop, steps)
+        finite = np.isfinite(losses[start:done])
+        if not finite.all():
+            step = start + int(finite.argmin())
+            raise Diverged(epoch, step + 1, float(losses[step]))
+        yield Progress(
+            epoch=epoch,
+            step=done,
+            steps=steps,
+            loss=float(losses[start:done].mean()),
+            accuracy=100 * float(correct[start:done].mean()) / order.shape[1],
+            seconds=time.perf_counter() - begun,
+        )
+    return Training(
+        lr=float(rate[0]),
+        loss=float(losses.mean()),
+        accuracy=100 * float(correct.mean()) / order.shape[1],
+        images=order.size,
+        seconds=time.perf_counter() - begun,
+        first_step_seconds=first_step_seconds,
+    )

@@ -1,0 +1,227 @@
+"""Which networks do we run, with which recipe, from which source, to which accuracy?
+
+Each entry keeps its source's network and recipe; `assumed` says what was decided where the source is silent
+or wrong. Adding a network is one entry in ZOO.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+
+from common.augment import Affine, RandomCrop, ZoomCrop
+from common.optimizer import SGD, Adadelta, Adam, Optimizer
+from common.schedule import Constant, Linear, OneCycle, Schedule, StepDecay
+from common.spec import (
+    Activation,
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Layer,
+    MaxPool,
+    ModelSpec,
+    SpatialDropout,
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained. Pixels in 0..1 have `mean` taken off and are divided by `std`."""
+
+    optimizer: Optimizer
+    lr: float
+    batch_size: int
+    epochs: int
+    schedule: Schedule = Constant()
+    augment: Affine | None = None
+    mean: float = 0.1307
+    std: float = 0.3081
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON, each choice with the name of its kind."""
+        choices = {"optimizer": self.optimizer, "schedule": self.schedule, "augment": self.augment}
+        named = {
+            key: None if choice is None else {"kind": type(choice).__name__} | dataclasses.asdict(choice)
+            for key, choice in choices.items()
+        }
+        return dataclasses.asdict(self) | named
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A network in the zoo. `claim` is the source's accuracy as it states it; `threshold` the mean test
+    accuracy in percent below which `common.check` fails, `first_epoch` the same after one epoch alone."""
+
+    spec: ModelSpec
+    recipe: Recipe
+    source: str
+    claim: str
+    threshold: float
+    first_epoch: float
+    assumed: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name on the command line and in the tables."""
+        return self.spec.name
+
+
+def recipe_hash(spec: ModelSpec, recipe: Recipe, *, start: str = "") -> str:
+    """Twelve hexadecimal digits that change with anything in the network, its recipe, or the digest of the
+    weights it starts from where those are not the initial ones."""
+    text = json.dumps([spec.to_dict(), recipe.to_dict(), *([start] if start else [])], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def label(choice: object) -> str:
+    """`OneCycle(warm_up=0.25)`: a choice and its settings that are not the default, as the tables show it."""
+    if not dataclasses.is_dataclass(choice):
+        return "none"
+    shown = []
+    for field in dataclasses.fields(choice):
+        value = getattr(choice, field.name)
+        if value != field.default:
+            shown.append(f"{field.name}={value}".replace(" ", ""))
+    return f"{type(choice).__name__}({' '.join(shown)})"
+
+
+def _conv_relu_norm(channels: int) -> tuple[Layer, ...]:
+    return Conv(channels, 3, padding=1), Activation(), BatchNorm()
+
+
+def _norm_block(channels: int, kernel_size: int, *, groups: int = 1) -> tuple[Layer, ...]:
+    return Conv(channels, kernel_size, groups=groups, bias=False), Activation(), BatchNorm()
+
+
+def _separable(into: int, out: int) -> tuple[Layer, ...]:
+    return *_norm_block(into, 3, groups=into), *_norm_block(out, 1)
+
+
+_TEMPLATE = (
+    *(Conv(16, 5, padding=2), Activation(), MaxPool(2)),
+    *(Conv(32, 5, padding=2), Activation(), MaxPool(2)),
+    Flatten(),
+)
+_TEMPLATE_RECIPE = Recipe(Adam(), lr=2e-3, batch_size=32, epochs=5)
+
+ENTRIES = (
+    Entry(
+        ModelSpec("pytorch-model-1", _TEMPLATE),
+        _TEMPLATE_RECIPE,
+        source="Template MNIST (its README)",
+        claim="98.98 %",
+        threshold=98.0,
+        first_epoch=97.0,
+        assumed="1,568 logits of which only the first ten are ever a label, as its printed summary shows; "
+        "its softmax is part of the loss.",
+    ),
+    Entry(
+        ModelSpec("pytorch-model-1-head", (*_TEMPLATE, Dense(10))),
+        _TEMPLATE_RECIPE,
+        source="Template MNIST (its code)",
+        claim="98.98 % on 10,000 held-out training images",
+        threshold=98.0,
+        first_epoch=97.0,
+        assumed="Trained on all 60,000 images; --validation 10000 repeats its split by size.",
+    ),
+    Entry(
+        ModelSpec("tf-model-1", (Flatten(), Dense(128), Activation(), Dense(10)), init="xavier-uniform"),
+        Recipe(Adam(), lr=1e-3, batch_size=128, epochs=8, mean=0.0, std=1.0),
+        source="Template MNIST (its README)",
+        claim="98.98 % (a training accuracy)",
+        threshold=97.0,
+        first_epoch=92.0,
+        assumed="Batch 128; its README says 'entire dataset'.",
+    ),
+    Entry(
+        ModelSpec(
+            "nextjournal",
+            (
+                *(Conv(10, 5), MaxPool(2), Activation()),
+                *(Conv(20, 5), SpatialDropout(0.5), MaxPool(2), Activation()),
+                *(Flatten(), Dense(50), Activation(), Dropout(0.5), Dense(10)),
+            ),
+        ),
+        Recipe(SGD(momentum=0.5), lr=0.01, batch_size=64, epochs=3),
+        source="MNIST Handwritten Digit Recognition in PyTorch (nextjournal)",
+        claim="97.16 %",
+        threshold=96.0,
+        first_epoch=92.0,
+    ),
+    Entry(
+        ModelSpec(
+            "under-5k",
+            (
+                *(*_conv_relu_norm(4), *_conv_relu_norm(4), MaxPool(2), Dropout(0.01)),
+                *(*_conv_relu_norm(8), *_conv_relu_norm(8), MaxPool(2), Dropout(0.01)),
+                *(*_conv_relu_norm(16), *_conv_relu_norm(16), Dropout(0.01)),
+                *(Conv(10, 1), GlobalAvgPool()),
+            ),
+            init="xavier-uniform",
+        ),
+        Recipe(
+            Adam(),
+            lr=0.01,
+            batch_size=64,
+            epochs=12,
+            schedule=Linear((0, 2, 5, 12), (0.1, 1.0, 0.02, 0.0)),
+            augment=Affine(crop=RandomCrop(area=(0.85, 1.0), aspect=(3 / 4, 4 / 3)), rotation=5.0),
+        ),
+        source="MNIST under 5k parameters (article)",
+        claim="99.42 % (best epoch; last 99.41 %)",
+        threshold=98.5,
+        first_epoch=92.0,
+        assumed="Crop and rotation are one bilinear resampling.",
+    ),
+    Entry(
+        ModelSpec(
+            "examples-cnn",
+            (
+                *(Conv(32, 3), Activation(), Conv(64, 3), Activation(), MaxPool(2), Dropout(0.25)),
+                *(Flatten(), Dense(128), Activation(), Dropout(0.5), Dense(10)),
+            ),
+        ),
+        Recipe(Adadelta(), lr=1.0, batch_size=32, epochs=14, schedule=StepDecay(0.7)),
+        source="modified pytorch/examples mnist",
+        claim="not stated; 99.185 % measured by others",
+        threshold=98.8,
+        first_epoch=97.5,
+        assumed="Shuffled every epoch; upstream does not shuffle on a CPU.",
+    ),
+    Entry(
+        ModelSpec(
+            "under-8k",
+            (
+                *_norm_block(16, 3),
+                *_separable(16, 16),
+                *_separable(16, 32),
+                *(MaxPool(2), Conv(16, 1, bias=False)),
+                *_separable(16, 16),
+                *_separable(16, 24),
+                *_separable(24, 32),
+                *(Conv(10, 1, bias=False), GlobalAvgPool()),
+            ),
+        ),
+        Recipe(
+            SGD(momentum=0.95),
+            lr=1.0,
+            batch_size=128,
+            epochs=15,
+            schedule=OneCycle(),
+            augment=Affine(zoom=ZoomCrop(side=22, probability=0.1), rotation=15.0),
+        ),
+        source="TSAI ERA V1 A7: Delta-engineering MNIST CNN",
+        claim="99.48 %, 99.46 % in the last two epochs",
+        threshold=99.0,
+        first_epoch=95.0,
+        assumed="Dropout of rate 0 left out; momentum cycles .95, .85, .95; crop and rotation are one "
+        "bilinear resampling.",
+    ),
+)
+
+ZOO: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}

@@ -1,0 +1,128 @@
+"""The check fails on what it must fail on, and says what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common import check
+from common.stats import FRAMEWORKS
+from common.zoo import ZOO
+from tests.tables import add_run
+
+
+def run(folder: Path, *flags: str) -> int:
+    return check.main(["--results", str(folder), *flags])
+
+
+def test_means_above_the_threshold_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    threshold = ZOO["tf-model-1"].threshold
+    add_run(tmp_path, accuracy=threshold - 0.5, seed=1)
+    add_run(tmp_path, accuracy=threshold + 0.5, seed=2)
+    assert run(tmp_path) == 0
+    out = capsys.readouterr().out
+    assert "All 1 hold" in out and "tf-model-1" in out and f"{threshold:.3f}" in out
+
+
+def test_a_mean_below_the_threshold_is_an_offender(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    threshold = ZOO["tf-model-1"].threshold
+    add_run(tmp_path, accuracy=threshold - 0.01)
+    add_run(tmp_path, framework="tensorflow", accuracy=threshold)
+    assert run(tmp_path) == 1
+    out = capsys.readouterr().out
+    assert "1 of 2" in out and "below the threshold" in out
+    assert "PyTorch" in out and "TensorFlow" not in out
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"recipe": {"lr": 5.0}, "native": "none"},
+        {"dataset": "fashion-mnist"},
+        {"dataset": "mnist-validation-10000"},
+        {"native": "all"},
+        {"precision": "bfloat16"},
+        {"loader": "other"},
+        {"status": "diverged"},
+    ],
+    ids=str,
+)
+def test_rows_with_other_settings_are_not_held_to_it(tmp_path: Path, fields: dict[str, object]) -> None:
+    add_run(tmp_path)
+    add_run(tmp_path, seed=2, accuracy=11.0, **fields)
+    assert run(tmp_path) == 0
+
+
+@pytest.mark.parametrize("fields", [{}, {"native": "all"}, {"dataset": "fashion-mnist"}], ids=str)
+def test_100_percent_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fields: dict[str, object]
+) -> None:
+    add_run(tmp_path, seed=1, accuracy=98.0)
+    leak = add_run(tmp_path, seed=2, accuracy=100.0, **fields)
+    assert run(tmp_path) == 1
+    out = capsys.readouterr().out
+    assert "leak" in out and leak.run in out
+
+
+def test_100_percent_of_a_few_held_out_images_is_not(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    add_run(tmp_path, accuracy=100.0, dataset="mnist-validation-10")
+    assert run(tmp_path) == 0
+
+
+def test_an_ok_run_without_accuracy_is_an_offender(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add_run(tmp_path, accuracy=None)
+    assert run(tmp_path) == 1
+    assert "no accuracy" in capsys.readouterr().out
+
+
+def test_complete_wants_every_network_in_every_framework(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = [(model, framework) for model in ZOO for framework in FRAMEWORKS]
+    for model, framework in cells[:-1]:
+        add_run(tmp_path, model, framework, accuracy=99.9)
+    assert run(tmp_path) == 0
+    assert run(tmp_path, "--complete") == 1
+    out = capsys.readouterr().out
+    assert "no runs" in out.splitlines()[-1] and cells[-1][0] in out.splitlines()[-1]
+    add_run(tmp_path, *cells[-1], accuracy=99.9)
+    assert run(tmp_path, "--complete") == 0
+
+
+def test_a_check_of_nothing_does_not_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tmp_path) == 1
+    assert run(tmp_path, "--first-epoch") == 1
+    assert "Nothing to check" in capsys.readouterr().err
+
+
+def test_first_epoch_has_thresholds_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entry = ZOO["tf-model-1"]
+    low = (entry.first_epoch + entry.threshold) / 2
+    add_run(tmp_path, accuracy=low, recipe={"epochs": 1})
+    assert run(tmp_path) == 1  # no run of the zoo's own recipe
+    assert run(tmp_path, "--first-epoch") == 0
+    add_run(tmp_path, framework="tensorflow", accuracy=entry.first_epoch - 0.1, recipe={"epochs": 1})
+    capsys.readouterr()
+    assert run(tmp_path, "--first-epoch") == 1
+    out = capsys.readouterr().out
+    assert "TensorFlow" in out and "PyTorch" not in out and f"{entry.first_epoch:g}" in out
+
+
+def test_first_epoch_reads_epochs_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add_run(tmp_path, accuracy=95.0, recipe={"epochs": 1})
+    (tmp_path / "epochs.csv").write_text((tmp_path / "epochs.csv").read_text().splitlines()[0] + "\n")
+    assert run(tmp_path, "--first-epoch") == 1
+    assert "no accuracy" in capsys.readouterr().out
+
+
+def test_longer_runs_are_no_first_epochs(tmp_path: Path) -> None:
+    add_run(tmp_path, accuracy=99.0)
+    assert run(tmp_path, "--first-epoch") == 1
+
+
+def test_a_strange_table_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "results.csv").write_text("a,b\n1,2\n")
+    assert run(tmp_path) == 1
+    assert "another header" in capsys.readouterr().err

@@ -1,0 +1,83 @@
+"""Tasks that run in a framework's own process: two frameworks in one process crash.
+
+`run(framework, task, **arguments)` calls `task(backend, **arguments)` from this module over there.
+Arguments and results are plain Python and NumPy values.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from common import weights
+from common.optimizer import Optimizer
+from common.spec import ModelSpec
+
+SCRIPTS = {"pytorch": ("pytorch", "PyTorch"), "tensorflow": ("tf", "TensorFlow")}
+FRAMEWORKS = tuple(SCRIPTS)
+
+
+@cache
+def _pool(framework: str) -> ProcessPoolExecutor:
+    pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+    atexit.register(pool.shutdown, cancel_futures=True)
+    return pool
+
+
+def run(framework: str, task: str, **arguments: Any) -> Any:
+    """Result of `task` in the process of `framework`, which stays for the next task."""
+    return _pool(framework).submit(_call, framework, task, arguments).result(timeout=600)
+
+
+@cache
+def _backend(framework: str) -> Any:
+    module, name = SCRIPTS[framework]
+    return getattr(importlib.import_module(module), name)(accelerate=False, threads=2)
+
+
+def _call(framework: str, task: str, arguments: dict[str, Any]) -> Any:
+    return globals()[task](_backend(framework), **arguments)
+
+
+def build(
+    backend: Any,
+    spec: ModelSpec,
+    optimizer: Optimizer,
+    *,
+    precision: str = "float32",
+    state: dict[str, Any] | None = None,
+    seed: int = 1,
+) -> Any:
+    """A model of `spec` that starts from `state`, or from the initial weights of `seed`."""
+    model = backend.build(spec, optimizer, precision=precision, native=frozenset(), seed=seed)
+    model.load_state_dict(weights.initial(spec, seed) if state is None else state)
+    return model
+
+
+def predict(backend: Any, *, images: np.ndarray, **model: Any) -> np.ndarray:
+    """Logits of a model in inference mode."""
+    return build(backend, **model).predict(images)
+
+
+def steps(
+    backend: Any,
+    *,
+    images: np.ndarray,
+    labels: np.ndarray,
+    order: np.ndarray,
+    rate: np.ndarray,
+    momentum: np.ndarray | None = None,
+    test: np.ndarray | None = None,
+    **model: Any,
+) -> dict[str, Any]:
+    """Losses and correct counts of training steps, the state after them, and logits of `test` images."""
+    built = build(backend, **model)
+    losses, correct = built.train_steps(images, labels, order, rate, momentum)
+    logits = None if test is None else built.predict(test)
+    return {"losses": losses, "correct": correct, "state": built.state_dict(), "logits": logits}
