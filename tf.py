@@ -273,7 +273,7 @@ class KerasModel:
         """See common.backend.Model."""
         state = {}
         for name, (variable, _, to_canonical) in self.variables.items():
-            state[name] = np.ascontiguousarray(to_canonical(variable.numpy()))
+            state[name] = np.array(to_canonical(variable.numpy()), order="C")
         for index, generator in enumerate(self._generators()):
             state[f"random.tensorflow.{index}"] = generator.state.numpy()
         return state

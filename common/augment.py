@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 _PURPOSE = 0xA06  # keeps these draws apart from those of the order and of the weights
+_DRAWS = 10  # of a crop window
 
 
 @dataclass(frozen=True)
 class RandomCrop:
-    """Crop of a random share of the `area` and a log-uniform `aspect` (width / height), scaled back to full
-    size (torchvision's RandomResizedCrop)."""
+    """A window of a uniform share of the `area` and a log-uniform `aspect` (width / height), scaled to full
+    size. Of ten draws the first that fits into the image, else the whole image (torchvision's
+    RandomResizedCrop, its rounding to whole pixels left out)."""
 
     area: tuple[float, float]
     aspect: tuple[float, float]
@@ -50,14 +52,17 @@ def matrices(augment: Affine, count: int, *, side: int, seed: int, epoch: int) -
     centre = np.full((count, 2), middle)
     if augment.crop:
         crop = augment.crop
-        area = random.uniform(*crop.area, count)
-        aspect = np.exp(random.uniform(np.log(crop.aspect[0]), np.log(crop.aspect[1]), count))
-        # A window wider or higher than the image is cut to it, as its aspect then cannot be had.
-        scale = np.minimum(np.sqrt(area[:, None] * np.stack([aspect, 1 / aspect], 1)), 1.0)
+        area = random.uniform(*crop.area, (count, _DRAWS))
+        aspect = np.exp(random.uniform(np.log(crop.aspect[0]), np.log(crop.aspect[1]), (count, _DRAWS)))
+        sides = np.sqrt(np.stack([area * aspect, area / aspect], axis=2))
+        fits = sides.max(axis=2) <= 1
+        first = sides[np.arange(count), fits.argmax(axis=1)]
+        scale = np.where(fits.any(axis=1)[:, None], first, 1.0)
         centre = middle + (random.random((count, 2)) - 0.5) * side * (1 - scale)
     if augment.zoom:
         zoomed = random.random(count) < augment.zoom.probability
         scale = np.where(zoomed[:, None], augment.zoom.side / side, scale)
+        centre = np.where(zoomed[:, None], middle, centre)
     angle = np.deg2rad(random.uniform(-augment.rotation, augment.rotation, count))
     cos, sin = np.cos(angle), np.sin(angle)
     rotation = np.stack([np.stack([cos, -sin], 1), np.stack([sin, cos], 1)], 1)

@@ -42,7 +42,7 @@ def parser(framework: str) -> argparse.ArgumentParser:
         "What is not set comes from the network's recipe.",
     )
     add = result.add_argument
-    images = _number(int, 1, TRAINING_IMAGES)
+    images = number(int, 1, TRAINING_IMAGES)
     model = DEFAULT_MODELS[framework]
     add(
         "--model",
@@ -58,27 +58,27 @@ def parser(framework: str) -> argparse.ArgumentParser:
     add(
         "--epochs",
         metavar="N",
-        type=_number(int, 0),
+        type=number(int, 0),
         help="epochs in all; fewer than the recipe's stop its schedule early, more stretch it; 0 only tests",
     )
-    add("--lr", metavar="RATE", type=_number(float, 0, above=True), help="learning rate, the schedule's unit")
-    add("--seed", metavar="N", type=_number(int, 0), help="of weights, order and pixels (default: 1)")
+    add("--lr", metavar="RATE", type=number(float, 0, above=True), help="learning rate, the schedule's unit")
+    add("--seed", metavar="N", type=number(int, 0), help="of weights, order and pixels (default: 1)")
     add(
         "--seeds",
         metavar="N",
-        type=_number(int, 1),
+        type=number(int, 1),
         default=1,
         help="run N seeds from --seed on (default: 1)",
     )
     add(
         "--log-interval",
         metavar="N",
-        type=_number(int, 1),
+        type=number(int, 1),
         default=100,
         help="steps between lines (default: 100)",
     )
     add("--no-accel", action="store_true", help="stay on the CPU where there is an accelerator")
-    add("--threads", metavar="N", type=_number(int, 1), default=machine.cores(), help="(default: all cores)")
+    add("--threads", metavar="N", type=number(int, 1), default=machine.cores(), help="(default: all cores)")
     add("--precision", choices=PRECISIONS, help="(default: float32)")
     add(
         "--native",
@@ -91,7 +91,7 @@ def parser(framework: str) -> argparse.ArgumentParser:
     add(
         "--validation",
         metavar="N",
-        type=_number(int, 0, TRAINING_IMAGES - 1),
+        type=number(int, 0, TRAINING_IMAGES - 1),
         help="hold out the last N training images and test on them instead of the test set",
     )
     add("--save-model", metavar="FILE", type=Path, help="save weights, optimizer and epoch as safetensors")
@@ -161,7 +161,7 @@ def _main(backend: type[Backend], arguments: argparse.Namespace) -> int:
     return 1 if "diverged" in statuses else 0
 
 
-def _number(kind: type, low: float, high: float = math.inf, *, above: bool = False) -> Callable[[str], Any]:
+def number(kind: type, low: float, high: float = math.inf, *, above: bool = False) -> Callable[[str], Any]:
     """A parser of finite numbers from `low` (`above` it, if so) to `high`, whose errors name the range."""
     range_ = f"{'above' if above else 'of at least'} {low:,}" + (
         f" and at most {high:,}" if high < math.inf else ""

@@ -43,10 +43,16 @@ COLUMNS: dict[str, dict[str, tuple[str, str]]] = {
         "loss": ("nats", "mean cross-entropy on the test set after the last epoch"),
         "train_loss": ("nats", "mean over the last epoch's training batches, as they were trained on"),
         "seed": ("", "of initial weights, order, augmentation and dropout"),
-        "train_seconds": ("seconds", "all epochs' training, tests left out; empty where a run went on from a checkpoint"),
+        "train_seconds": (
+            "seconds",
+            "all epochs' training, tests left out; empty after `--resume`",
+        ),
         "first_step_seconds": ("seconds", "the first step, in which a framework compiles and allocates"),
         "predict_seconds": ("seconds", "predictions of the whole test set, after the last epoch"),
-        "images_per_second": ("images / second", "training images a second of training, the first step left out"),
+        "images_per_second": (
+            "images / second",
+            "training images a second of training, the first step left out",
+        ),
         "peak_memory_mib": ("MiB", "largest resident memory of the process"),
         "total_seconds": ("seconds", "from the start of the process to the row"),
         "dataset": (

@@ -120,13 +120,15 @@ def append(folder: Path, run: Run, epochs: Sequence[EpochRow] = (), errors: Sequ
 
     Raises ResultsError when a table has another header, or cannot be written.
     """
+    # All is text before anything is written, and the run's own row comes last.
+    lines = {"epochs.csv": _lines(epochs), "errors.csv": _lines(errors), "results.csv": _lines([run])}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _lock(folder):
             for name, kind in TABLES.items():
                 _check_header(folder / name, kind)
-            for name, rows in (("epochs.csv", epochs), ("errors.csv", errors), ("results.csv", [run])):
-                _append_rows(folder / name, TABLES[name], rows)
+            for name, text in lines.items():
+                _append_lines(folder / name, TABLES[name], text)
     except OSError as error:
         raise ResultsError(f"Cannot write results to {folder}: {error.strerror or error}.") from None
 
@@ -134,11 +136,14 @@ def append(folder: Path, run: Run, epochs: Sequence[EpochRow] = (), errors: Sequ
 def rows(folder: Path, name: str) -> list[dict[str, str]]:
     """The complete rows of table `name` as text by column; none where there is no table yet."""
     path = folder / name
-    if not path.exists():
-        return []
-    _check_header(path, TABLES[name])
-    text = path.read_bytes()
-    complete = text[: text.rfind(b"\n") + 1].decode()
+    try:
+        if not path.exists():
+            return []
+        _check_header(path, TABLES[name])
+        text = path.read_bytes()
+        complete = text[: text.rfind(b"\n") + 1].decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ResultsError(f"Cannot read {path}: {error}.") from None
     return list(csv.DictReader(io.StringIO(complete, newline="")))
 
 
@@ -151,11 +156,10 @@ def _check_header(path: Path, kind: type[Row]) -> None:
         return
     with path.open("rb") as file:
         first = file.readline()
-    if not first.endswith(b"\n"):
-        return  # killed while the file was being made: nothing in it yet
     found = first.decode(errors="replace").rstrip("\r\n")
     expected = ",".join(header(kind))
-    if found != expected:
+    torn = not first.endswith(b"\n") and expected.startswith(found)  # killed while it made the file
+    if found != expected and not torn:
         raise ResultsError(
             f"{path} has another header, so nothing is read from it or written to it.\n"
             f"  found:    {found}\n  expected: {expected}\n"
@@ -163,17 +167,24 @@ def _check_header(path: Path, kind: type[Row]) -> None:
         )
 
 
-def _append_rows(path: Path, kind: type[Row], new: Iterable[Row]) -> None:
-    """One write of whole lines after the last complete row."""
+def _lines(new: Iterable[Row]) -> bytes:
+    """Rows as whole lines. Raises ResultsError for a cell that is more than a line of text."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerows([_cell(value) for value in dataclasses.astuple(row)] for row in new)
+    try:
+        return buffer.getvalue().encode()
+    except UnicodeEncodeError as error:
+        raise ResultsError(f"A cell is not text: {error}.") from None
+
+
+def _append_lines(path: Path, kind: type[Row], lines: bytes) -> None:
+    """One write after the last complete row; a torn one is cut off."""
     with path.open("a+b") as file:
         end = _end_of_rows(path)
         file.truncate(end)
-        buffer = io.StringIO(newline="")
-        writer = csv.writer(buffer, lineterminator="\n")
-        if end == 0:
-            writer.writerow(header(kind))
-        writer.writerows([_cell(value) for value in dataclasses.astuple(row)] for row in new)
-        file.write(buffer.getvalue().encode())
+        heading = ",".join(header(kind)).encode() + b"\n" if end == 0 else b""
+        file.write(heading + lines)
         file.flush()
         os.fsync(file.fileno())
 

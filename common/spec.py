@@ -116,6 +116,7 @@ class Node:
     def weights(self) -> dict[str, Shape]:
         """Trained arrays, by canonical name, in order."""
         layer, into = self.layer, self.input_shape
+        shapes: dict[str, Shape] = {}
         match layer:
             case Conv():
                 kernel = (layer.out_channels, into[0] // layer.groups, layer.kernel_size, layer.kernel_size)
@@ -125,8 +126,6 @@ class Node:
                 shapes |= {"bias": (layer.out_features,)} if layer.bias else {}
             case BatchNorm():
                 shapes = {"weight": (into[0],), "bias": (into[0],)}
-            case _:
-                shapes = {}
         return {f"{self.name}.{key}": shape for key, shape in shapes.items()}
 
     @property

@@ -78,7 +78,7 @@ def write(path: Path, state: Mapping[str, Array], about: Mapping[str, Any]) -> N
 
     Raises CheckpointError when `path` cannot be written.
     """
-    arrays = {name: np.ascontiguousarray(state[name]) for name in sorted(state)}
+    arrays = {name: np.array(state[name], order="C") for name in sorted(state)}
     data = save(arrays, metadata={_METADATA: json.dumps(about, sort_keys=True)})
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:

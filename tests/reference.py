@@ -26,6 +26,7 @@ from common.spec import (
     MaxPool,
     ModelSpec,
     Node,
+    Shape,
     SpatialDropout,
 )
 
@@ -43,7 +44,7 @@ def conv(
     count, _, height, width = windows.shape[:4]
     grouped = windows.reshape(count, groups, weight.shape[1], height, width, *weight.shape[2:])
     kernels = weight.reshape(groups, -1, *weight.shape[1:])
-    y = np.einsum("ngcijuv,gocuv->ngoij", grouped, kernels, optimize=True)
+    y: Array = np.einsum("ngcijuv,gocuv->ngoij", grouped, kernels, optimize=True)
     y = y.reshape(count, len(weight), height, width)
     return y if bias is None else y + bias[:, None, None]
 
@@ -56,7 +57,14 @@ def batch_norm(x: Array, weight: Array, bias: Array, mean: Array, var: Array, *,
 
 
 def batch_norm_training(
-    x: Array, weight: Array, bias: Array, running_mean: Array, running_var: Array, *, eps: float, momentum: float
+    x: Array,
+    weight: Array,
+    bias: Array,
+    running_mean: Array,
+    running_var: Array,
+    *,
+    eps: float,
+    momentum: float,
 ) -> tuple[Array, Array, Array]:
     """Training: (normalised x, new running mean, new running variance).
 
@@ -83,12 +91,13 @@ def max_pool(x: Array, size: int) -> Array:
     """Largest of each size x size square; what is left over at the bottom and the right is dropped."""
     height, width = x.shape[2] // size, x.shape[3] // size
     whole = x[:, :, : height * size, : width * size]
-    return whole.reshape(*x.shape[:2], height, size, width, size).max((3, 5))
+    squares = whole.reshape(*x.shape[:2], height, size, width, size)
+    return np.asarray(squares.max((3, 5)))
 
 
 def global_avg_pool(x: Array) -> Array:
     """(N, C, H, W) -> (N, C), the mean of each channel."""
-    return x.mean((2, 3))
+    return np.asarray(x.mean((2, 3)))
 
 
 def flatten(x: Array) -> Array:
@@ -103,7 +112,7 @@ def dense(x: Array, weight: Array, bias: Array | None = None) -> Array:
 
 
 def dropout(x: Array, keep: Array | None = None, *, rate: float = 0.0) -> Array:
-    """x where `keep` (of x's shape) is 1, divided by 1 - rate. Without `keep` the identity, as in inference."""
+    """x where `keep` (of x's shape) is 1, divided by 1 - rate. Without `keep` the identity (inference)."""
     return x if keep is None else x * keep / (1 - rate)
 
 
@@ -174,7 +183,7 @@ def forward(
 def softmax(logits: Array) -> Array:
     """Rows of (N, classes) as probabilities."""
     powers = np.exp(logits - logits.max(1, keepdims=True))
-    return powers / powers.sum(1, keepdims=True)
+    return np.asarray(powers / powers.sum(1, keepdims=True))
 
 
 def cross_entropy(logits: Array, labels: NDArray[np.integer]) -> float:
@@ -184,12 +193,12 @@ def cross_entropy(logits: Array, labels: NDArray[np.integer]) -> float:
     return float(np.mean(np.log(np.exp(shifted).sum(1)) - chosen))
 
 
-def initial_slots(optimizer: Optimizer, weights: Mapping[str, Array]) -> Arrays:
-    """Zeros, named as in a checkpoint: `optimizer.SLOT.WEIGHT`."""
+def initial_slots(optimizer: Optimizer, shapes: Mapping[str, Shape]) -> Arrays:
+    """Zeros for the weights of `shapes` (`spec.weights`), named as in a checkpoint: optimizer.SLOT.WEIGHT."""
     return {
-        f"optimizer.{slot}.{name}": np.zeros(np.shape(weights[name]))
+        f"optimizer.{slot}.{name}": np.zeros(shape)
         for slot in slot_names(optimizer)
-        for name in weights
+        for name, shape in shapes.items()
     }
 
 

@@ -1,4 +1,4 @@
-"""Rows and digits made up for tests of what reads the tables. A run is the zoo's own unless a field says more."""
+"""Rows and digits made up for tests of what reads the tables. A run is the zoo's unless told otherwise."""
 
 from __future__ import annotations
 
@@ -13,52 +13,54 @@ from common.data import Dataset, Digits
 from common.zoo import ZOO, label, recipe_hash
 
 
-def add_run(folder: Path, model: str = "tf-model-1", framework: str = "pytorch", **fields: Any) -> results.Run:
-    """Append a run with its epochs and three errors (fewer with `errors`); `fields` are columns of results.csv,
-    and `recipe` a dict of changes to the zoo's recipe."""
+def add_run(
+    folder: Path, model: str = "tf-model-1", framework: str = "pytorch", **fields: Any
+) -> results.Run:
+    """Append a run with its epochs and errors.
+
+    `fields` are columns of results.csv; `errors` what was predicted by index; `recipe` changes to the zoo's.
+    """
     entry = ZOO[model]
     errors = fields.pop("errors", {0: 9, 3: 9, 7: 1})
     recipe = dataclasses.replace(entry.recipe, **fields.pop("recipe", {}))
-    run = results.Run(
-        **dict(
-            framework=framework,
-            model=model,
-            batch_size=recipe.batch_size,
-            epochs=recipe.epochs,
-            accuracy=99.0,
-            parameters=entry.spec.parameters,
-            train_accuracy=98.5,
-            loss=0.05,
-            train_loss=0.06,
-            seed=1,
-            train_seconds=10.0,
-            first_step_seconds=0.5,
-            predict_seconds=0.25,
-            images_per_second=30000.0,
-            peak_memory_mib=512.0,
-            total_seconds=12.0,
-            dataset="mnist",
-            optimizer=label(recipe.optimizer),
-            schedule=label(recipe.schedule),
-            lr=recipe.lr,
-            augment=label(recipe.augment),
-            native="none",
-            loader="memory",
-            precision="float32",
-            device="cpu",
-            threads=2,
-            world_size=1,
-            machine="a machine",
-            framework_version="1.2.3",
-            python="3.11.0",
-            commit="0123456789ab",
-            recipe_hash=recipe_hash(entry.spec, recipe),
-            status="ok",
-            started="2026-01-02T03:04:05Z",
-            run=f"{model}-{framework}-{len(results.rows(folder, 'results.csv'))}",
-        )
-        | fields
-    )
+    columns: dict[str, Any] = {
+        "framework": framework,
+        "model": model,
+        "batch_size": recipe.batch_size,
+        "epochs": recipe.epochs,
+        "accuracy": 99.0,
+        "parameters": entry.spec.parameters,
+        "train_accuracy": 98.5,
+        "loss": 0.05,
+        "train_loss": 0.06,
+        "seed": 1,
+        "train_seconds": 10.0,
+        "first_step_seconds": 0.5,
+        "predict_seconds": 0.25,
+        "images_per_second": 30000.0,
+        "peak_memory_mib": 512.0,
+        "total_seconds": 12.0,
+        "dataset": "mnist",
+        "optimizer": label(recipe.optimizer),
+        "schedule": label(recipe.schedule),
+        "lr": recipe.lr,
+        "augment": label(recipe.augment),
+        "native": "none",
+        "loader": "memory",
+        "precision": "float32",
+        "device": "cpu",
+        "threads": 2,
+        "world_size": 1,
+        "machine": "a machine",
+        "framework_version": "1.2.3",
+        "python": "3.11.0",
+        "commit": "0123456789ab",
+        "recipe_hash": recipe_hash(entry.spec, recipe),
+        "status": "ok",
+        "started": "2026-01-02T03:04:05Z",
+        "run": f"{model}-{framework}-{len(results.rows(folder, 'results.csv'))}",
+    }
+    run = results.Run(**columns | fields)
     done = run.status == "ok"
     epochs = [_epoch(run, epoch) for epoch in range(run.epochs + 1 if done else 1)]
     wrong = [results.ErrorRow(run=run.run, index=index, predicted=digit) for index, digit in errors.items()]

@@ -50,7 +50,7 @@ def numbers(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng([seed, *shape]).normal(size=shape)
 
 
-def agree(written: object, expected: object) -> None:
+def agree(written: Any, expected: Any) -> None:
     """Equal but for the order of summation; the absolute part is for sums that cancel to about zero."""
     np.testing.assert_allclose(np.asarray(written), expected, rtol=1e-12, atol=1e-13)
 
@@ -101,7 +101,8 @@ def test_display_mathematics_stands_alone() -> None:
     """GitHub shows `$$` only on its own line with blank lines around the block."""
     lines = ["", *re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL).splitlines(), ""]
     fences = [index for index, line in enumerate(lines) if "$$" in line]
-    assert fences and len(fences) % 2 == 0
+    assert fences
+    assert len(fences) % 2 == 0
     assert {lines[index] for index in fences} == {"$$"}
     for opening, closing in zip(fences[::2], fences[1::2], strict=True):
         assert lines[opening - 1] == "" == lines[closing + 1], lines[opening + 1]
@@ -188,7 +189,8 @@ def test_batch_norm_of_vectors_is_that_of_images_of_one_pixel() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "side"), [(1, (3, 2)), (2, (4, 6)), (2, (5, 7)), (2, (2, 3)), (3, (3, 3)), (3, (11, 7)), (4, (9, 4))]
+    ("size", "side"),
+    [(1, (3, 2)), (2, (4, 6)), (2, (5, 7)), (2, (2, 3)), (3, (3, 3)), (3, (11, 7)), (4, (9, 4))],
 )
 def test_max_pool(size: int, side: tuple[int, int]) -> None:
     x = numbers(2, 3, *side) - 2  # mostly below zero, so that padding with zeros would show
@@ -257,10 +259,10 @@ def test_a_whole_network() -> None:
     ],
 )
 def test_update_rules(optimizer: SGD | Adam | Adadelta, momentum: tuple[float, ...] | None) -> None:
-    """Three steps of one scalar, with a rate that changes, so that no rule is right by its first step alone."""
+    """Three steps of one scalar, with a rate that changes: no rule is right by its first step alone."""
     w, state = 0.7, [0.0, 0.0]
     weights = {"dense1.weight": np.array([w])}
-    slots = reference.initial_slots(optimizer, weights)
+    slots = reference.initial_slots(optimizer, {"dense1.weight": (1,)})
     for step, (g, lr) in enumerate([(0.3, 0.1), (-1.2, 0.5), (0.01, 0.02)]):
         cycled = momentum[step] if momentum else None
         match optimizer:
@@ -323,7 +325,9 @@ def test_convolution_is_linear_in_the_image(
     def layer(x: np.ndarray) -> np.ndarray:
         return reference.conv(x, w, padding=padding, stride=stride, groups=groups)
 
-    np.testing.assert_allclose(layer(a * first + b * second), a * layer(first) + b * layer(second), atol=1e-11)
+    np.testing.assert_allclose(
+        layer(a * first + b * second), a * layer(first) + b * layer(second), atol=1e-11
+    )
 
 
 @few
@@ -339,13 +343,15 @@ def test_a_shifted_image_gives_a_shifted_output(seed: int, size: int, down: int,
 
 @few
 @given(SEEDS, st.integers(2, 6), st.floats(-100, 100), st.floats(0.1, 100))
-def test_normalised_batch_has_mean_0_and_variance_1(seed: int, images: int, shift: float, scale: float) -> None:
+def test_normalised_batch_has_mean_0_and_variance_1(
+    seed: int, images: int, shift: float, scale: float
+) -> None:
     x = shift + scale * numbers(images, 3, 4, 4, seed=seed)
     zero, one = np.zeros(3), np.ones(3)
     y, mean, var = reference.batch_norm_training(x, one, zero, zero, one, eps=1e-9, momentum=1.0)
     np.testing.assert_allclose(y.mean((0, 2, 3)), 0, atol=1e-9)
     np.testing.assert_allclose(y.var((0, 2, 3)), 1, rtol=1e-5)
-    # With momentum 1 the running figures are the batch's: normalising by them is the same but for m / (m - 1).
+    # With momentum 1 the running figures are the batch's: using them is the same but for m / (m - 1).
     m = x[:, 0].size
     again = reference.batch_norm(x, one, zero, mean, var, eps=1e-9)
     np.testing.assert_allclose(again, y * np.sqrt((m - 1) / m), rtol=1e-5, atol=1e-9)
@@ -375,14 +381,14 @@ def test_cross_entropy_ignores_a_constant_added_to_all_logits(seed: int, constan
 @few
 @given(SEEDS, st.sampled_from([SGD(momentum=0.9), SGD(0.9, nesterov=True), Adam(), Adadelta()]))
 def test_every_update_rule_descends(seed: int, optimizer: SGD | Adam | Adadelta) -> None:
-    """The gradient is taken numerically, of the loss of a small dense layer: downhill, with the right sign."""
+    """Downhill, with the right sign, from a numerical gradient of the loss of a small dense layer."""
     x, labels = numbers(6, 4, seed=seed), np.array([0, 1, 2, 0, 1, 2])
     weights = {"dense1.weight": numbers(3, 4, seed=seed)}
 
     def loss(w: np.ndarray) -> float:
         return reference.cross_entropy(reference.dense(x, w), labels)
 
-    slots = reference.initial_slots(optimizer, weights)
+    slots = reference.initial_slots(optimizer, {"dense1.weight": (3, 4)})
     before = loss(weights["dense1.weight"])
     for step in range(1, 4):
         w = weights["dense1.weight"]

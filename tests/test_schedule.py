@@ -22,19 +22,21 @@ def by_epoch(schedule: Schedule, *, lr: float, epochs: int, steps: int = 3) -> l
     """One rate an epoch, after making sure that it is the rate of all the epoch's steps."""
     table = rates(schedule, lr=lr, epochs=epochs, steps=steps).reshape(epochs, steps)
     assert (table == table[:, :1]).all()
-    return table[:, 0].tolist()
+    return [float(rate) for rate in table[:, 0]]
 
 
 @pytest.mark.parametrize("schedule", KINDS, ids=str)
 @pytest.mark.parametrize(("epochs", "steps"), [(1, 1), (1, 7), (3, 1), (14, 5), (0, 5)])
 def test_one_value_a_step(schedule: Schedule, epochs: int, steps: int) -> None:
     table = rates(schedule, lr=0.1, epochs=epochs, steps=steps)
-    assert (table.shape, table.dtype) == ((epochs * steps,), np.float64)
+    assert table.shape == (epochs * steps,)
+    assert table.dtype == np.float64
     assert np.isfinite(table).all()
     momentum = momenta(schedule, epochs=epochs, steps=steps)
     if isinstance(schedule, OneCycle) and schedule.momentum:
         assert momentum is not None
-        assert (momentum.shape, momentum.dtype) == ((epochs * steps,), np.float64)
+        assert momentum.shape == (epochs * steps,)
+        assert momentum.dtype == np.float64
     else:
         assert momentum is None
 
@@ -83,11 +85,10 @@ def test_linear_keeps_its_points_and_is_never_negative(epochs: int) -> None:
         np.testing.assert_allclose(found, stretched, rtol=1e-9)
 
 
-def test_linear_beyond_its_last_point_is_zero_not_negative() -> None:
-    """Epoch 12 of 12 is never trained; should a schedule end before the run does, it stays where it ended."""
-    early = Linear((0, 2), (1.0, 0.0))
-    assert by_epoch(early, lr=1.0, epochs=2) == [1.0, 0.5]
-    assert by_epoch(early, lr=1.0, epochs=4) == [1.0, 0.75, 0.5, 0.25]
+def test_linear_of_two_points_is_a_line_however_long_the_run() -> None:
+    line = Linear((0, 2), (1.0, 0.0))
+    assert by_epoch(line, lr=1.0, epochs=2) == [1.0, 0.5]
+    assert by_epoch(line, lr=1.0, epochs=4) == [1.0, 0.75, 0.5, 0.25]
 
 
 def test_one_cycle_starts_peaks_and_ends_as_the_source_says() -> None:
@@ -99,14 +100,9 @@ def test_one_cycle_starts_peaks_and_ends_as_the_source_says() -> None:
     assert (lr[0], lr[peak], lr[-1]) == pytest.approx((0.04, 1.0, 4e-6), rel=1e-12)
     assert (momentum[0], momentum[peak], momentum[-1]) == pytest.approx((0.95, 0.85, 0.95), rel=1e-12)
     assert lr.argmax() == momentum.argmin() == peak == round(0.3 * total) - 1
-    assert (np.diff(lr[: peak + 1]) > 0).all() and (np.diff(lr[peak:]) < 0).all()
-    assert (np.diff(momentum[: peak + 1]) < 0).all() and (np.diff(momentum[peak:]) > 0).all()
-    # Half a cosine is half way at half the time, where a straight line would be too, and 1 - cos(pi / 4)
-    # of the half way at a quarter of it, where a line would not.
-    quarter = peak / 4
-    low, high = lr[int(quarter)], lr[int(quarter) + 1]
-    expected = 0.04 + 0.96 * (1 - np.cos(np.pi / 4)) / 2
-    assert low <= expected <= high
+    for rising in (np.diff(lr[: peak + 1]), -np.diff(lr[peak:]), -np.diff(momentum[: peak + 1])):
+        assert (rising > 0).all()
+    assert (np.diff(momentum[peak:]) > 0).all()
 
 
 TORCH = """
@@ -155,5 +151,7 @@ def test_one_cycle_is_torch_s(
 ) -> None:
     total, warm_up, start_div, final_div, low, high = case
     schedule = OneCycle(warm_up, start_div, final_div, (low, high))
-    ours = [rates(schedule, lr=1.0, epochs=total, steps=1), momenta(schedule, epochs=1, steps=total)]
-    np.testing.assert_allclose(np.transpose(ours), torch_tables[case], rtol=0, atol=1e-12)
+    momentum = momenta(schedule, epochs=1, steps=total)
+    assert momentum is not None
+    ours = np.stack([rates(schedule, lr=1.0, epochs=total, steps=1), momentum], axis=1)
+    np.testing.assert_allclose(ours, np.array(torch_tables[case]), rtol=0, atol=1e-12)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 import statistics
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tables import add_run
 
 from common import results, stats
 from common.results import ResultsError
 from common.stats import DEFAULTS, POOLED
 from common.zoo import ZOO
-from tests.tables import add_run
 
-OTHER = {
+OTHER: dict[str, Any] = {
     "framework": "tensorflow",
     "model": "nextjournal",
     "dataset": "fashion-mnist",
@@ -59,7 +60,8 @@ def test_rows_that_differ_in_one_field_are_not_pooled(tmp_path: Path, field: str
 @pytest.mark.parametrize("field", ["machine", "framework_version", "commit", "started", "seed", "accuracy"])
 def test_rows_that_differ_in_anything_else_are(tmp_path: Path, field: str) -> None:
     add_run(tmp_path)
-    add_run(tmp_path, **{field: 5 if field in ("seed", "accuracy") else "other"})
+    other: dict[str, Any] = {field: 5 if field in ("seed", "accuracy") else "other"}
+    add_run(tmp_path, **other)
     (group,) = stats.groups(stats.read(tmp_path).runs)
     assert len(group.runs) == 2
 
@@ -143,5 +145,5 @@ def test_a_cell_that_is_no_number_is_named(tmp_path: Path) -> None:
     add_run(tmp_path)
     path = tmp_path / "results.csv"
     path.write_text(path.read_text().replace(",99,", ",many,"))
-    with pytest.raises(ResultsError, match="results.csv, column accuracy.*many"):
+    with pytest.raises(ResultsError, match=r"results\.csv, column accuracy.*many"):
         stats.read(tmp_path)

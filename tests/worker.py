@@ -16,8 +16,12 @@ from typing import Any
 import numpy as np
 
 from common import weights
+from common.data import Dataset, normalise
 from common.optimizer import Optimizer
+from common.run import Job
+from common.run import execute as run_job
 from common.spec import ModelSpec
+from common.train import evaluate
 
 SCRIPTS = {"pytorch": ("pytorch", "PyTorch"), "tensorflow": ("tf", "TensorFlow")}
 FRAMEWORKS = tuple(SCRIPTS)
@@ -51,11 +55,12 @@ def build(
     optimizer: Optimizer,
     *,
     precision: str = "float32",
+    native: tuple[str, ...] = (),
     state: dict[str, Any] | None = None,
     seed: int = 1,
 ) -> Any:
     """A model of `spec` that starts from `state`, or from the initial weights of `seed`."""
-    model = backend.build(spec, optimizer, precision=precision, native=frozenset(), seed=seed)
+    model = backend.build(spec, optimizer, precision=precision, native=frozenset(native), seed=seed)
     model.load_state_dict(weights.initial(spec, seed) if state is None else state)
     return model
 
@@ -63,6 +68,24 @@ def build(
 def predict(backend: Any, *, images: np.ndarray, **model: Any) -> np.ndarray:
     """Logits of a model in inference mode."""
     return build(backend, **model).predict(images)
+
+
+def state(backend: Any, **model: Any) -> dict[str, np.ndarray]:
+    """State of a model that has only been built and loaded."""
+    return build(backend, **model).state_dict()
+
+
+def parameters(backend: Any, **model: Any) -> int:
+    """Number of trained values, as the framework itself counts them."""
+    module = build(backend, **model).module
+    trained = module.trainable_variables if backend.name == "tensorflow" else module.parameters()
+    return sum(int(np.prod(weight.shape)) for weight in trained)
+
+
+def native_init(backend: Any, *, spec: ModelSpec, optimizer: Optimizer, seed: int) -> dict[str, np.ndarray]:
+    """State of a model whose weights the framework has drawn."""
+    built = backend.build(spec, optimizer, precision="float32", native=frozenset({"init"}), seed=seed)
+    return built.state_dict()
 
 
 def steps(
@@ -81,3 +104,17 @@ def steps(
     losses, correct = built.train_steps(images, labels, order, rate, momentum)
     logits = None if test is None else built.predict(test)
     return {"losses": losses, "correct": correct, "state": built.state_dict(), "logits": logits}
+
+
+def execute(backend: Any, *, dataset: Dataset, job: Job) -> str:
+    """How a run of the command line's own machinery ended."""
+    return run_job(backend, dataset, job)
+
+
+def accuracy(backend: Any, *, dataset: Dataset, job: Job) -> float:
+    """Test accuracy of the weights that `job` starts from, in percent."""
+    model = backend.build(job.spec, job.recipe.optimizer, precision=job.precision, native=job.native, seed=1)
+    model.load_state_dict(job.start)
+    images = normalise(dataset.test.images, mean=job.recipe.mean, std=job.recipe.std)
+    labels = dataset.test.labels.astype(np.int64)
+    return evaluate(model, images, labels, batch_size=1000).accuracy

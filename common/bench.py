@@ -1,0 +1,180 @@
+"""`python -m common.bench`: run the cells of network x framework x seed that the tables do not hold yet.
+
+Each cell is one fresh process of one framework. Seeds are the outer loop and frameworks the inner one, so a
+machine that slows down slows both. A bench that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from statistics import fmean
+from typing import IO
+
+from common import results
+from common.cli import SCRIPTS, number
+from common.run import ROOT
+from common.zoo import ZOO, recipe_hash
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run to be made."""
+
+    model: str
+    framework: str
+    seed: int
+
+    def command(self, folder: Path, data_dir: Path | None) -> list[str]:
+        """The command line that makes the run."""
+        words = [sys.executable, str(ROOT / SCRIPTS[self.framework]), "--no-accel"]
+        words += ["--model", self.model, "--seed", str(self.seed), "--results", str(folder)]
+        return words + (["--data-dir", str(data_dir)] if data_dir else [])
+
+
+def cells(models: Sequence[str], frameworks: Sequence[str], seeds: Sequence[int]) -> list[Cell]:
+    """All cells, in the order they are run."""
+    return [Cell(model, framework, seed) for seed, model, framework in product(seeds, models, frameworks)]
+
+
+def missing(wanted: Sequence[Cell], rows: Sequence[dict[str, str]]) -> list[Cell]:
+    """Those of `wanted` without a finished row: ok, or diverged, which it would be again.
+
+    Only rows of the zoo's own recipe count, matched, in float32, on the real test set of MNIST.
+    """
+    fixed = {
+        "native": "none",
+        "precision": "float32",
+        "dataset": "mnist",
+        "loader": "memory",
+        "device": "cpu",
+    }
+    present = {
+        (row["model"], row["framework"], row["seed"], row["recipe_hash"])
+        for row in rows
+        if row["status"] != "interrupted" and all(row[name] == value for name, value in fixed.items())
+    }
+
+    def key(cell: Cell) -> tuple[str, ...]:
+        entry = ZOO[cell.model]
+        return cell.model, cell.framework, str(cell.seed), recipe_hash(entry.spec, entry.recipe)
+
+    return [cell for cell in wanted if key(cell) not in present]
+
+
+def seconds_left(todo: Sequence[Cell], rows: Sequence[dict[str, str]]) -> float | None:
+    """Expected seconds of `todo`: each cell as long as the recorded runs most like it; None without any."""
+    timed = [row for row in rows if row["status"] == "ok" and row["total_seconds"]]
+    if not timed:
+        return None
+
+    def expected(cell: Cell) -> float:
+        same_model = [row for row in timed if row["model"] == cell.model]
+        same = [row for row in same_model if row["framework"] == cell.framework]
+        return fmean(float(row["total_seconds"]) for row in same or same_model or timed)
+
+    return sum(map(expected, todo))
+
+
+def run_cell(cell: Cell, folder: Path, data_dir: Path | None, log: IO[str]) -> int:
+    """Run a cell in a process of its own, its output into `log`; the exit status.
+
+    On Ctrl-C the run is interrupted, recorded as such, and KeyboardInterrupt raised.
+    """
+    # Its own session: Ctrl-C comes to it once, from here, and not also from the terminal.
+    process = subprocess.Popen(
+        cell.command(folder, data_dir), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+        raise
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run what is missing; 0 if every cell has its row at the end, 1 if not, 130 on Ctrl-C."""
+    arguments = _parser().parse_args(words)
+    wanted = cells(
+        arguments.models,
+        arguments.frameworks,
+        range(arguments.first_seed, arguments.first_seed + arguments.seeds),
+    )
+    try:
+        results.prepare(arguments.results)
+        rows = results.rows(arguments.results, "results.csv")
+    except results.ResultsError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    todo = missing(wanted, rows)
+    print(f"{len(wanted)} cells, {len(wanted) - len(todo)} in the tables already, {len(todo)} to run.")
+    if arguments.dry_run:
+        print("\n".join(f"{cell.model} {cell.framework} seed {cell.seed}" for cell in todo))
+        return 0
+    return _run_all(todo, arguments)
+
+
+def _run_all(todo: Sequence[Cell], arguments: argparse.Namespace) -> int:
+    failed = []
+    log_path = arguments.results / "bench.log"
+    with log_path.open("a") as log:
+        for index, cell in enumerate(todo):
+            rows = results.rows(arguments.results, "results.csv")
+            print(_announcement(cell, index, todo, rows), end="", flush=True)
+            begun = time.perf_counter()
+            try:
+                status = run_cell(cell, arguments.results, arguments.data_dir, log)
+            except KeyboardInterrupt:
+                print(f"\nInterrupted; run it again to go on. {len(todo) - index} cells are missing.")
+                return 130
+            log.flush()
+            print(
+                f"{time.perf_counter() - begun:.0f} s, {_outcome(cell, status, arguments.results)}",
+                flush=True,
+            )
+            if missing([cell], results.rows(arguments.results, "results.csv")):
+                failed.append(cell)
+    if failed:
+        names = ", ".join(f"{cell.model} {cell.framework} {cell.seed}" for cell in failed)
+        print(f"No row for {names}: see {log_path}.", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _announcement(cell: Cell, index: int, todo: Sequence[Cell], rows: Sequence[dict[str, str]]) -> str:
+    left = seconds_left(todo[index:], rows)
+    shown = "" if left is None else f" (about {datetime.timedelta(seconds=round(left))} left)"
+    return f"{index + 1}/{len(todo)} {cell.model} {cell.framework} seed {cell.seed}{shown} ... "
+
+
+def _outcome(cell: Cell, status: int, folder: Path) -> str:
+    if status:
+        return f"exit status {status}"
+    row = results.rows(folder, "results.csv")[-1]
+    return f"{row['accuracy']} %"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m common.bench", description=__doc__)
+    parser.add_argument("--models", nargs="+", choices=tuple(ZOO), default=tuple(ZOO), metavar="NAME")
+    parser.add_argument("--frameworks", nargs="+", choices=tuple(SCRIPTS), default=tuple(SCRIPTS))
+    parser.add_argument("--seeds", type=number(int, 1), default=3, metavar="N", help="(default: %(default)s)")
+    parser.add_argument(
+        "--first-seed", type=number(int, 1), default=1, metavar="N", help="(default: %(default)s)"
+    )
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR")
+    parser.add_argument("--dry-run", action="store_true", help="only say what is missing")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

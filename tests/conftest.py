@@ -1,0 +1,39 @@
+"""What the tests share: the real data, and the rule that this process imports no framework."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from common.data import Dataset, Digits, load
+
+
+@pytest.fixture(scope="session")
+def mnist() -> Dataset:
+    """The real digits; fetched if they are not in the cache yet."""
+    return load("mnist")
+
+
+@pytest.fixture(scope="session")
+def few_digits(mnist: Dataset) -> Dataset:
+    """The first 2,000 training and 500 test digits."""
+    first = {"train": 2000, "test": 500}
+    parts = {side: getattr(mnist, side) for side in first}
+    cut = {side: Digits(parts[side].images[:count], parts[side].labels[:count]) for side, count in first.items()}
+    return Dataset("mnist", **cut)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_framework_here() -> Iterator[None]:
+    """Frameworks live in processes of their own; one imported here would crash when the other follows."""
+    yield
+    assert not {"torch", "tensorflow", "keras"} & set(sys.modules)
+
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    """A seeded generator."""
+    return np.random.default_rng(7)

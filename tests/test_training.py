@@ -1,0 +1,193 @@
+"""`common.train` on a model written in NumPy: order, schedule, evaluation, divergence, pixels; and on both
+frameworks: a run that goes on is the run that never stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import worker
+
+from common import weights
+from common.augment import Affine, augmented
+from common.data import Dataset, epoch_order, normalise
+from common.run import Job
+from common.schedule import OneCycle, StepDecay
+from common.train import Diverged, Epoch, Plan, Progress, evaluate, train
+from common.zoo import ZOO, Recipe, recipe_hash
+
+Array = np.ndarray[Any, Any]
+RECIPE = replace(ZOO["tf-model-1"].recipe, batch_size=64, epochs=3, lr=0.5, schedule=StepDecay(0.5))
+
+
+class Recorder:
+    """A model that learns nothing and remembers what it was given."""
+
+    def __init__(self, losses: Mapping[int, float] | None = None) -> None:
+        self.calls: list[tuple[Array, Array, Array, Array, Array | None]] = []
+        self.losses = losses or {}
+        self.steps = 0
+
+    def train_steps(
+        self, images: Array, labels: Array, order: Array, rate: Array, momentum: Array | None = None
+    ) -> tuple[Array, Array]:
+        self.calls.append((images, labels, order, rate, momentum))
+        numbers = range(self.steps + 1, self.steps + len(order) + 1)
+        self.steps += len(order)
+        return np.array([self.losses.get(step, 1.0) for step in numbers]), np.full(len(order), 32)
+
+    def predict(self, images: Array) -> Array:
+        return np.tile(np.arange(10.0), (len(images), 1))  # always says 9
+
+    def state_dict(self) -> dict[str, Array]:
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        pass
+
+
+def plan(recipe: Recipe = RECIPE, **changes: Any) -> Plan:
+    return Plan(**{"recipe": recipe, "schedule_epochs": recipe.epochs, "seed": 4, "log_interval": 10} | changes)
+
+
+def course(model: Recorder, dataset: Dataset, given: Plan) -> tuple[list[Progress], list[Epoch]]:
+    events = list(train(model, dataset, given))
+    return [event for event in events if isinstance(event, Progress)], [
+        event for event in events if isinstance(event, Epoch)
+    ]
+
+
+def test_every_epoch_is_trained_in_its_own_order_at_its_own_rate(few_digits: Dataset) -> None:
+    model = Recorder()
+    progress, epochs = course(model, few_digits, plan())
+    assert [epoch.epoch for epoch in epochs] == [0, 1, 2, 3]
+    orders = np.concatenate([call[2] for call in model.calls])
+    rates = np.concatenate([call[3] for call in model.calls])
+    steps = 2000 // 64
+    expected = [epoch_order(2000, batch_size=64, seed=4, epoch=epoch) for epoch in (1, 2, 3)]
+    np.testing.assert_array_equal(orders, np.concatenate(expected))
+    np.testing.assert_array_equal(rates, np.repeat([0.5, 0.25, 0.125], steps))
+    assert [len(call[2]) for call in model.calls[:5]] == [1, 9, 10, 10, 1]  # the first step is timed apart
+    assert [event.step for event in progress] == [10, 20, 30, 31] * 3
+    assert all(call[0] is model.calls[0][0] for call in model.calls), "pixels are made once and stay in place"
+
+
+def test_figures_are_of_the_steps_and_of_the_test_set(few_digits: Dataset) -> None:
+    _, epochs = course(Recorder({1: 3.0}), few_digits, plan())
+    before, first, second, _ = epochs
+    nines = 100 * float((few_digits.test.labels == 9).mean())
+    logits = np.arange(10.0)
+    losses = np.log(np.exp(logits).sum()) - logits[few_digits.test.labels]
+    assert before.training is None
+    assert before.test.accuracy == pytest.approx(nines)
+    assert before.test.loss == pytest.approx(losses.mean(), rel=1e-12)
+    assert first.training is not None
+    assert second.training is not None
+    assert first.training.loss == pytest.approx((3 + 30) / 31)
+    assert (second.training.loss, second.training.accuracy, second.training.lr) == (1.0, 50.0, 0.25)
+    assert first.training.first_step_seconds is not None
+    assert second.training.first_step_seconds is None
+    assert first.training.images == 31 * 64
+
+
+@pytest.mark.parametrize("step", [1, 10, 11, 40])
+@pytest.mark.parametrize("loss", [np.nan, np.inf])
+def test_divergence_names_its_step(few_digits: Dataset, step: int, loss: float) -> None:
+    epoch, of_epoch = (step - 1) // 31 + 1, (step - 1) % 31 + 1
+    with pytest.raises(Diverged, match=rf"loss is {loss} at step {of_epoch} of epoch {epoch}:"):
+        course(Recorder({step: loss}), few_digits, plan())
+
+
+def test_momentum_and_rate_follow_the_whole_schedule_in_a_run_cut_short(few_digits: Dataset) -> None:
+    recipe = replace(RECIPE, schedule=OneCycle(), epochs=1)
+    model = Recorder()
+    course(model, few_digits, plan(recipe, schedule_epochs=15))
+    rates = np.concatenate([call[3] for call in model.calls])
+    momenta = np.concatenate([call[4] for call in model.calls if call[4] is not None])
+    assert rates[0] == pytest.approx(0.5 / 25)
+    assert rates.max() < 0.5 / 2, "15 epochs are planned: the first is all warm-up"
+    assert momenta[0] == pytest.approx(0.95)
+    assert len(momenta) == len(rates) == 31
+
+
+def test_augmented_pixels_are_those_of_their_epoch(few_digits: Dataset) -> None:
+    augment = Affine(rotation=15.0)
+    recipe = replace(RECIPE, augment=augment, epochs=2)
+    model = Recorder()
+    course(model, few_digits, plan(recipe))
+    seen = [model.calls[0][0], model.calls[-1][0]]
+    for epoch, images in enumerate(seen, start=1):
+        warped = augmented(few_digits.train.images, augment, seed=4, epoch=epoch)
+        np.testing.assert_array_equal(images, normalise(warped, mean=recipe.mean, std=recipe.std))
+
+
+def test_evaluation_does_not_depend_on_its_batch(few_digits: Dataset) -> None:
+    images = normalise(few_digits.test.images, mean=0, std=1)
+    labels = few_digits.test.labels.astype(np.int64)
+    parts = [evaluate(Recorder(), images, labels, batch_size=size) for size in (1, 77, 500, 9999)]
+    assert len({(part.loss, part.accuracy) for part in parts}) == 1
+
+
+def job(name: str, epochs: int, **changes: Any) -> Job:
+    entry = ZOO[name]
+    recipe = replace(entry.recipe, epochs=epochs)
+    fixed = {"spec": entry.spec, "recipe": recipe, "schedule_epochs": entry.recipe.epochs, "seed": 3}
+    running = {"native": frozenset(), "precision": "float32", "loader": "memory"}
+    shown = {"test_batch_size": 500, "log_interval": 7, "settings": {"model": name}}
+    return Job(**fixed | running | shown | changes)
+
+
+def state_after(framework: str, dataset: Dataset, job: Job) -> dict[str, Array]:
+    assert job.save_model
+    assert worker.run(framework, "execute", dataset=dataset, job=job) == "ok"
+    return weights.read(job.save_model).state
+
+
+@pytest.mark.parametrize("framework", worker.FRAMEWORKS)
+@pytest.mark.parametrize("name", ["nextjournal", "under-5k", "examples-cnn", "under-8k", "tf-model-1"])
+def test_resumed_run_is_the_run_in_one_go(framework: str, name: str, few_digits: Dataset, tmp_path: Path) -> None:
+    """Byte for byte: dropout masks, BatchNorm statistics, slots, schedule and augmented pixels go on."""
+    whole = job(name, 2, results=tmp_path, save_model=tmp_path / "whole.safetensors")
+    half = job(name, 1, results=tmp_path, save_model=tmp_path / "half.safetensors")
+    expected = state_after(framework, few_digits, whole)
+    rest = replace(
+        whole,
+        start=state_after(framework, few_digits, half),
+        start_epoch=1,
+        save_model=tmp_path / "rest.safetensors",
+    )
+    state_after(framework, few_digits, rest)
+    assert (tmp_path / "rest.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
+    assert expected["optimizer.step"] == 2 * (2000 // ZOO[name].recipe.batch_size)
+
+
+@pytest.mark.parametrize("trained_in", worker.FRAMEWORKS)
+@pytest.mark.parametrize("name", sorted(ZOO))
+def test_checkpoint_is_as_good_in_the_other_framework(
+    trained_in: str, name: str, few_digits: Dataset, mnist: Dataset, tmp_path: Path
+) -> None:
+    """The same test accuracy to the last digit, and training goes on there."""
+    short = Dataset("mnist", few_digits.train, mnist.test)
+    trained = job(name, 1, results=tmp_path, save_model=tmp_path / "trained.safetensors")
+    state = state_after(trained_in, short, trained)
+    accuracies = {
+        framework: worker.run(framework, "accuracy", dataset=short, job=replace(trained, start=state))
+        for framework in worker.FRAMEWORKS
+    }
+    assert accuracies["pytorch"] == accuracies["tensorflow"]
+    other = next(framework for framework in worker.FRAMEWORKS if framework != trained_in)
+    onward = replace(job(name, 2), start=state, start_epoch=1)
+    assert worker.run(other, "execute", dataset=few_digits, job=onward) == "ok"
+
+
+def test_recipe_hash_tells_a_start_from_a_checkpoint() -> None:
+    entry = ZOO["tf-model-1"]
+    plain = job("tf-model-1", entry.recipe.epochs)
+    assert plain.recipe_hash == recipe_hash(entry.spec, entry.recipe)
+    started = replace(plain, start=weights.initial(entry.spec, 1))
+    assert started.recipe_hash not in (plain.recipe_hash, replace(plain, start={}).recipe_hash)
+    assert replace(started, start_epoch=1).recipe_hash == plain.recipe_hash
