@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -127,11 +128,15 @@ def parse_arguments(framework: str, words: list[str] | None = None) -> argparse.
         )
     if arguments.seeds > 1 and (arguments.resume or arguments.save_model):
         command.error(f"--seeds {arguments.seeds} makes several runs; --resume and --save-model are for one.")
+    if words is None:
+        # While a framework is imported Ctrl-C ends the process without a traceback; `main` takes over.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     return arguments
 
 
 def main(backend: type[Backend], arguments: argparse.Namespace) -> NoReturn:
     """Do what the command line says with `backend`, and exit: 0, 1 diverged, 2 bad input, 130 interrupted."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         sys.exit(_main(backend, arguments))
     except (DataError, weights.CheckpointError, results.ResultsError) as error:
@@ -147,6 +152,8 @@ def _main(backend: type[Backend], arguments: argparse.Namespace) -> int:
     dataset = _dataset(arguments, job)
     if job.results:
         results.prepare(job.results)
+        if job.save_model:
+            weights.prepare(job.save_model)
     machine.keep_freed_pages()
     framework = backend(accelerate=not arguments.no_accel, threads=arguments.threads)
     print(f"{framework.name} {framework.version} on {framework.device}, {framework.threads} threads")
@@ -154,11 +161,17 @@ def _main(backend: type[Backend], arguments: argparse.Namespace) -> int:
     spent = machine.seconds_since_start()
     statuses = set()
     for seed in range(job.seed, job.seed + arguments.seeds):
-        statuses.add(execute(framework, dataset, dataclasses.replace(job, seed=seed), spent=spent))
+        statuses.add(
+            execute(framework, dataset, dataclasses.replace(job, seed=seed), show=_show, spent=spent)
+        )
         spent = 0.0
         if "interrupted" in statuses:
             return 130
     return 1 if "diverged" in statuses else 0
+
+
+def _show(line: str) -> None:
+    print(line, flush=True)  # at once, also into a file or a pipe
 
 
 def number(kind: type, low: float, high: float = math.inf, *, above: bool = False) -> Callable[[str], Any]:
@@ -265,7 +278,7 @@ def _settings(arguments: argparse.Namespace, entry: Entry, saved: dict[str, Any]
 def _dataset(arguments: argparse.Namespace, job: Job) -> Dataset:
     """The images to train and test on, named as the tables name them."""
     name, held_out = job.settings["dataset"], job.settings["validation"]
-    dataset = load(name, data_dir=arguments.data_dir, log=print)
+    dataset = load(name, data_dir=arguments.data_dir, log=_show)
     if held_out:
         dataset = dataclasses.replace(hold_out(dataset, held_out), name=f"{name}-validation-{held_out}")
     if arguments.dry_run:

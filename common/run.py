@@ -5,9 +5,8 @@ from __future__ import annotations
 import datetime
 import hashlib
 import secrets
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,10 +57,12 @@ class Job:
         return recipe_hash(self.spec, self.recipe, start=digest)
 
 
-def execute(framework: Backend, dataset: Dataset, job: Job, *, spent: float = 0.0) -> Status:
-    """Run `job`, print its course, write its rows and its checkpoint; how it ended.
+def execute(
+    framework: Backend, dataset: Dataset, job: Job, *, show: Callable[[str], None], spent: float = 0.0
+) -> Status:
+    """Run `job`, write its rows and its checkpoint; how it ended.
 
-    `spent`: seconds that the process has already spent on this run.
+    `show` is given the lines of its course; `spent` are seconds that the process has spent on it before.
     """
     clock = time.perf_counter() - spent
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -69,23 +70,24 @@ def execute(framework: Backend, dataset: Dataset, job: Job, *, spent: float = 0.
     status: Status = "ok"
     try:
         model = _build(framework, job)
-        for epoch in _shown(model, dataset, job):
+        for epoch in _shown(model, dataset, job, show):
             epochs.append(epoch)
-        if job.save_model and job.results:
-            _save(model, framework, job)
     except Diverged as error:
         status = "diverged"
-        print(error, file=sys.stderr)
+        show(str(error))
     except KeyboardInterrupt:
         status = "interrupted"
-        print("\nInterrupted.", file=sys.stderr)
+        show("Interrupted.")
     if job.results:
         total_seconds = time.perf_counter() - clock
         row = _row(
             framework, dataset, job, epochs, status=status, started=started, total_seconds=total_seconds
         )
         results.append(job.results, row, *_details(row, epochs, dataset))
-        print(f"Run {row.run} is in {job.results / 'results.csv'}.")
+        show(f"Run {row.run} is in {job.results / 'results.csv'}.")
+    if job.save_model and job.results and status == "ok":
+        _save(model, framework, job)
+        show(f"The checkpoint is in {job.save_model}.")
     return status
 
 
@@ -100,8 +102,8 @@ def _build(framework: Backend, job: Job) -> Model:
     return model
 
 
-def _shown(model: Model, dataset: Dataset, job: Job) -> Iterator[Epoch]:
-    """The epochs of the run, each line printed as it comes."""
+def _shown(model: Model, dataset: Dataset, job: Job, show: Callable[[str], None]) -> Iterator[Epoch]:
+    """The epochs of the run, as they come."""
     plan = Plan(
         recipe=job.recipe,
         schedule_epochs=job.schedule_epochs,
@@ -115,10 +117,10 @@ def _shown(model: Model, dataset: Dataset, job: Job) -> Iterator[Epoch]:
     for event in train(model, dataset, plan):
         match event:
             case Progress():
-                print(_progress_line(event, job, done), flush=True)
+                show(_progress_line(event, job, done))
             case Epoch():
                 done += event.training.seconds if event.training else 0.0
-                print(_epoch_line(event, job), flush=True)
+                show(_epoch_line(event, job))
                 yield event
 
 
@@ -148,7 +150,6 @@ def _save(model: Model, framework: Backend, job: Job) -> None:
     assert job.save_model
     about = {"framework": framework.name, "framework_version": framework.version, "epoch": job.recipe.epochs}
     weights.write(job.save_model, model.state_dict(), {**job.settings, **about})
-    print(f"The checkpoint is in {job.save_model}.")
 
 
 def _row(

@@ -10,6 +10,7 @@ import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -171,35 +172,33 @@ def _train_epoch(
 ) -> Generator[Progress, None, Training]:
     """All steps of an epoch, `log_interval` in a call; the first step of a run in a call of its own."""
     images, labels, order, rate, momentum = batches
-    steps = len(order)
+    steps, first_step_seconds, reported = len(order), None, 0
     losses, correct = np.empty(steps), np.empty(steps, np.int64)
-    first_step_seconds = None
-    if epoch == plan.start_epoch + 1:
+    alone = {1} if epoch == plan.start_epoch + 1 else set()
+    bounds = sorted({0, steps, *range(plan.log_interval, steps, plan.log_interval)} | alone)
+    for start, stop in pairwise(bounds):
         called = time.perf_counter()
-        first = slice(0, 1)
-        losses[first], correct[first] = model.train_steps(
-            *(images, labels, order[first], rate[first]), None if momentum is None else momentum[first]
-        )
-        first_step_seconds = time.perf_counter() - called
-    for start in range(0, steps, plan.log_interval):
-        # The first step has been taken where it was timed apart.
-        part = slice(start + (first_step_seconds is not None and start == 0), start + plan.log_interval)
+        part = slice(start, stop)
         losses[part], correct[part] = model.train_steps(
             *(images, labels, order[part], rate[part]), None if momentum is None else momentum[part]
         )
-        done = min(part.stop, steps)
-        finite = np.isfinite(losses[start:done])
+        if start == 0 and alone:
+            first_step_seconds = time.perf_counter() - called
+        finite = np.isfinite(losses[part])
         if not finite.all():
             step = start + int(finite.argmin())
             raise Diverged(epoch, step + 1, float(losses[step]))
+        if stop % plan.log_interval and stop < steps:
+            continue  # the first step alone says nothing of the pace
         yield Progress(
             epoch=epoch,
-            step=done,
+            step=stop,
             steps=steps,
-            loss=float(losses[start:done].mean()),
-            accuracy=100 * float(correct[start:done].mean()) / order.shape[1],
+            loss=float(losses[reported:stop].mean()),
+            accuracy=100 * float(correct[reported:stop].mean()) / order.shape[1],
             seconds=time.perf_counter() - begun,
         )
+        reported = stop
     return Training(
         lr=float(rate[0]),
         loss=float(losses.mean()),

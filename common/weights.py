@@ -73,6 +73,17 @@ def state_shapes(spec: ModelSpec, optimizer: Optimizer) -> dict[str, Shape]:
     return spec.weights | spec.statistics | {"optimizer.step": ()} | kept
 
 
+def prepare(path: Path) -> None:
+    """Check that `write` will be able to write `path`, before hours go by. Raises CheckpointError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
+        temporary.unlink()
+    except OSError as error:
+        raise CheckpointError(f"Cannot write the checkpoint {path}: {error.strerror or error}.") from None
+
+
 def write(path: Path, state: Mapping[str, Array], about: Mapping[str, Any]) -> None:
     """Save a checkpoint: to a temporary name, then renamed. The same state and text give the same bytes.
 
@@ -82,7 +93,6 @@ def write(path: Path, state: Mapping[str, Array], about: Mapping[str, Any]) -> N
     data = save(arrays, metadata={_METADATA: json.dumps(about, sort_keys=True)})
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(data)
         temporary.replace(path)
     except OSError as error:

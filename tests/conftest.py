@@ -22,7 +22,9 @@ def few_digits(mnist: Dataset) -> Dataset:
     """The first 2,000 training and 500 test digits."""
     first = {"train": 2000, "test": 500}
     parts = {side: getattr(mnist, side) for side in first}
-    cut = {side: Digits(parts[side].images[:count], parts[side].labels[:count]) for side, count in first.items()}
+    cut = {
+        side: Digits(parts[side].images[:count], parts[side].labels[:count]) for side, count in first.items()
+    }
     return Dataset("mnist", **cut)
 
 

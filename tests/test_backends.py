@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import reference
 import worker
+from test_math import formulas
 
 from common import weights
 from common.data import Dataset, normalise
@@ -24,6 +25,7 @@ from common.spec import (
     Layer,
     MaxPool,
     ModelSpec,
+    Node,
     SpatialDropout,
 )
 from common.zoo import ENTRIES, Entry
@@ -54,7 +56,14 @@ LAYERS: dict[str, tuple[Layer, ...]] = {
     "global average": (Conv(3, 1), GlobalAvgPool()),
     "flatten": (Conv(4, 3), MaxPool(3), Flatten()),
     "flatten, dense": (Conv(4, 3), Flatten(), Dense(6)),
-    "flatten, dropout, dense": (MaxPool(2), Flatten(), Dropout(0.5), Dense(6), Activation(), Dense(3, bias=False)),
+    "flatten, dropout, dense": (
+        MaxPool(2),
+        Flatten(),
+        Dropout(0.5),
+        Dense(6),
+        Activation(),
+        Dense(3, bias=False),
+    ),
     "spatial dropout": (Conv(3, 1), SpatialDropout(0.5)),
 }
 
@@ -90,6 +99,46 @@ def test_layer_is_as_in_numpy(framework: str, layers: tuple[Layer, ...], random:
         framework, "predict", spec=spec, optimizer=SGD(), state=single, images=images.astype(np.float32)
     )
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
+
+
+def as_written(node: Node, state: Mapping[str, Array], image: Any) -> Any:
+    """One layer's output for one image, in inference, by the plain loops that stand in docs/math.md."""
+    page, layer = formulas(), node.layer
+    own = {name.split(".")[1]: state[name].tolist() for name in (*node.weights, *node.statistics)}
+    zeros = [0.0] * node.output_shape[0]
+    match layer:
+        case Conv():
+            bias = own.get("bias", zeros)
+            return page["conv"](image, own["weight"], bias, layer.padding, layer.stride, layer.groups)
+        case BatchNorm():
+            return page["batch_norm_inference"](image, *own.values(), layer.eps)
+        case MaxPool():
+            return page["max_pool"](image, layer.kernel_size)
+        case Dense():
+            return page["dense"](image, own["weight"], own.get("bias", zeros))
+        case Activation():
+            return page["relu"](image) if isinstance(image[0], list) else page["relu"]([[image]])[0][0]
+        case GlobalAvgPool():
+            return page["global_avg_pool"](image)
+        case Flatten():
+            return page["flatten"](image)
+        case Dropout() | SpatialDropout():
+            return image
+
+
+@pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
+def test_formulas_as_written_are_what_both_frameworks_compute(
+    layers: tuple[Layer, ...], random: np.random.Generator
+) -> None:
+    spec = small(layers)
+    state, images = random_state(spec, random), random.normal(size=(2, 3, 9, 9))
+    outputs = images.tolist()
+    for node in spec.nodes():
+        outputs = [as_written(node, state, image) for image in outputs]
+    for framework in worker.FRAMEWORKS:
+        model = {"spec": spec, "optimizer": SGD(), "precision": "float64", "state": state}
+        logits = worker.run(framework, "predict", images=images, **model)
+        np.testing.assert_allclose(logits, outputs, rtol=1e-10, atol=1e-12, err_msg=framework)
 
 
 @frameworks
@@ -170,7 +219,9 @@ def test_update_rule_is_as_in_numpy(
 
 @frameworks
 @networks
-def test_network_has_its_parameters_and_first_logits(framework: str, entry: Entry, few_digits: Dataset) -> None:
+def test_network_has_its_parameters_and_first_logits(
+    framework: str, entry: Entry, few_digits: Dataset
+) -> None:
     """The very network of the zoo: as many weights as its source says, and NumPy's logits of real digits."""
     images = normalise(few_digits.test.images[:8], mean=entry.recipe.mean, std=entry.recipe.std)
     state = weights.initial(entry.spec, 3)
@@ -187,9 +238,7 @@ def test_state_goes_in_and_out_unchanged(framework: str, entry: Entry, random: n
     shapes = weights.state_shapes(entry.spec, entry.recipe.optimizer)
     state = {name: np.abs(random.normal(size=shape)).astype(np.float32) for name, shape in shapes.items()}
     state["optimizer.step"] = np.array(17, np.int64)
-    back = worker.run(
-        framework, "state", spec=entry.spec, optimizer=entry.recipe.optimizer, state=state
-    )
+    back = worker.run(framework, "state", spec=entry.spec, optimizer=entry.recipe.optimizer, state=state)
     assert {name for name in back if not name.startswith("random.")} == set(state)
     for name, array in state.items():
         np.testing.assert_array_equal(back[name], array, err_msg=name)
@@ -259,4 +308,3 @@ def test_native_init_is_the_frameworks_own_and_seeded(framework: str) -> None:
     assert np.abs(first["conv1.bias"]).max() == pytest.approx(
         bias_bound if framework == "pytorch" else 0, rel=0.1
     )
-

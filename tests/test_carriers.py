@@ -352,7 +352,7 @@ def test_the_real_npm_with_a_local_registry(
     web: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mark = tmp_path / "code-was-run"
-    scripts = {name: f"touch {mark}" for name in ("prepack", "prepare", "install", "postpack")}
+    scripts = dict.fromkeys(("prepack", "prepare", "install", "postpack"), f"touch {mark}")
     package = {"name": "tiny-data", "version": "1.0.0", "scripts": scripts}
     files = {f"data/{file}": raw for file, raw in CONTENT.items()}
     archive = tar_of("package", {"package.json": json.dumps(package).encode(), **files})

@@ -451,3 +451,18 @@ def test_recipe_hash_changes_with_every_field() -> None:
 def test_recipe_hash_tells_kinds_and_orders_apart(one: tuple[Layer, ...], other: tuple[Layer, ...]) -> None:
     hashes = {recipe_hash(ModelSpec("m", layers, (4, 1, 1)), RECIPES[0]) for layers in (one, other)}
     assert len(hashes) == 2
+
+
+def test_labels_of_pytorch_model_1_see_only_the_upper_half() -> None:
+    """Why its accuracy is what it is: ink in the lower half moves none of the ten logits that are labels."""
+    spec = ZOO["pytorch-model-1"].spec
+    random = np.random.default_rng(0)
+    state = {name: random.normal(size=shape) for name, shape in spec.weights.items()}
+    image = random.normal(size=(1, 1, 28, 28))
+    upper, lower = image.copy(), image.copy()
+    lower[:, :, 14:] += 1
+    upper[:, :, 13] += 1
+    logits, of_upper, of_lower = (reference.forward(spec, state, x)[0][0] for x in (image, upper, lower))
+    np.testing.assert_array_equal(of_lower[:10], logits[:10])
+    assert not np.array_equal(of_lower, logits)
+    assert not np.array_equal(of_upper[:10], logits[:10])

@@ -3,7 +3,6 @@ frameworks: a run that goes on is the run that never stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import worker
+from recorder import Recorder
 
 from common import weights
 from common.augment import Affine, augmented
@@ -24,34 +24,10 @@ Array = np.ndarray[Any, Any]
 RECIPE = replace(ZOO["tf-model-1"].recipe, batch_size=64, epochs=3, lr=0.5, schedule=StepDecay(0.5))
 
 
-class Recorder:
-    """A model that learns nothing and remembers what it was given."""
-
-    def __init__(self, losses: Mapping[int, float] | None = None) -> None:
-        self.calls: list[tuple[Array, Array, Array, Array, Array | None]] = []
-        self.losses = losses or {}
-        self.steps = 0
-
-    def train_steps(
-        self, images: Array, labels: Array, order: Array, rate: Array, momentum: Array | None = None
-    ) -> tuple[Array, Array]:
-        self.calls.append((images, labels, order, rate, momentum))
-        numbers = range(self.steps + 1, self.steps + len(order) + 1)
-        self.steps += len(order)
-        return np.array([self.losses.get(step, 1.0) for step in numbers]), np.full(len(order), 32)
-
-    def predict(self, images: Array) -> Array:
-        return np.tile(np.arange(10.0), (len(images), 1))  # always says 9
-
-    def state_dict(self) -> dict[str, Array]:
-        return {}
-
-    def load_state_dict(self, state: Mapping[str, Array]) -> None:
-        pass
-
-
 def plan(recipe: Recipe = RECIPE, **changes: Any) -> Plan:
-    return Plan(**{"recipe": recipe, "schedule_epochs": recipe.epochs, "seed": 4, "log_interval": 10} | changes)
+    return Plan(
+        **{"recipe": recipe, "schedule_epochs": recipe.epochs, "seed": 4, "log_interval": 10} | changes
+    )
 
 
 def course(model: Recorder, dataset: Dataset, given: Plan) -> tuple[list[Progress], list[Epoch]]:
@@ -74,6 +50,16 @@ def test_every_epoch_is_trained_in_its_own_order_at_its_own_rate(few_digits: Dat
     assert [len(call[2]) for call in model.calls[:5]] == [1, 9, 10, 10, 1]  # the first step is timed apart
     assert [event.step for event in progress] == [10, 20, 30, 31] * 3
     assert all(call[0] is model.calls[0][0] for call in model.calls), "pixels are made once and stay in place"
+
+
+@pytest.mark.parametrize("interval", [1, 2, 30, 31, 1000])
+def test_every_step_is_taken_once_whatever_the_interval(few_digits: Dataset, interval: int) -> None:
+    model = Recorder()
+    progress, _ = course(model, few_digits, plan(replace(RECIPE, epochs=1), log_interval=interval))
+    order = epoch_order(2000, batch_size=64, seed=4, epoch=1)
+    np.testing.assert_array_equal(np.concatenate([call[2] for call in model.calls]), order)
+    assert min(len(call[2]) for call in model.calls) > 0
+    assert [event.step for event in progress] == [*range(interval, 31, interval), 31]
 
 
 def test_figures_are_of_the_steps_and_of_the_test_set(few_digits: Dataset) -> None:
@@ -149,7 +135,9 @@ def state_after(framework: str, dataset: Dataset, job: Job) -> dict[str, Array]:
 
 @pytest.mark.parametrize("framework", worker.FRAMEWORKS)
 @pytest.mark.parametrize("name", ["nextjournal", "under-5k", "examples-cnn", "under-8k", "tf-model-1"])
-def test_resumed_run_is_the_run_in_one_go(framework: str, name: str, few_digits: Dataset, tmp_path: Path) -> None:
+def test_resumed_run_is_the_run_in_one_go(
+    framework: str, name: str, few_digits: Dataset, tmp_path: Path
+) -> None:
     """Byte for byte: dropout masks, BatchNorm statistics, slots, schedule and augmented pixels go on."""
     whole = job(name, 2, results=tmp_path, save_model=tmp_path / "whole.safetensors")
     half = job(name, 1, results=tmp_path, save_model=tmp_path / "half.safetensors")

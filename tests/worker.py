@@ -9,13 +9,15 @@ from __future__ import annotations
 import atexit
 import importlib
 import multiprocessing
+import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from common import weights
+from common import machine, weights
 from common.data import Dataset, normalise
 from common.optimizer import Optimizer
 from common.run import Job
@@ -108,7 +110,7 @@ def steps(
 
 def execute(backend: Any, *, dataset: Dataset, job: Job) -> str:
     """How a run of the command line's own machinery ended."""
-    return run_job(backend, dataset, job)
+    return run_job(backend, dataset, job, show=print)
 
 
 def accuracy(backend: Any, *, dataset: Dataset, job: Job) -> float:
@@ -118,3 +120,61 @@ def accuracy(backend: Any, *, dataset: Dataset, job: Job) -> float:
     images = normalise(dataset.test.images, mean=job.recipe.mean, std=job.recipe.std)
     labels = dataset.test.labels.astype(np.int64)
     return evaluate(model, images, labels, batch_size=1000).accuracy
+
+
+def overhead(
+    backend: Any,
+    *,
+    images: np.ndarray,
+    labels: np.ndarray,
+    order: np.ndarray,
+    rate: np.ndarray,
+    rounds: int,
+    **model: Any,
+) -> tuple[float, float]:
+    """Seconds of len(order) training steps, and of as many of a bare loop on one fixed batch: the quickest
+    of `rounds`, taken in turn."""
+    machine.keep_freed_pages()
+    built = build(backend, **model)
+    bare = bare_loop(backend, built, images[order[0]], labels[order[0]])
+    loops = (lambda: built.train_steps(images, labels, order, rate), lambda: bare(len(order)))
+    for loop in loops:
+        loop()
+    seconds: list[list[float]] = [[], []]
+    for _ in range(rounds):
+        for loop, taken in zip(loops, seconds, strict=True):
+            begun = time.perf_counter()
+            loop()
+            taken.append(time.perf_counter() - begun)
+    return min(seconds[0]), min(seconds[1])
+
+
+def bare_loop(backend: Any, model: Any, images: np.ndarray, labels: np.ndarray) -> Callable[[int], object]:
+    """Nothing but forward, backward and update, as often as asked, in the framework's fastest way."""
+    if backend.name == "pytorch":
+        import torch
+
+        inputs = torch.from_numpy(images).to(memory_format=model.layout)
+        targets = torch.from_numpy(labels)
+
+        def steps(count: int) -> None:
+            for _ in range(count):
+                model.optimizer.zero_grad()
+                torch.nn.functional.cross_entropy(model.module(inputs), targets).backward()
+                model.optimizer.step()
+
+        return steps
+    import tensorflow as tf
+
+    batch, targets = tf.constant(images.transpose(0, 2, 3, 1)), tf.constant(labels)
+    weights = model.module.trainable_variables
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int32)])
+    def graph(count: Any) -> None:
+        for _ in tf.range(count):
+            with tf.GradientTape() as tape:
+                logits = model.module(batch, training=True)
+                loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits))
+            model.optimizer.apply(tape.gradient(loss, weights), weights)
+
+    return lambda count: graph(tf.constant(count))

@@ -1,0 +1,128 @@
+"""`common.bench`: which cells are missing, in which order, what is done with them, how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO
+
+import pytest
+from tables import add_run
+
+from common import bench, results
+from common.bench import Cell, cells, missing, seconds_left
+from common.zoo import ZOO, recipe_hash
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def add(folder: Path, cell: Cell, **columns: object) -> None:
+    """A row of `cell` as a run of the zoo's own recipe would leave it."""
+    add_run(folder, cell.model, cell.framework, seed=cell.seed, **columns)
+
+
+def test_seeds_come_first_and_frameworks_alternate() -> None:
+    order = cells(["a", "b"], ["pytorch", "tensorflow"], [1, 2])
+    assert [(cell.model, cell.framework, cell.seed) for cell in order[:4]] == [
+        ("a", "pytorch", 1),
+        ("a", "tensorflow", 1),
+        ("b", "pytorch", 1),
+        ("b", "tensorflow", 1),
+    ]
+    assert [cell.seed for cell in order] == [1] * 4 + [2] * 4
+
+
+@pytest.mark.parametrize(
+    "columns, counts",
+    [
+        ({}, True),
+        ({"status": "diverged"}, True),
+        ({"status": "interrupted"}, False),
+        ({"native": "init"}, False),
+        ({"precision": "float64"}, False),
+        ({"dataset": "fashion-mnist"}, False),
+        ({"dataset": "mnist-validation-10000"}, False),
+        ({"recipe_hash": "0" * 12}, False),
+        ({"device": "cuda (H200)"}, False),
+    ],
+    ids=str,
+)
+def test_only_a_finished_run_of_the_recipe_fills_a_cell(
+    tmp_path: Path, columns: dict[str, object], counts: bool
+) -> None:
+    cell, other = Cell("tf-model-1", "pytorch", 2), Cell("tf-model-1", "pytorch", 3)
+    add(tmp_path, cell, **columns)
+    todo = missing([cell, other], results.rows(tmp_path, "results.csv"))
+    assert todo == ([other] if counts else [cell, other])
+
+
+def test_time_left_is_that_of_the_runs_most_like_it(tmp_path: Path) -> None:
+    add(tmp_path, Cell("tf-model-1", "pytorch", 1), total_seconds=10.0)
+    add(tmp_path, Cell("tf-model-1", "pytorch", 2), total_seconds=20.0)
+    add(tmp_path, Cell("nextjournal", "tensorflow", 1), total_seconds=100.0)
+    rows = results.rows(tmp_path, "results.csv")
+    todo = [Cell("tf-model-1", "pytorch", 3), Cell("nextjournal", "pytorch", 1)]
+    assert seconds_left(todo[:1], rows) == pytest.approx(15)
+    assert seconds_left(todo, rows) == pytest.approx(115)
+    assert seconds_left(todo, []) is None
+
+
+def test_what_is_missing_is_run_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran = []
+
+    def run_cell(cell: Cell, folder: Path, data_dir: Path | None, log: IO[str]) -> int:
+        ran.append(cell)
+        if cell.framework == "tensorflow" and len(ran) < 3:
+            return 3  # died without a row
+        add(folder, cell)
+        return 0
+
+    monkeypatch.setattr(bench, "run_cell", run_cell)
+    words = ["--models", "tf-model-1", "--seeds", "2", "--results", str(tmp_path)]
+    assert bench.main(words) == 1
+    assert "No row for tf-model-1 tensorflow 1" in capsys.readouterr().err
+    assert len(ran) == 4
+    assert bench.main(words) == 0
+    assert ran[4:] == [Cell("tf-model-1", "tensorflow", 1)]
+    assert "4 cells, 3 in the tables already, 1 to run." in capsys.readouterr().out
+    assert bench.main(words) == 0
+    assert len(ran) == 5
+
+
+def test_dry_run_only_tells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--models", "under-8k", "--seeds", "1", "--results", str(tmp_path), "--dry-run"]
+    assert bench.main(words) == 0
+    assert "under-8k pytorch seed 1\nunder-8k tensorflow seed 1\n" in capsys.readouterr().out
+    assert results.rows(tmp_path, "results.csv") == []
+
+
+def test_foreign_tables_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "results.csv").write_text("a,b\n")
+    assert bench.main(["--results", str(tmp_path)]) == 2
+    assert "has another header" in capsys.readouterr().err
+
+
+def test_ctrl_c_interrupts_the_run_in_hand_and_the_next_bench_goes_on(tmp_path: Path) -> None:
+    """Real processes: the cell's row says interrupted, and the cell is still missing."""
+    command = [sys.executable, "-m", "common.bench", "--models", "examples-cnn", "--frameworks", "pytorch"]
+    command += ["--seeds", "1", "--results", str(tmp_path)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    log = tmp_path / "bench.log"
+    deadline = time.monotonic() + 120
+    while "step " not in (log.read_text() if log.exists() else "") and time.monotonic() < deadline:
+        time.sleep(0.2)
+    os.kill(process.pid, signal.SIGINT)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted; run it again to go on. 1 cells are missing." in printed
+    (row,) = results.rows(tmp_path, "results.csv")
+    assert row["status"] == "interrupted"
+    entry = ZOO["examples-cnn"]
+    assert row["recipe_hash"] == recipe_hash(entry.spec, entry.recipe)
+    assert missing([Cell("examples-cnn", "pytorch", 1)], [row])
