@@ -91,14 +91,18 @@ def _commonest(predicted: pd.Series[int]) -> int:
     return int(values[counts.argmax()])
 
 
-def wrong_in_run(digits: Digits, errors: pd.DataFrame, *, run: str) -> Figure:
-    """Every test image that one run got wrong, in the test set's order; `run` names it in the heading."""
-    ordered = errors.sort_values("index")
+def wrong_in_run(digits: Digits, errors: pd.DataFrame, *, run: str, most: int = 420) -> Figure:
+    """Every test image that one run got wrong, in the test set's order; `run` names it in the heading.
+
+    Of more than `most` the first ones: a network that is mostly wrong would fill metres of paper.
+    """
+    ordered = errors.sort_values("index").head(most)
     index = ordered["index"].to_numpy()
     captions = [
         f"{digits.labels[place]} → {digit}" for place, digit in zip(index, ordered["predicted"], strict=True)
     ]
-    heading = f"All {len(index)} wrong test images of {run} (true → predicted)"
+    which = "All" if len(index) == len(errors) else f"The first {len(index)} of"
+    heading = f"{which} {len(errors):,} wrong test images of {run} (true → predicted)"
     return mosaic(digits.images[index], captions, heading=heading, columns=14)
 
 

@@ -178,7 +178,7 @@ def _of_mistakes(material: Material) -> list[Picture]:
                 Picture(
                     f"wrong-{model}.png",
                     f"{model}: every wrong test image of one run",
-                    "Below each its label and what was predicted.",
+                    "Below each its label and what was predicted; of very many the first.",
                     partial(_wrong_in_run, model=model),
                     model,
                     "wrong",

@@ -143,6 +143,13 @@ def test_every_wrong_image_of_a_run_is_shown() -> None:
     assert len(figure.axes[0].images) == 2
 
 
+def test_a_network_that_is_mostly_wrong_does_not_fill_metres() -> None:
+    errors = pd.DataFrame({"run": "r", "index": range(90), "predicted": 11})
+    figure = gallery.wrong_in_run(digits().test, errors, run="a run", most=30)
+    assert len(figure.axes[0].images) == 30
+    assert figure.get_suptitle() == "The first 30 of 90 wrong test images of a run (true → predicted)"
+
+
 def test_predictions_follow_the_recorded_errors(tmp_path: Path) -> None:
     add_run(tmp_path, "nextjournal", errors={1: 4, 5: 0})
     material = plots._material(stats.read(tmp_path), digits())
