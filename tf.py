@@ -246,24 +246,23 @@ class KerasModel:
         self, images: tf.Tensor, labels: tf.Tensor, order: tf.Tensor, rate: tf.Tensor, momentum: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """All steps of a call as one graph: a while loop around one step."""
-        count = tf.shape(order)[0]
-        losses = tf.TensorArray(tf.float64, count)
-        correct = tf.TensorArray(tf.int64, count)
+        count, targets = tf.shape(order)[0], tf.gather(labels, order)
+        losses = tf.TensorArray(self.dtype, count)
+        outputs = tf.TensorArray(self.dtype, count)
+        weights = self.module.trainable_variables
         for step in tf.range(count):
-            batch = order[step]
-            targets = tf.gather(labels, batch)
             with tf.GradientTape() as tape:
-                logits = tf.cast(self.module(tf.gather(images, batch), training=True), self.dtype)
-                loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits))
+                logits = tf.cast(self.module(tf.gather(images, order[step]), training=True), self.dtype)
+                loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(targets[step], logits))
             self.optimizer.learning_rate.assign(rate[step])
             # Keras' own SGD (--native optimizer) has one momentum for good: it cannot follow a schedule.
             if isinstance(self.optimizer, TorchSGD):
                 self.optimizer.current_momentum.assign(momentum[step])
-            weights = self.module.trainable_variables
             self.optimizer.apply(tape.gradient(loss, weights), weights)
-            losses = losses.write(step, tf.cast(loss, tf.float64))
-            correct = correct.write(step, tf.math.count_nonzero(tf.argmax(logits, axis=1) == targets))
-        return losses.stack(), correct.stack()
+            losses, outputs = losses.write(step, loss), outputs.write(step, logits)
+        # Counted once for all steps: small operations one by one would cost as much as a small network.
+        hits = tf.argmax(outputs.stack(), axis=2) == targets
+        return tf.cast(losses.stack(), tf.float64), tf.math.count_nonzero(hits, axis=1)
 
     def predict(self, images: Array) -> Array:
         """See common.backend.Model."""
