@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -172,7 +172,7 @@ def accuracy_per_epoch(material: Material) -> Figure:
 
     def panel(axes: Axes, group: Group, epochs: pd.DataFrame, colour: str, first: bool) -> None:
         errors = epochs.assign(error=_error(epochs["accuracy"]))
-        _lines(axes, errors, "error", colour)
+        _lines(axes, errors, "error", colour, first=first)
         seen.extend(errors["error"])
         _accuracy_axis(axes, seen, which="y")
 
@@ -181,8 +181,8 @@ def accuracy_per_epoch(material: Material) -> Figure:
 
 def loss_per_epoch(material: Material) -> Figure:
     def panel(axes: Axes, group: Group, epochs: pd.DataFrame, colour: str, first: bool) -> None:
-        _lines(axes, epochs, "loss", colour)
-        _lines(axes, epochs, "train_loss", colour, dashes=True)
+        _lines(axes, epochs, "loss", colour, first=first)
+        _lines(axes, epochs, "train_loss", colour, first=first, dashes=True)
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
@@ -193,8 +193,12 @@ def loss_against_examples(material: Material) -> Figure:
     figure, axes = _single(WIDTH * 0.8, 4.4)
     frameworks = material.frameworks()
     images = len(material.digits().train)
-    for group in material.of(WALK_THROUGH):
+    for order, group in enumerate(material.of(WALK_THROUGH)):
         colour, marker = look(group.framework, frameworks)
+        # The first is drawn larger, as the next often lies on it.
+        size: dict[str, Any] = (
+            {"linewidth": 1.5, "markersize": 5} if order else {"linewidth": 4, "markersize": 11}
+        )
         batch = int(group.runs["batch_size"].iloc[0])
         each = images // batch * batch  # the incomplete last batch is left out
         epochs = _epochs_of(material, group)
@@ -202,7 +206,13 @@ def loss_against_examples(material: Material) -> Figure:
             known = epochs.dropna(subset=[column]).groupby("epoch")[column].mean()
             seen = (known.index.to_numpy() - shift) * each
             fill = colour if name == "test" else "white"
-            axes.plot(seen, known, marker=marker, linestyle=style, color=colour, markerfacecolor=fill)
+            style_of: dict[str, Any] = {
+                "marker": marker,
+                "linestyle": style,
+                "color": colour,
+                "markerfacecolor": fill,
+            }
+            axes.plot(seen, known, **style_of, **size)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.set_ylim(bottom=0)
     axes.set(xlabel="training images seen", ylabel="loss (nats)")
@@ -292,14 +302,16 @@ def _panels(
     return figure
 
 
-def _lines(axes: Axes, epochs: pd.DataFrame, column: str, colour: str, *, dashes: bool = False) -> None:
-    """Each run thin, their mean thick."""
+def _lines(
+    axes: Axes, epochs: pd.DataFrame, column: str, colour: str, *, first: bool, dashes: bool = False
+) -> None:
+    """Each run thin, their mean thick; the first framework's thickest, as the next often lies on it."""
     style = "--" if dashes else "-"
     known = epochs.dropna(subset=[column])
     for _, run in known.groupby("run"):
         axes.plot(run["epoch"], run[column], style, color=colour, linewidth=0.7, alpha=0.35)
     mean = known.groupby("epoch")[column].mean()
-    axes.plot(mean.index, mean, style, color=colour, linewidth=1.8)
+    axes.plot(mean.index, mean, style, color=colour, linewidth=4.0 if first else 1.6)
 
 
 def _legend(

@@ -55,7 +55,11 @@ class Recipe:
 @dataclass(frozen=True)
 class Entry:
     """A network in the zoo. `claim` is the source's accuracy as it states it; `threshold` the mean test
-    accuracy in percent below which `common.check` fails, `first_epoch` the same after one epoch alone."""
+    accuracy in percent below which `common.check` fails, `first_epoch` the same after one epoch alone.
+
+    Thresholds are below what was measured by at least four standard errors of the mean over the seeds, so
+    an honest rerun passes.
+    """
 
     spec: ModelSpec
     recipe: Recipe
@@ -115,8 +119,8 @@ ENTRIES = (
         _TEMPLATE_RECIPE,
         source="Template MNIST (its README)",
         claim="98.98 %",
-        threshold=98.0,
-        first_epoch=97.0,
+        threshold=35.5,
+        first_epoch=29.0,
         assumed="1,568 logits of which only the first ten are ever a label, as its printed summary shows; "
         "its softmax is part of the loss. Those ten are the upper left of one 7x7 map and see only the upper "
         "half of a digit: the network as printed cannot come near its claim, with a head it does.",
@@ -126,8 +130,8 @@ ENTRIES = (
         _TEMPLATE_RECIPE,
         source="Template MNIST (its code)",
         claim="98.98 % on 10,000 held-out training images",
-        threshold=98.0,
-        first_epoch=97.0,
+        threshold=98.5,
+        first_epoch=97.8,
         assumed="Trained on all 60,000 images; --validation 10000 repeats its split by size.",
     ),
     Entry(
@@ -135,8 +139,8 @@ ENTRIES = (
         Recipe(Adam(), lr=1e-3, batch_size=128, epochs=8, mean=0.0, std=1.0),
         source="Template MNIST (its README)",
         claim="98.98 % (a training accuracy)",
-        threshold=97.0,
-        first_epoch=92.0,
+        threshold=97.1,
+        first_epoch=93.5,
         assumed="Batch 128; its README says 'entire dataset'.",
     ),
     Entry(
@@ -151,8 +155,8 @@ ENTRIES = (
         Recipe(SGD(momentum=0.5), lr=0.01, batch_size=64, epochs=3),
         source="MNIST Handwritten Digit Recognition in PyTorch (nextjournal)",
         claim="97.16 %",
-        threshold=96.0,
-        first_epoch=92.0,
+        threshold=96.3,
+        first_epoch=93.5,
     ),
     Entry(
         ModelSpec(
@@ -175,8 +179,8 @@ ENTRIES = (
         ),
         source="MNIST under 5k parameters (article)",
         claim="99.42 % (best epoch; last 99.41 %)",
-        threshold=98.5,
-        first_epoch=92.0,
+        threshold=98.9,
+        first_epoch=93.0,
         assumed="Crop and rotation are one bilinear resampling.",
     ),
     Entry(
@@ -218,8 +222,8 @@ ENTRIES = (
         ),
         source="TSAI ERA V1 A7: Delta-engineering MNIST CNN",
         claim="99.48 %, 99.46 % in the last two epochs",
-        threshold=99.0,
-        first_epoch=95.0,
+        threshold=99.1,
+        first_epoch=95.5,
         assumed="Dropout of rate 0 left out; momentum cycles .95, .85, .95; crop and rotation are one "
         "bilinear resampling.",
     ),
