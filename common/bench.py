@@ -103,6 +103,8 @@ def run_cell(cell: Cell, folder: Path, data_dir: Path | None, log: IO[str]) -> i
 
 def main(words: list[str] | None = None) -> int:
     """Run what is missing; 0 if every cell has its row at the end, 1 if not, 130 on Ctrl-C."""
+    # A shell ignores SIGINT for what it starts in the background; a bench is to be stopped by it there too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     arguments = _parser().parse_args(words)
     wanted = cells(
         arguments.models,

@@ -112,13 +112,18 @@ def test_ctrl_c_interrupts_the_run_in_hand_and_the_next_bench_goes_on(tmp_path: 
     """Real processes: the cell's row says interrupted, and the cell is still missing."""
     command = [sys.executable, "-m", "common.bench", "--models", "examples-cnn", "--frameworks", "pytorch"]
     command += ["--seeds", "1", "--results", str(tmp_path)]
+    # As a shell starts a background job: with SIGINT ignored, which the bench must not inherit.
+    command = ["bash", "-c", 'trap "" INT; exec "$@"', "bash", *command]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
     log = tmp_path / "bench.log"
     deadline = time.monotonic() + 120
     while "step " not in (log.read_text() if log.exists() else "") and time.monotonic() < deadline:
         time.sleep(0.2)
     os.kill(process.pid, signal.SIGINT)
-    printed, _ = process.communicate(timeout=60)
+    try:
+        printed, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "Interrupted; run it again to go on. 1 cells are missing." in printed
     (row,) = results.rows(tmp_path, "results.csv")
