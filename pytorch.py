@@ -10,8 +10,10 @@ from common.cli import main, parse_arguments
 # --help and wrong flags are answered before the seconds that importing a framework takes.
 arguments = parse_arguments("pytorch") if __name__ == "__main__" else None
 
+import contextlib
+import shutil
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, assert_never
 
 import numpy as np
@@ -19,21 +21,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from common.backend import Native, Precision
+from common import spec
+from common.backend import Execution, Feed, Native, Precision, Stage, Unavailable
+from common.data import Digits, Scaling
 from common.optimizer import SGD, Adadelta, Adam, Optimizer, slots
-from common.spec import (
-    Activation,
-    BatchNorm,
-    Conv,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    MaxPool,
-    ModelSpec,
-    Node,
-    SpatialDropout,
-)
 
 Array = NDArray[Any]
 
@@ -45,48 +36,50 @@ class GlobalAveragePool(nn.Module):
         return images.mean(dim=(2, 3))
 
 
-def layer(node: Node, native: Native) -> nn.Module:
+def layer(node: spec.Node, native: Native) -> nn.Module:
     """The PyTorch layer of one node of a network. PyTorch's own BatchNorm is what `norm` is pinned to."""
     into = node.input_shape[0]
     match node.layer:
-        case Conv(out_channels, kernel_size, padding, stride, groups, bias):
+        case spec.Conv(out_channels, kernel_size, padding, stride, groups, bias):
             return nn.Conv2d(
                 into, out_channels, kernel_size, stride=stride, padding=padding, groups=groups, bias=bias
             )
-        case BatchNorm(eps, momentum):
-            if "norm" in native:
-                return nn.BatchNorm2d(into)
-            return nn.BatchNorm2d(into, eps=eps, momentum=momentum)
-        case Activation():
+        case spec.BatchNorm(eps, momentum):
+            norm = nn.BatchNorm2d if len(node.input_shape) == 3 else nn.BatchNorm1d
+            return norm(into) if "norm" in native else norm(into, eps=eps, momentum=momentum)
+        case spec.Activation():
             return nn.ReLU()
-        case MaxPool(kernel_size):
+        case spec.MaxPool(kernel_size):
             return nn.MaxPool2d(kernel_size)
-        case GlobalAvgPool():
+        case spec.GlobalAvgPool():
             return GlobalAveragePool()
-        case Flatten():
+        case spec.Flatten():
             return nn.Flatten()
-        case Dense(out_features, bias):
+        case spec.Dense(out_features, bias):
             return nn.Linear(into, out_features, bias=bias)
-        case Dropout(rate):
+        case spec.Dropout(rate):
             return nn.Dropout(rate)
-        case SpatialDropout(rate):
+        case spec.SpatialDropout(rate):
             return nn.Dropout2d(rate)
         case _:
             assert_never(node.layer)
 
 
-def update_rule(optimizer: Optimizer, parameters: Any, native: Native) -> torch.optim.Optimizer:
+def update_rule(
+    optimizer: Optimizer, parameters: Any, native: Native, *, fused: bool
+) -> torch.optim.Optimizer:
     """The PyTorch optimizer; its learning rate is set before each step. `native` leaves its constants alone.
 
-    Fused where there is such a kernel: one call for all weights.
+    `fused` takes one kernel for all weights where there is such a one; Adadelta has none.
     """
     ours = "optimizer" not in native
+    one_kernel: dict[str, Any] = {"fused": True} if fused else {}
     match optimizer:
         case SGD(momentum, nesterov):
-            return torch.optim.SGD(parameters, lr=0.0, momentum=momentum, nesterov=nesterov, fused=True)
+            return torch.optim.SGD(parameters, lr=0.0, momentum=momentum, nesterov=nesterov, **one_kernel)
         case Adam(beta1, beta2, eps):
             constants: dict[str, Any] = {"betas": (beta1, beta2), "eps": eps} if ours else {}
-            return torch.optim.Adam(parameters, lr=0.0, fused=True, **constants)
+            return torch.optim.Adam(parameters, lr=0.0, **one_kernel, **constants)
         case Adadelta(rho, eps):
             constants = {"rho": rho, "eps": eps} if ours else {}
             return torch.optim.Adadelta(parameters, lr=0.0, **constants)
@@ -94,75 +87,162 @@ def update_rule(optimizer: Optimizer, parameters: Any, native: Native) -> torch.
             assert_never(optimizer)
 
 
-def layout(spec: ModelSpec) -> torch.memory_format:
+def layout(network: spec.ModelSpec) -> torch.memory_format:
     """Memory format of a network's weights and images, by what was measured on two cores of a CPU.
 
     Channels last is what oneDNN convolves in: a step of under-8k takes 30 ms instead of 46. But there PyTorch
     normalises few channels slowly: a step of under-5k, whose narrowest has 4, takes 16.5 ms instead of 10.3.
     """
-    normalised = [node.input_shape[0] for node in spec.nodes() if isinstance(node.layer, BatchNorm)]
-    return torch.channels_last if min(normalised, default=16) >= 16 else torch.contiguous_format
+    normalised = [node.input_shape for node in network.nodes() if isinstance(node.layer, spec.BatchNorm)]
+    channels = [shape[0] for shape in normalised if len(shape) == 3]
+    return torch.channels_last if min(channels, default=16) >= 16 else torch.contiguous_format
+
+
+def data_loader(digits: Digits, feed: Feed, scaling: Scaling, *, batch_size: int, seed: int) -> Any:
+    """Batches as torchvision's users load MNIST: an image at a time, through its transforms."""
+    # Imported here: most runs need not wait for it.
+    from torchvision import datasets, transforms
+
+    class Verified(datasets.MNIST):
+        """torchvision's data set, but of digits that are in memory already."""
+
+        def _check_exists(self) -> bool:
+            return True
+
+        def _load_data(self) -> tuple[torch.Tensor, torch.Tensor]:
+            return torch.from_numpy(digits.images), torch.from_numpy(digits.labels).long()
+
+    scaled = transforms.Compose(
+        [transforms.ToTensor(), transforms.Normalize((scaling.mean,), (scaling.std,))]
+    )
+    return torch.utils.data.DataLoader(
+        Verified("", transform=transforms.Compose(scaled)),
+        batch_size=batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=feed.num_workers,
+        pin_memory=feed.pin_memory,
+        generator=torch.Generator().manual_seed(seed),
+    )
 
 
 class TorchModel:
     """A network and its optimizer on one device (`common.backend.Model`)."""
 
     def __init__(
-        self,
-        spec: ModelSpec,
-        optimizer: Optimizer,
-        *,
-        device: torch.device,
-        precision: Precision,
-        native: Native,
+        self, network: spec.ModelSpec, optimizer: Optimizer, *, device: torch.device, execution: Execution
     ) -> None:
-        self.device = device
-        self.dtype = torch.float64 if precision == "float64" else torch.float32
-        self.autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
-        self.module = nn.Sequential(OrderedDict((node.name, layer(node, native)) for node in spec.nodes()))
-        self.layout = layout(spec)
+        self.device, self.feed, self.scaling = device, execution.feed, execution.scaling
+        self.dtype = torch.float64 if execution.precision == "float64" else torch.float32
+        self.reduced = execution.precision == "bfloat16"
+        native = execution.native
+        self.module = nn.Sequential(OrderedDict((node.name, layer(node, native)) for node in network.nodes()))
+        self.layout = torch.contiguous_format if self.feed else layout(network)
         self.module.to(device, self.dtype).to(memory_format=self.layout)
-        self.optimizer = update_rule(optimizer, self.module.parameters(), native)
+        self.forward = torch.compile(self.module) if execution.compiled else self.module
+        self.optimizer = update_rule(optimizer, self.module.parameters(), native, fused=self.feed is None)
         self.slots = slots(optimizer)
         self.steps = 0
         self.resident: tuple[Array, Array, torch.Tensor, torch.Tensor] | None = None
 
     def train_steps(
-        self,
-        images: Array,
-        labels: Array,
-        order: NDArray[np.int64],
-        rate: NDArray[np.float64],
-        momentum: NDArray[np.float64] | None = None,
-    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        self, images: Array, labels: Array, order: Array, rate: Array, momentum: Array | None = None
+    ) -> tuple[Array, Array]:
         """See common.backend.Model."""
-        inputs, targets = self._on_device(images, labels)
-        batches = torch.from_numpy(order).to(self.device)
-        group = self.optimizer.param_groups[0]
-        losses, outputs = [], []
+        inputs, targets, batches = self._on_device(images, labels, order)
+        losses, predicted = [], []
+        rates, momenta = rate.tolist(), [None] * len(rate) if momentum is None else momentum.tolist()
         self.module.train()
-        for step, batch in enumerate(batches):
-            group["lr"] = float(rate[step])
-            if momentum is not None:
-                group["momentum"] = float(momentum[step])
-            self.optimizer.zero_grad()
-            with self.autocast:
-                logits = self.module(inputs[batch])
-                loss = nn.functional.cross_entropy(logits, targets[batch])
-            loss.backward()
-            self.optimizer.step()
+        for batch, wanted, *pace in zip(
+            self._gathered(inputs, batches), targets, rates, momenta, strict=True
+        ):
+            logits, loss = self._step(batch, wanted, *pace)
             losses.append(loss.detach())
-            outputs.append(logits.detach())
-        self.steps += len(order)
-        # Counted once for all steps: small operations one by one would cost as much as a small network.
-        correct = (torch.stack(outputs).argmax(dim=2) == targets[batches]).sum(dim=1)
-        return torch.stack(losses).double().cpu().numpy(), correct.cpu().numpy()
+            predicted.append(logits.detach().max(dim=1).indices)
+        # Compared once for all steps: small operations one by one would cost as much as a small network.
+        correct = (torch.stack(predicted) == targets).sum(dim=1)
+        return torch.stack(losses).cpu().double().numpy(), correct.cpu().numpy()
+
+    def _step(
+        self, images: torch.Tensor, labels: torch.Tensor, rate: float, momentum: float | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """One training step; its logits and its loss."""
+        group = self.optimizer.param_groups[0]
+        group["lr"] = rate
+        if momentum is not None:
+            group["momentum"] = momentum
+        self.optimizer.zero_grad()
+        logits, loss = self._loss(images, labels)
+        loss.backward()
+        self.optimizer.step()
+        self.steps += 1
+        return logits, loss
+
+    def _loss(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        with self._cast():
+            logits = self.forward(images)
+            return logits, nn.functional.cross_entropy(logits, labels)
+
+    def _cast(self) -> contextlib.AbstractContextManager[object]:
+        """Where bfloat16 is asked for, autocast; its context costs small networks too much to stay open."""
+        if self.reduced:
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return contextlib.nullcontext()
+
+    def train_epoch(
+        self, digits: Digits, rate: Array, momentum: Array | None = None, *, batch_size: int, seed: int
+    ) -> Iterator[tuple[Array, Array]]:
+        """See common.backend.Model."""
+        assert self.feed
+        self.module.train()
+        loader = data_loader(digits, self.feed, self.scaling, batch_size=batch_size, seed=seed)
+        rates, momenta = rate.tolist(), [None] * len(rate) if momentum is None else momentum.tolist()
+        for (images, labels), *pace in zip(loader, rates, momenta, strict=True):
+            images, labels = images.to(self.device, self.dtype), labels.to(self.device)
+            logits, loss = self._step(images, labels, *pace)
+            correct = (logits.argmax(dim=1) == labels).sum()
+            yield np.array([loss.item()]), np.array([float(correct.item())])
+
+    def partial_steps(
+        self, images: Array, labels: Array, order: Array, *, until: Stage
+    ) -> Callable[[], None]:
+        """See common.backend.Model."""
+        inputs, targets, batches = self._on_device(images, labels, order)
+        fixed = next(self._gathered(inputs, batches)).clone()
+
+        def run() -> None:
+            self.module.train()
+            if until == "bare":
+                for _ in range(len(order)):
+                    self.optimizer.zero_grad()
+                    self._loss(fixed, targets[0])[1].backward()
+                    self.optimizer.step()
+            for batch, wanted in zip(self._gathered(inputs, batches), targets, strict=True):
+                if until == "bare":
+                    break
+                if until != "input":
+                    _, loss = self._loss(batch, wanted)
+                    if until == "backward":
+                        self.optimizer.zero_grad()
+                        loss.backward()
+            if self.device.type != "cpu":
+                torch.accelerator.synchronize()
+
+        return run
+
+    def kernels(self, images: Array, labels: Array, order: Array) -> dict[str, float]:
+        """See common.backend.Model."""
+        with torch.profiler.profile() as profiler:
+            self.train_steps(images, labels, order, np.zeros(len(order)))
+        place = "cpu" if self.device.type == "cpu" else "device"
+        seconds = {row.key: getattr(row, f"self_{place}_time_total") / 1e6 for row in profiler.key_averages()}
+        return {name: value for name, value in seconds.items() if value > 0}
 
     @torch.inference_mode()
     def predict(self, images: Array) -> Array:
         """See common.backend.Model."""
         self.module.eval()
-        with self.autocast:
+        with self._cast():
             logits = self.module(torch.from_numpy(images).to(self.device, memory_format=self.layout))
         return logits.to(self.dtype).cpu().numpy()
 
@@ -197,12 +277,28 @@ class TorchModel:
         if "random.pytorch" in state:
             torch.set_rng_state(torch.from_numpy(np.array(state["random.pytorch"])))
 
-    def _on_device(self, images: Array, labels: Array) -> tuple[torch.Tensor, torch.Tensor]:
-        """The training data as tensors: moved once, and again only when other arrays are passed."""
+    def _on_device(
+        self, images: Array, labels: Array, order: Array
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Images, each step's labels, and `order` as tensors. The data is moved once, and again only when
+        other arrays are passed."""
         if self.resident is None or self.resident[0] is not images or self.resident[1] is not labels:
+            self.resident = None  # frees the last epoch's pixels before the next ones are copied
             inputs = torch.from_numpy(images).to(self.device, memory_format=self.layout)
             self.resident = (images, labels, inputs, torch.from_numpy(labels).to(self.device))
-        return self.resident[2], self.resident[3]
+        batches = torch.from_numpy(order).to(self.device)
+        return self.resident[2], self.resident[3][batches], batches
+
+    def _gathered(self, images: torch.Tensor, batches: torch.Tensor) -> Iterator[torch.Tensor]:
+        """The pixels of each batch, all in the same memory: fresh memory would not be in the caches."""
+        taken = torch.empty_like(images[: batches.shape[1]])
+        scaled = torch.empty_like(taken, dtype=self.dtype)
+        for indices in batches:
+            torch.index_select(images, 0, indices, out=taken)
+            if taken.dtype == torch.uint8:
+                yield scaled.copy_(taken).mul_(self.scaling.factor).add_(self.scaling.shift)
+            else:
+                yield taken
 
 
 class PyTorch:
@@ -221,11 +317,24 @@ class PyTorch:
             self.device = f"cuda ({torch.cuda.get_device_name(self.place)})"
 
     def build(
-        self, spec: ModelSpec, optimizer: Optimizer, *, precision: Precision, native: Native, seed: int
+        self, network: spec.ModelSpec, optimizer: Optimizer, *, execution: Execution, seed: int
     ) -> TorchModel:
         """See common.backend.Backend."""
+        if execution.compiled and self.place.type == "cpu" and not shutil.which("g++"):
+            raise Unavailable("--compile needs a C++ compiler, and g++ is not on the PATH.")
         torch.manual_seed(seed)
-        return TorchModel(spec, optimizer, device=self.place, precision=precision, native=native)
+        return TorchModel(network, optimizer, device=self.place, execution=execution)
+
+    def product(self, size: int, *, precision: Precision) -> Callable[[], None]:
+        """See common.backend.Backend."""
+        left, right = torch.randn(2, size, size, dtype=getattr(torch, precision), device=self.place)
+
+        def run() -> None:
+            torch.mm(left, right)
+            if self.place.type != "cpu":
+                torch.accelerator.synchronize()
+
+        return run
 
 
 if arguments is not None:

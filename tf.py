@@ -15,39 +15,33 @@ import os
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters comes as an exception
 
+import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
-from common import machine
+from common import machine, spec
 
 # Its first words are notes on its build and on accelerators that are not there; no level hides them.
 with machine.quiet_stderr():
     import keras
     import tensorflow as tf
+    from tensorflow import Tensor
 
-from common.backend import Native, Precision
+from common.backend import Execution, Native, Precision, Stage
+from common.data import Digits
 from common.optimizer import SGD, Adadelta, Adam, Optimizer, slots
-from common.spec import (
-    Activation,
-    BatchNorm,
-    Conv,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    MaxPool,
-    ModelSpec,
-    Node,
-    SpatialDropout,
-)
 
 Array = NDArray[Any]
 
 Conversion = Callable[[Array], Array]
 Stored = tuple[keras.Variable, Conversion, Conversion]
+
+XLA_STEPS = 128  # in a call of a compiled graph
 
 # Kernels, to Keras' layout and back; every other array is the same on both sides.
 KERNELS: dict[type, tuple[Conversion, Conversion]] = {
@@ -63,27 +57,29 @@ KERNELS: dict[type, tuple[Conversion, Conversion]] = {
 class UnbiasedBatchNormalization(keras.layers.BatchNormalization):
     """Batch normalisation whose running variance is the unbiased one, as PyTorch keeps it."""
 
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if not training:
             return super().call(inputs, training=False)
         if inputs.dtype == tf.float64:  # the fused kernel has no double precision
-            mean, biased = tf.nn.moments(inputs, [0, 1, 2])
+            mean, biased = tf.nn.moments(inputs, list(range(inputs.shape.rank - 1)))
             outputs = tf.nn.batch_normalization(inputs, mean, biased, self.beta, self.gamma, self.epsilon)
             count = tf.cast(tf.size(inputs) // tf.size(mean), inputs.dtype)
             variance = biased * count / (count - 1)
         else:
+            images = inputs if inputs.shape.rank == 4 else inputs[:, None, None, :]
             outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-                x=inputs, scale=self.gamma, offset=self.beta, mean=[], variance=[], epsilon=self.epsilon
+                x=images, scale=self.gamma, offset=self.beta, mean=[], variance=[], epsilon=self.epsilon
             )
+            outputs = tf.reshape(outputs, tf.shape(inputs))
         self.moving_mean.assign(self.moving_mean * self.momentum + mean * (1 - self.momentum))
         self.moving_variance.assign(self.moving_variance * self.momentum + variance * (1 - self.momentum))
         return outputs
 
 
-def layers(node: Node, native: Native) -> list[keras.layers.Layer]:
+def layers(node: spec.Node, native: Native) -> list[keras.layers.Layer]:
     """The Keras layers of one node of a network; the one that holds weights has the node's name."""
     match node.layer:
-        case Conv(out_channels, kernel_size, padding, stride, groups, bias):
+        case spec.Conv(out_channels, kernel_size, padding, stride, groups, bias):
             # Not "same": with a stride that pads the bottom and the right alone.
             before = [keras.layers.ZeroPadding2D(padding)] if padding else []
             if stride == 1 and 2 * padding == kernel_size - 1:
@@ -99,26 +95,26 @@ def layers(node: Node, native: Native) -> list[keras.layers.Layer]:
             if groups == node.input_shape[0] == out_channels and groups > 1:
                 return [*before, keras.layers.DepthwiseConv2D(kernel_size, **options)]
             return [*before, keras.layers.Conv2D(out_channels, kernel_size, groups=groups, **options)]
-        case BatchNorm(eps, momentum):
+        case spec.BatchNorm(eps, momentum):
             if "norm" in native:
                 return [keras.layers.BatchNormalization(name=node.name)]
             return [UnbiasedBatchNormalization(momentum=1 - momentum, epsilon=eps, name=node.name)]
-        case Activation():
+        case spec.Activation():
             return [keras.layers.ReLU()]
-        case MaxPool(kernel_size):
+        case spec.MaxPool(kernel_size):
             return [keras.layers.MaxPooling2D(kernel_size)]
-        case GlobalAvgPool():
+        case spec.GlobalAvgPool():
             return [keras.layers.GlobalAveragePooling2D()]
-        case Flatten():
+        case spec.Flatten():
             channels, *sides = node.input_shape
             # To (C, H, W) order, so that what follows sees the features in the canonical order.
             reorder = [keras.layers.Permute((3, 1, 2))] if channels > 1 and max(sides) > 1 else []
             return [*reorder, keras.layers.Flatten()]
-        case Dense(out_features, bias):
+        case spec.Dense(out_features, bias):
             return [keras.layers.Dense(out_features, use_bias=bias, name=node.name)]
-        case Dropout(rate):
+        case spec.Dropout(rate):
             return [keras.layers.Dropout(rate)]
-        case SpatialDropout(rate):
+        case spec.SpatialDropout(rate):
             return [keras.layers.SpatialDropout2D(rate)]
         case _:
             assert_never(node.layer)
@@ -131,17 +127,14 @@ class TorchSGD(keras.optimizers.SGD):
         super().build(variables)
         self.current_momentum = keras.Variable(self.momentum, dtype=keras.config.floatx(), trainable=False)
 
-    def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
+    def update_step(self, gradient: Tensor, variable: tf.Variable, learning_rate: Tensor) -> None:
         if not self.momentum:
             variable.assign_sub(learning_rate * gradient)
             return
+        accum = self.momentums[self._get_variable_index(variable)].value.handle
+        constants = {"momentum": self.current_momentum.value, "use_nesterov": self.nesterov}
         tf.raw_ops.ResourceApplyMomentum(
-            var=variable.handle,
-            accum=self.momentums[self._get_variable_index(variable)].value.handle,
-            lr=learning_rate,
-            grad=gradient,
-            momentum=self.current_momentum.value,
-            use_nesterov=self.nesterov,
+            var=variable.handle, accum=accum, lr=learning_rate, grad=gradient, **constants
         )
 
 
@@ -151,38 +144,36 @@ class TorchAdam(keras.optimizers.Adam):
     The kernel adds it before; epsilon times that step's correction gives the same.
     """
 
-    def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
-        index = self._get_variable_index(variable)
-        dtype = gradient.dtype
+    def apply(self, grads: list[Tensor], trainable_variables: list[tf.Variable] | None = None) -> None:
+        # Once for all weights: each of these few numbers is an operation in the graph.
         step = tf.cast(self.iterations + 1, tf.float64)
-        beta1_power, beta2_power = self.beta_1**step, self.beta_2**step
+        powers = {"beta1_power": self.beta_1**step, "beta2_power": self.beta_2**step}
+        epsilon = self.epsilon * tf.sqrt(1 - powers["beta2_power"])
+        constants = {**powers, "beta1": self.beta_1, "beta2": self.beta_2, "epsilon": epsilon}
+        self.constants = {name: tf.cast(value, grads[0].dtype) for name, value in constants.items()}
+        super().apply(grads, trainable_variables)
+
+    def update_step(self, gradient: Tensor, variable: tf.Variable, learning_rate: Tensor) -> None:
+        index = self._get_variable_index(variable)
+        m, v = self._momentums[index].value.handle, self._velocities[index].value.handle
         tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=self._momentums[index].value.handle,
-            v=self._velocities[index].value.handle,
-            beta1_power=tf.cast(beta1_power, dtype),
-            beta2_power=tf.cast(beta2_power, dtype),
-            lr=learning_rate,
-            beta1=tf.constant(self.beta_1, dtype),
-            beta2=tf.constant(self.beta_2, dtype),
-            epsilon=tf.cast(self.epsilon * tf.sqrt(1 - beta2_power), dtype),
-            grad=gradient,
+            var=variable.handle, m=m, v=v, lr=learning_rate, grad=gradient, **self.constants
         )
 
 
 class TorchAdadelta(keras.optimizers.Adadelta):
     """Adadelta in one kernel; the formula is Keras' own."""
 
-    def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
+    def update_step(self, gradient: Tensor, variable: tf.Variable, learning_rate: Tensor) -> None:
         index = self._get_variable_index(variable)
+        slots = {"accum": self._accumulated_grads, "accum_update": self._accumulated_delta_vars}
+        handles = {name: slot[index].value.handle for name, slot in slots.items()}
+        constants = {
+            "rho": tf.cast(self.rho, gradient.dtype),
+            "epsilon": tf.cast(self.epsilon, gradient.dtype),
+        }
         tf.raw_ops.ResourceApplyAdadelta(
-            var=variable.handle,
-            accum=self._accumulated_grads[index].value.handle,
-            accum_update=self._accumulated_delta_vars[index].value.handle,
-            lr=learning_rate,
-            rho=tf.constant(self.rho, gradient.dtype),
-            epsilon=tf.constant(self.epsilon, gradient.dtype),
-            grad=gradient,
+            var=variable.handle, lr=learning_rate, grad=gradient, **handles, **constants
         )
 
 
@@ -201,68 +192,189 @@ def update_rule(optimizer: Optimizer, native: Native) -> keras.optimizers.Optimi
             assert_never(optimizer)
 
 
+def compiled(network: spec.ModelSpec) -> bool:
+    """Whether XLA compiles a network's steps without being asked, by what was measured on two cores of a CPU.
+
+    It makes dense networks quicker: a step of tf-model-1 takes 0.7 ms instead of 1.1. Convolutions it slows.
+    """
+    return not any(isinstance(node.layer, spec.Conv) for node in network.nodes())
+
+
 class KerasModel:
     """A network and its optimizer (`common.backend.Model`)."""
 
-    def __init__(
-        self, spec: ModelSpec, optimizer: Optimizer, *, precision: Precision, native: Native
-    ) -> None:
+    def __init__(self, network: spec.ModelSpec, optimizer: Optimizer, execution: Execution) -> None:
+        precision = execution.precision
         keras.config.set_floatx("float64" if precision == "float64" else "float32")
         keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else precision)
         self.dtype = tf.as_dtype(keras.config.floatx())
-        channels, height, width = spec.input_shape
-        self.module = keras.Sequential([keras.Input((height, width, channels))])
-        for node in spec.nodes():
-            for layer in layers(node, native):
+        channels, height, width = network.input_shape
+        self.input_shape = (None, height, width, channels)
+        self.module = keras.Sequential([keras.Input(self.input_shape[1:])])
+        for node in network.nodes():
+            for layer in layers(node, execution.native):
                 self.module.add(layer)
-        self.optimizer = update_rule(optimizer, native)
+        self.optimizer = update_rule(optimizer, execution.native)
         self.optimizer.build(self.module.trainable_variables)
-        self.variables = dict(self._variables(spec, optimizer))
-        self.resident: tuple[Array, Array, tf.Tensor, tf.Tensor] | None = None
-        # One graph for any number of steps, of any batch size.
-        images = tf.TensorSpec((None, height, width, channels), self.dtype)
-        labels, order = tf.TensorSpec([None], tf.int64), tf.TensorSpec((None, None), tf.int64)
-        values = tf.TensorSpec([None], self.dtype)
-        self.graph = tf.function(self._steps, input_signature=[images, labels, order, values, values])
+        self.variables = dict(self._variables(network, optimizer))
+        self.resident: tuple[Array, Array, Tensor, Tensor] | None = None
+        self.xla = execution.compiled or compiled(network)
+        self.graphs: dict[tuple[int, str], Callable[..., tuple[Tensor, Tensor]]] = {}
+        images = tf.TensorSpec(self.input_shape, self.dtype)
         self.infer = tf.function(lambda images: self.module(images, training=False), input_signature=[images])
+        self.scaling, self.feed, self.batches = execution.scaling, execution.feed, None
+        if self.feed:
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            options = {"jit_compile": True} if execution.compiled else {}
+            self.module.compile(self.optimizer, loss, metrics=["accuracy"], **options)
 
     def train_steps(
-        self,
-        images: Array,
-        labels: Array,
-        order: NDArray[np.int64],
-        rate: NDArray[np.float64],
-        momentum: NDArray[np.float64] | None = None,
-    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        self, images: Array, labels: Array, order: Array, rate: Array, momentum: Array | None = None
+    ) -> tuple[Array, Array]:
         """See common.backend.Model."""
         inputs, targets = self._on_device(images, labels)
         if momentum is None:
             momentum = np.full(len(order), getattr(self.optimizer, "momentum", 0.0))
-        rates, momenta = tf.constant(rate, self.dtype), tf.constant(momentum, self.dtype)
-        losses, correct = self.graph(inputs, targets, tf.constant(order), rates, momenta)
-        return losses.numpy(), correct.numpy()
+        graph = self._graph(order.shape[1], inputs.dtype)
+        # XLA compiles for one shape, so there every call is filled up to the same number of steps.
+        length = XLA_STEPS if self.xla else len(order)
+        losses, correct = [], []
+        for start in range(0, len(order), length):
+            steps = min(length, len(order) - start)
+            part, fill = slice(start, start + steps), length - steps
+            loss, hits = graph(
+                *(inputs, targets, tf.constant(steps), tf.constant(np.pad(order[part], ((0, fill), (0, 0))))),
+                *(tf.constant(np.pad(values[part], (0, fill)), self.dtype) for values in (rate, momentum)),
+            )
+            losses.append(loss.numpy()[:steps])
+            correct.append(hits.numpy()[:steps])
+        return np.concatenate(losses), np.concatenate(correct)
+
+    def _graph(self, batch_size: int, dtype: tf.DType) -> Callable[..., tuple[Tensor, Tensor]]:
+        """One graph for any number of steps of a batch size; shapes that are known make it quicker."""
+        key = (batch_size, dtype.name)
+        if key not in self.graphs:
+            values = tf.TensorSpec([None], self.dtype)
+            signature = [
+                *(tf.TensorSpec(self.input_shape, dtype), tf.TensorSpec([None], tf.int64)),
+                *(tf.TensorSpec([], tf.int32), tf.TensorSpec((None, batch_size), tf.int64), values, values),
+            ]
+            # Without AutoGraph, which would take twice as long to turn Python into a graph.
+            self.graphs[key] = tf.function(
+                self._steps, signature, autograph=False, jit_compile=self.xla or None
+            )
+        return self.graphs[key]
 
     def _steps(
-        self, images: tf.Tensor, labels: tf.Tensor, order: tf.Tensor, rate: tf.Tensor, momentum: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """All steps of a call as one graph: a while loop around one step."""
-        count, targets = tf.shape(order)[0], tf.gather(labels, order)
-        losses = tf.TensorArray(self.dtype, count)
-        outputs = tf.TensorArray(self.dtype, count)
+        self, images: Tensor, labels: Tensor, steps: Tensor, order: Tensor, rate: Tensor, momentum: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The first `steps` of `order` as one graph: a while loop around one step."""
+        targets, most = tf.gather(labels, order), tf.shape(order)[0]
+
+        def body(step: Tensor, losses: tf.TensorArray, predicted: tf.TensorArray) -> tuple[Any, ...]:
+            self._set_rate(rate[step], momentum[step])
+            logits, loss, gradients = self._gradients(self._gathered(images, order[step]), targets[step])
+            self.optimizer.apply(gradients, self.module.trainable_variables)
+            return step + 1, losses.write(step, loss), predicted.write(step, tf.argmax(logits, axis=1))
+
+        told = tf.TensorArray(self.dtype, most), tf.TensorArray(tf.int64, most)
+        _, losses, predicted = tf.while_loop(lambda step, *_: step < steps, body, (tf.constant(0), *told))
+        # Compared once for all steps: small operations one by one would cost as much as a small network.
+        hits = tf.math.count_nonzero(predicted.stack() == targets, axis=1)
+        return tf.cast(losses.stack(), tf.float64), hits
+
+    def _gathered(self, images: Tensor, batch: Tensor) -> Tensor:
+        """The pixels of a batch."""
+        taken = tf.gather(images, batch)
+        if images.dtype == tf.uint8:
+            return tf.cast(taken, self.dtype) * self.scaling.factor + self.scaling.shift
+        return taken
+
+    def _set_rate(self, rate: Any, momentum: Any) -> None:
+        self.optimizer.learning_rate.assign(rate)
+        # Keras' own SGD (--native optimizer) has one momentum for good: it cannot follow a schedule.
+        if isinstance(self.optimizer, TorchSGD):
+            self.optimizer.current_momentum.assign(momentum)
+
+    def _gradients(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Logits, loss, and the gradient of the loss for each weight."""
+        with tf.GradientTape() as tape:
+            logits = tf.cast(self.module(images, training=True), self.dtype)
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+        return logits, loss, tape.gradient(loss, self.module.trainable_variables)
+
+    def train_epoch(
+        self, digits: Digits, rate: Array, momentum: Array | None = None, *, batch_size: int, seed: int
+    ) -> Iterator[tuple[Array, Array]]:
+        """See common.backend.Model."""
+        self.batches = self.batches or self._pipeline(digits, batch_size=batch_size, seed=seed)
+        momenta = rate if momentum is None else momentum  # not read where there is no momentum
+        self._set_rate(rate[0], momenta[0])
+        callbacks = []
+        if np.ptp(rate) or np.ptp(momenta):
+            set_rate = keras.callbacks.LambdaCallback(
+                on_train_batch_begin=lambda step, logs: self._set_rate(rate[step], momenta[step])
+            )
+            callbacks.append(set_rate)
+        told = self.module.fit(self.batches, verbose=0, callbacks=callbacks).history
+        yield np.full(len(rate), told["loss"]), np.full(len(rate), told["accuracy"]) * batch_size
+
+    def _pipeline(self, digits: Digits, *, batch_size: int, seed: int) -> tf.data.Dataset:
+        """Batches as TensorFlow's guides to tf.data have them: map, cache, shuffle, batch, prefetch."""
+        assert self.feed
+        mean, std, workers = self.scaling.mean, self.scaling.std, self.feed.num_workers or tf.data.AUTOTUNE
+        pairs = tf.data.Dataset.from_tensor_slices((digits.images[..., None], digits.labels.astype(np.int64)))
+        scaled = pairs.map(
+            lambda image, label: ((tf.cast(image, self.dtype) / 255 - mean) / std, label),
+            num_parallel_calls=workers,
+        )
+        shuffled = scaled.cache().shuffle(len(digits), seed=seed)
+        return shuffled.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+    def partial_steps(
+        self, images: Array, labels: Array, order: Array, *, until: Stage
+    ) -> Callable[[], None]:
+        """See common.backend.Model."""
+        inputs, targets = self._on_device(images, labels)
+        batches = tf.constant(order)
         weights = self.module.trainable_variables
-        for step in tf.range(count):
-            with tf.GradientTape() as tape:
-                logits = tf.cast(self.module(tf.gather(images, order[step]), training=True), self.dtype)
-                loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(targets[step], logits))
-            self.optimizer.learning_rate.assign(rate[step])
-            # Keras' own SGD (--native optimizer) has one momentum for good: it cannot follow a schedule.
-            if isinstance(self.optimizer, TorchSGD):
-                self.optimizer.current_momentum.assign(momentum[step])
-            self.optimizer.apply(tape.gradient(loss, weights), weights)
-            losses, outputs = losses.write(step, loss), outputs.write(step, logits)
-        # Counted once for all steps: small operations one by one would cost as much as a small network.
-        hits = tf.argmax(outputs.stack(), axis=2) == targets
-        return tf.cast(losses.stack(), tf.float64), tf.math.count_nonzero(hits, axis=1)
+
+        def run(inputs: Tensor, targets: Tensor, batches: Tensor) -> Tensor:
+            # A sum that needs all that was computed: what no result needs is left out of a graph.
+            used = tf.zeros([], self.dtype)
+            fixed, wanted = self._gathered(inputs, batches[0]), tf.gather(targets, batches[0])
+            for step in tf.range(len(order)):
+                if until == "bare":
+                    self.optimizer.apply(self._gradients(fixed, wanted)[2], weights)
+                    continue
+                batch = self._gathered(inputs, batches[step])
+                if until == "input":
+                    used += tf.reduce_sum(batch) if self.xla else batch[0, 0, 0, 0]
+                    continue
+                _, loss, gradients = self._gradients(batch, tf.gather(targets, batches[step]))
+                used += loss
+                if until == "backward":
+                    used += tf.add_n([tf.reduce_sum(gradient) for gradient in gradients])
+            return used
+
+        graph = tf.function(run, jit_compile=self.xla or None)
+        return lambda: graph(inputs, targets, batches).numpy()
+
+    def kernels(self, images: Array, labels: Array, order: Array) -> dict[str, float]:
+        """See common.backend.Model."""
+        # The only reader of the profiler's files that comes with TensorFlow.
+        from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+        with tempfile.TemporaryDirectory() as folder, machine.quiet_stderr():
+            with tf.profiler.experimental.Profile(folder):
+                self.train_steps(images, labels, order, np.zeros(len(order)))
+            written = next(Path(folder).rglob("*.xplane.pb")).read_bytes()
+        seconds: Counter[str] = Counter()
+        for plane in xplane_pb2.XSpace.FromString(written).planes:
+            for event in (event for line in plane.lines for event in line.events):
+                name = plane.event_metadata[event.metadata_id].name
+                seconds[name] += event.duration_ps / 1e12
+        return dict(seconds)
 
     def predict(self, images: Array) -> Array:
         """See common.backend.Model."""
@@ -286,11 +398,11 @@ class KerasModel:
             if f"random.tensorflow.{index}" in state:
                 generator.state.assign(state[f"random.tensorflow.{index}"])
 
-    def _variables(self, spec: ModelSpec, optimizer: Optimizer) -> Iterator[tuple[str, Stored]]:
+    def _variables(self, network: spec.ModelSpec, optimizer: Optimizer) -> Iterator[tuple[str, Stored]]:
         """Each canonical name with the Keras variable that holds it and the conversions to and from Keras."""
         identity = (lambda array: array,) * 2
         trained = []
-        for node in spec.nodes():
+        for node in network.nodes():
             names = [*node.weights, *node.statistics]
             if not names:
                 continue
@@ -311,7 +423,7 @@ class KerasModel:
         found = [getattr(layer, "seed_generator", None) for layer in self.module.layers]
         return [generator for generator in found if generator is not None]
 
-    def _on_device(self, images: Array, labels: Array) -> tuple[tf.Tensor, tf.Tensor]:
+    def _on_device(self, images: Array, labels: Array) -> tuple[Tensor, Tensor]:
         """The training data as tensors: moved once, and again only when other arrays are passed."""
         if self.resident is None or self.resident[0] is not images or self.resident[1] is not labels:
             self.resident = None  # frees the last epoch's pixels before the next ones are copied
@@ -358,11 +470,17 @@ class TensorFlow:
             self.device = f"cuda ({details.get('device_name', 'GPU')})"
 
     def build(
-        self, spec: ModelSpec, optimizer: Optimizer, *, precision: Precision, native: Native, seed: int
+        self, network: spec.ModelSpec, optimizer: Optimizer, *, execution: Execution, seed: int
     ) -> KerasModel:
         """See common.backend.Backend."""
         keras.utils.set_random_seed(seed)
-        return KerasModel(spec, optimizer, precision=precision, native=native)
+        return KerasModel(network, optimizer, execution)
+
+    def product(self, size: int, *, precision: Precision) -> Callable[[], None]:
+        """See common.backend.Backend."""
+        left, right = (tf.cast(tf.random.normal((size, size)), precision) for _ in range(2))
+        graph = tf.function(tf.matmul)
+        return lambda: graph(left, right)[0, 0].numpy()
 
 
 if arguments is not None:

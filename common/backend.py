@@ -5,12 +5,14 @@ Canonical names and layouts (see `common.spec`) hold on this side of the interfa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common.data import Digits, Scaling
 from common.optimizer import Optimizer
 from common.spec import ModelSpec
 
@@ -18,6 +20,35 @@ Array = NDArray[Any]
 Precision = Literal["float32", "bfloat16", "float64"]
 Native = frozenset[str]  # of NATIVE_PARTS: what is left to the framework's own defaults
 NATIVE_PARTS = ("init", "norm", "optimizer")
+Stage = Literal["input", "forward", "backward", "bare"]
+
+
+class Unavailable(Exception):
+    """What was asked for cannot be had on this machine; the message is for the person at the terminal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feed:
+    """The knobs of a framework's own loader (`--loader native`)."""
+
+    num_workers: int = 0
+    pin_memory: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """How a network is run; what its row says apart from network and recipe.
+
+    `scaling` is of training images that come as bytes. `compiled` asks for torch.compile or XLA. With `feed`
+    the model is set up and trained as the framework's users usually do, with none of what makes `train_steps`
+    quick.
+    """
+
+    precision: Precision = "float32"
+    native: Native = frozenset()
+    compiled: bool = False
+    scaling: Scaling = Scaling()
+    feed: Feed | None = None
 
 
 class Model(Protocol):
@@ -33,14 +64,46 @@ class Model(Protocol):
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Take len(order) optimizer steps on cross-entropy; step i trains on images[order[i]].
 
-        images (N, 1, 28, 28) floats, labels (N,) int64: kept on the device while the same arrays are passed.
+        images (N, 1, 28, 28) bytes, which each step scales as the model was built to, or floats, taken as
+        they are; labels (N,) int64. Both are kept on the device while the same arrays are passed.
         order (steps, batch); rate and momentum (steps,). Returns each step's mean loss in nats and its number
         of correct predictions, both (steps,), as seen while training. The device is idle on return.
         """
         ...
 
+    def train_epoch(
+        self,
+        digits: Digits,
+        rate: NDArray[np.float64],
+        momentum: NDArray[np.float64] | None = None,
+        *,
+        batch_size: int,
+        seed: int,
+    ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Train len(rate) steps on batches of the framework's own loader (built with `Execution.feed`).
+
+        Yields each time some steps are done their losses and correct predictions, as train_steps returns
+        them; a framework that tells only means repeats these. `seed` is of the loader's order.
+        """
+        ...
+
+    def partial_steps(
+        self, images: Array, labels: Array, order: NDArray[np.int64], *, until: Stage
+    ) -> Callable[[], None]:
+        """For measurements: a call that takes len(order) times the part of a training step up to a stage.
+
+        "input" gathers each batch, "forward" goes on to its loss, "backward" to the gradients. "bare" takes
+        whole steps on one batch, order[0], and does nothing else. Images and labels as in train_steps.
+        """
+        ...
+
+    def kernels(self, images: Array, labels: Array, order: NDArray[np.int64]) -> dict[str, float]:
+        """Seconds that len(order) training steps at rate 0 spend in each of the framework's kernels, as its
+        own profiler tells them. Those that run at the same time are counted in full."""
+        ...
+
     def predict(self, images: Array) -> NDArray[np.float32] | NDArray[np.float64]:
-        """Logits (N, outputs) of images (N, 1, 28, 28), in inference mode."""
+        """Logits (N, outputs) of images (N, 1, 28, 28), floats, in inference mode."""
         ...
 
     def state_dict(self) -> dict[str, Array]:
@@ -63,8 +126,13 @@ class Backend(Protocol):
 
     def __init__(self, *, accelerate: bool, threads: int) -> None: ...
 
-    def build(
-        self, spec: ModelSpec, optimizer: Optimizer, *, precision: Precision, native: Native, seed: int
-    ) -> Model:
-        """A model of `spec`; `seed` is for what the framework draws itself (dropout, native init)."""
+    def build(self, network: ModelSpec, optimizer: Optimizer, *, execution: Execution, seed: int) -> Model:
+        """A model of `network`; `seed` is for what the framework draws itself (dropout, native init).
+
+        Raises Unavailable where this machine cannot do what `execution` asks for.
+        """
+        ...
+
+    def product(self, size: int, *, precision: Precision) -> Callable[[], None]:
+        """A call that multiplies two square matrices of `size`: what the framework reaches at its best."""
         ...

@@ -7,6 +7,7 @@ machine that slows down slows both. A bench that was stopped goes on where it wa
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import IO
 
-from common import results
+from common import results, speed, stats, timings
 from common.cli import SCRIPTS, number
 from common.run import ROOT
 from common.zoo import ZOO, recipe_hash
@@ -117,12 +118,40 @@ def main(words: list[str] | None = None) -> int:
     except results.ResultsError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
+    if arguments.speed is not None:
+        return _sit(arguments)
     todo = missing(wanted, rows)
     print(f"{len(wanted)} cells, {len(wanted) - len(todo)} in the tables already, {len(todo)} to run.")
     if arguments.dry_run:
         print("\n".join(f"{cell.model} {cell.framework} seed {cell.seed}" for cell in todo))
         return 0
     return _run_all(todo, arguments)
+
+
+def _sit(arguments: argparse.Namespace) -> int:
+    """A sitting of the chosen parts: rows as they are measured, at the end the tables."""
+    begun = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    sitting = speed.Sitting(
+        folder=arguments.results,
+        data_dir=arguments.data_dir,
+        models=arguments.models,
+        frameworks=arguments.frameworks,
+    )
+    try:
+        for part in arguments.speed or speed.PARTS:
+            for row in speed.PARTS[part](sitting):
+                results.append_speed(arguments.results, [dataclasses.replace(row, sitting=begun)])
+                name = f"{row.measure:22} {row.model:20} {row.framework:11} {row.arm[-40:]:40}"
+                print(f"{name} {row.value:10.4g} {row.unit}", flush=True)
+        found = stats.frame("speed.csv", results.rows(arguments.results, "speed.csv"))
+    except results.ResultsError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted; what was measured is kept. Name the parts that are missing to go on.")
+        return 130
+    print("\n" + timings.section(found[found["sitting"] == begun]))
+    return 0
 
 
 def _run_all(todo: Sequence[Cell], arguments: argparse.Namespace) -> int:
@@ -174,6 +203,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
     parser.add_argument("--data-dir", type=Path, metavar="DIR")
+    parser.add_argument(
+        "--speed",
+        nargs="*",
+        choices=tuple(speed.PARTS),
+        metavar="PART",
+        help=f"measure speed instead, all of it or parts: {', '.join(speed.PARTS)}",
+    )
     parser.add_argument("--dry-run", action="store_true", help="only say what is missing")
     return parser
 

@@ -5,11 +5,12 @@ Numbers are rounded to what they mean; a group of one run has no spread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from common import stats
+from common import stats, timings
+from common.markdown import listed, markdown
 from common.stats import POOLED, Group, Tables
 from common.zoo import ZOO
 
@@ -41,6 +42,7 @@ def page(tables: Tables) -> str:
                 *("## Accuracy of the zoo's recipes", _accuracy(stats.groups(main))),
                 *("## Test accuracy per epoch", _per_epoch(stats.groups(main), tables.epochs)),
                 *("## Time and memory", _times(runs)),
+                *("## Speed", timings.section(tables.speed)),
                 *("## Other settings", _others(stats.groups(rest))),
                 *("## Failed runs", _failed(runs)),
             ]
@@ -65,18 +67,6 @@ def measured(group: Group, column: str, digits: int) -> str:
     if known is None:
         return ""
     return f"{known.mean:,.{digits}f}" + ("" if known.sd is None else f" ± {known.sd:,.{digits}f}")
-
-
-def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> str:
-    """A Markdown table; columns numbered in `right` are aligned to the right."""
-    rule = ["--:" if place in right else "---" for place in range(len(head))]
-    lines = [head, rule, *([cell.replace("|", "\\|") for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def listed(items: Iterable[str]) -> str:
-    """A Markdown list."""
-    return "\n".join(f"- {item}" for item in items)
 
 
 def settings(differences: Mapping[str, tuple[str, str]]) -> str:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import math
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -15,8 +17,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from common import machine, results, weights
-from common.backend import NATIVE_PARTS, Backend
-from common.data import DATASETS, DataError, Dataset, Digits, hold_out, load
+from common.backend import NATIVE_PARTS, Backend, Execution, Feed, Unavailable
+from common.data import DATASETS, DataError, Dataset, Digits, Scaling, hold_out, load
+from common.profile import profile
 from common.run import Job, execute
 from common.spec import ModelSpec
 from common.zoo import ENTRIES, ZOO, Entry, label
@@ -24,8 +27,10 @@ from common.zoo import ENTRIES, ZOO, Entry, label
 SCRIPTS = {"pytorch": "pytorch.py", "tensorflow": "tf.py"}
 DEFAULT_MODELS = {"pytorch": "pytorch-model-1", "tensorflow": "tf-model-1"}
 PRECISIONS = ("float32", "bfloat16", "float64")
-LOADERS = ("memory",)
+LOADERS = ("memory", "native")
 TRAINING_IMAGES = 60_000
+COMPILERS = {"pytorch": "torch.compile", "tensorflow": "XLA (which dense networks are by default)"}
+IDIOMS = {"pytorch": "torchvision's data set and a DataLoader", "tensorflow": "tf.data and Model.fit"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -88,7 +93,26 @@ def parser(framework: str) -> argparse.ArgumentParser:
         choices=(*NATIVE_PARTS, "all"),
         help="leave a part to the framework's own defaults: init, norm, optimizer, or all",
     )
-    add("--loader", choices=LOADERS, default="memory", help="where batches come from (default: %(default)s)")
+    add(
+        "--compile",
+        action="store_true",
+        default=None,
+        help=f"compile the network with {COMPILERS[framework]}",
+    )
+    add(
+        "--loader",
+        choices=LOADERS,
+        help="where batches come from (default: memory); native trains as most users of the framework do, "
+        f"with {IDIOMS[framework]}",
+    )
+    add(
+        "--num-workers",
+        metavar="N",
+        type=number(int, 0),
+        default=0,
+        help="of the native loader: processes in PyTorch, parallel calls in TensorFlow (default: its own)",
+    )
+    add("--pin-memory", action="store_true", help="of PyTorch's native loader: batches in page-locked memory")
     add(
         "--validation",
         metavar="N",
@@ -98,6 +122,14 @@ def parser(framework: str) -> argparse.ArgumentParser:
     add("--save-model", metavar="FILE", type=Path, help="save weights, optimizer and epoch as safetensors")
     add("--checkpoint", metavar="FILE", type=Path, help="start from its weights; --epochs 0 only tests them")
     add("--resume", metavar="FILE", type=Path, help="go on with the run saved there, up to --epochs in all")
+    add(
+        "--profile",
+        metavar="FILE",
+        nargs="?",
+        type=Path,
+        const=Path(os.devnull),
+        help="time the network part by part instead of training it; FILE gets the figures as JSON",
+    )
     add("--dry-run", action="store_true", help="one training and one test batch; writes nothing")
     add(
         "--data-dir",
@@ -128,6 +160,13 @@ def parse_arguments(framework: str, words: list[str] | None = None) -> argparse.
         )
     if arguments.seeds > 1 and (arguments.resume or arguments.save_model):
         command.error(f"--seeds {arguments.seeds} makes several runs; --resume and --save-model are for one.")
+    native = arguments.loader == "native"
+    if native and ZOO[arguments.model].recipe.augment:
+        command.error(f"--loader native does not augment, as the recipe of {arguments.model} asks for.")
+    if not native and not arguments.resume and (arguments.num_workers or arguments.pin_memory):
+        command.error("--num-workers and --pin-memory are knobs of --loader native.")
+    if framework == "tensorflow" and arguments.pin_memory:
+        command.error("--pin-memory is a knob of PyTorch's loader; tf.data has none like it.")
     if words is None:
         # While a framework is imported Ctrl-C ends the process without a traceback; `main` takes over.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -139,7 +178,7 @@ def main(backend: type[Backend], arguments: argparse.Namespace) -> NoReturn:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         sys.exit(_main(backend, arguments))
-    except (DataError, weights.CheckpointError, results.ResultsError) as error:
+    except (DataError, weights.CheckpointError, results.ResultsError, Unavailable) as error:
         print(f"{SCRIPTS[backend.name]}: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
@@ -154,10 +193,13 @@ def _main(backend: type[Backend], arguments: argparse.Namespace) -> int:
         results.prepare(job.results)
         if job.save_model:
             weights.prepare(job.save_model)
-    machine.keep_freed_pages()
+    if job.execution.feed is None:  # what most users run has no such setting
+        machine.keep_freed_pages()
     framework = backend(accelerate=not arguments.no_accel, threads=arguments.threads)
     print(f"{framework.name} {framework.version} on {framework.device}, {framework.threads} threads")
     print(summary(job.spec))
+    if arguments.profile:
+        return _profile(framework, dataset, job, arguments.profile)
     spent = machine.seconds_since_start()
     statuses = set()
     for seed in range(job.seed, job.seed + arguments.seeds):
@@ -168,6 +210,18 @@ def _main(backend: type[Backend], arguments: argparse.Namespace) -> int:
         if "interrupted" in statuses:
             return 130
     return 1 if "diverged" in statuses else 0
+
+
+def _profile(framework: Backend, dataset: Dataset, job: Job, file: Path) -> int:
+    """Show the figures of a network as they come; all of them into `file`."""
+    figures = []
+    for figure in profile(framework, dataset, job):
+        figures.append(figure)
+        spread = "" if figure.low == figure.high else f"  ({figure.low:.4g} to {figure.high:.4g})"
+        _show(f"{figure.measure:12}  {figure.arm:40}  {figure.value:10.4g} {figure.unit}{spread}")
+    about = {"device": framework.device, "threads": framework.threads, "framework_version": framework.version}
+    file.write_text(json.dumps({**about, "figures": [dataclasses.asdict(figure) for figure in figures]}))
+    return 0
 
 
 def _show(line: str) -> None:
@@ -218,14 +272,19 @@ def _job(arguments: argparse.Namespace) -> Job:
         raise weights.CheckpointError(
             f"{arguments.resume} has {done} epochs done: --epochs must be above that, not {recipe.epochs}."
         )
+    feed = Feed(num_workers=arguments.num_workers, pin_memory=arguments.pin_memory)
     job = Job(
         spec=entry.spec,
         recipe=recipe,
         schedule_epochs=max(recipe.epochs, entry.recipe.epochs),
         seed=settings["seed"],
-        native=frozenset(settings["native"]),
-        precision=settings["precision"],
-        loader=arguments.loader,
+        execution=Execution(
+            precision=settings["precision"],
+            native=frozenset(settings["native"]),
+            compiled=settings["compile"],
+            scaling=Scaling(recipe.mean, recipe.std),
+            feed=feed if settings["loader"] == "native" else None,
+        ),
         test_batch_size=arguments.test_batch_size,
         log_interval=arguments.log_interval,
         settings={"model": entry.name, "recipe": recipe.to_dict(), **settings},
@@ -259,6 +318,8 @@ def _settings(arguments: argparse.Namespace, entry: Entry, saved: dict[str, Any]
         "lr": entry.recipe.lr,
         "precision": "float32",
         "native": [],
+        "compile": False,
+        "loader": "memory",
         "dataset": "mnist",
         "validation": 0,
     }

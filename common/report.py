@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from common import benchmarks, cli, plots, stats
-from common.benchmarks import accuracy, listed, markdown
+from common.benchmarks import accuracy
 from common.data import DataError, load
+from common.markdown import listed, markdown
 from common.results import TABLES, ResultsError, header
 from common.stats import FRAMEWORKS, Group, Tables
 from common.zoo import ZOO, Entry, label
@@ -64,8 +65,8 @@ COLUMNS: dict[str, dict[str, tuple[str, str]]] = {
         "lr": ("", "learning rate that the schedule multiplies"),
         "augment": ("", "augmentation of the training images, or `none`"),
         "native": ("", "parts left to the framework's own defaults, or `none`"),
-        "loader": ("", "how batches reach the framework"),
-        "precision": ("", "number format of training"),
+        "loader": ("", "`memory`, or `native` and its knobs: the framework's own loader and usual loop"),
+        "precision": ("", "number format of training; with `+compile` where --compile was asked for"),
         "device": ("", "`cpu`, or the accelerator"),
         "threads": ("threads", "of one operation, as read back from the framework"),
         "world_size": ("processes", "that trained together"),
@@ -92,6 +93,24 @@ COLUMNS: dict[str, dict[str, tuple[str, str]]] = {
         "run": ("", "the run"),
         "index": ("", "of the test image, from 0"),
         "predicted": ("", "what the run said it is after its last epoch; every other prediction was right"),
+    },
+    "speed.csv": {
+        "sitting": ("UTC", "time the sitting began; only within one can times be compared"),
+        "measure": ("", "what was measured"),
+        "framework": ("", "`pytorch` or `tensorflow`"),
+        "model": ("", "name in the zoo"),
+        "arm": ("", "which of the things that are compared, or which part"),
+        "value": ("`unit`", "the median of the rounds"),
+        "low": ("`unit`", "the lowest of the rounds"),
+        "high": ("`unit`", "the highest of the rounds"),
+        "unit": ("", "of the three before it"),
+        "rounds": ("", "how often it was measured, in turn with what it is compared with"),
+        "device": ("", "`cpu`, or the accelerator"),
+        "threads": ("threads", "of one operation"),
+        "machine": ("", "processor, cores and operating system"),
+        "framework_version": ("", "version of the framework"),
+        "python": ("", "version of Python"),
+        "commit": ("", "git commit of the code; `-dirty` where tracked files had been changed"),
     },
 }
 """By table and column: unit and meaning."""
@@ -270,7 +289,7 @@ def command_line_block() -> str:
 
 
 def columns_block() -> str:
-    """Every column of the three tables with its unit and meaning."""
+    """Every column of the tables with its unit and meaning."""
     parts = []
     for table, kind in TABLES.items():
         rows = [[f"`{column}`", *COLUMNS[table][column]] for column in header(kind)]

@@ -1,4 +1,4 @@
-"""The three tables: append a run, read them back. Plain CSV, a header line, a row a line.
+"""The tables: append a run or a timing, read them back. Plain CSV, a header line, a row a line.
 
 A row counts once its newline is on disk: a reader leaves a torn last row out, the next append cuts it off.
 A run's epochs and errors are written before its row in results.csv, so a run that has a row has all of them.
@@ -10,7 +10,7 @@ import csv
 import dataclasses
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -92,8 +92,38 @@ class ErrorRow:
     predicted: int
 
 
-Row = Run | EpochRow | ErrorRow
-TABLES: dict[str, type[Row]] = {"results.csv": Run, "epochs.csv": EpochRow, "errors.csv": ErrorRow}
+@dataclass(frozen=True, kw_only=True)
+class SpeedRow:
+    """A row of speed.csv: the median of `rounds` measurements of one arm, with the lowest and the highest.
+
+    What has the same `sitting` was measured on one machine in one go, so its ratios mean something.
+    """
+
+    sitting: str
+    measure: str
+    framework: str
+    model: str
+    arm: str
+    value: float
+    low: float
+    high: float
+    unit: str
+    rounds: int
+    device: str
+    threads: int
+    machine: str
+    framework_version: str
+    python: str
+    commit: str
+
+
+Row = Run | EpochRow | ErrorRow | SpeedRow
+TABLES: dict[str, type[Row]] = {
+    "results.csv": Run,
+    "epochs.csv": EpochRow,
+    "errors.csv": ErrorRow,
+    "speed.csv": SpeedRow,
+}
 
 
 def header(kind: type[Row]) -> list[str]:
@@ -120,8 +150,18 @@ def append(folder: Path, run: Run, epochs: Sequence[EpochRow] = (), errors: Sequ
 
     Raises ResultsError when a table has another header, or cannot be written.
     """
-    # All is text before anything is written, and the run's own row comes last.
-    lines = {"epochs.csv": _lines(epochs), "errors.csv": _lines(errors), "results.csv": _lines([run])}
+    # The run's own row comes last.
+    _append(folder, {"epochs.csv": epochs, "errors.csv": errors, "results.csv": [run]})
+
+
+def append_speed(folder: Path, new: Sequence[SpeedRow]) -> None:
+    """Add timings. Raises ResultsError as `append` does."""
+    _append(folder, {"speed.csv": new})
+
+
+def _append(folder: Path, new: Mapping[str, Sequence[Row]]) -> None:
+    # All is text before anything is written.
+    lines = {name: _lines(part) for name, part in new.items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _lock(folder):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from common import machine, results, weights
-from common.backend import Array, Backend, Model, Native, Precision
+from common.backend import Array, Backend, Execution, Feed, Model
 from common.data import Dataset
 from common.results import EpochRow, ErrorRow, Run, Status
 from common.spec import ModelSpec
@@ -37,9 +37,7 @@ class Job:
     recipe: Recipe
     schedule_epochs: int
     seed: int
-    native: Native
-    precision: Precision
-    loader: str
+    execution: Execution
     test_batch_size: int
     log_interval: int
     settings: Mapping[str, Any]
@@ -69,7 +67,7 @@ def execute(
     epochs: list[Epoch] = []
     status: Status = "ok"
     try:
-        model = _build(framework, job)
+        model = build(framework, job)
         for epoch in _shown(model, dataset, job, show):
             epochs.append(epoch)
     except Diverged as error:
@@ -91,13 +89,21 @@ def execute(
     return status
 
 
-def _build(framework: Backend, job: Job) -> Model:
-    model = framework.build(
-        job.spec, job.recipe.optimizer, precision=job.precision, native=job.native, seed=job.seed
-    )
+def loader(feed: Feed | None) -> str:
+    """Where batches came from, as in a row: `memory`, `native`, `native(num_workers=2 pin_memory=True)`."""
+    if feed is None:
+        return "memory"
+    knobs = [f"num_workers={feed.num_workers}"] if feed.num_workers else []
+    knobs += ["pin_memory=True"] if feed.pin_memory else []
+    return f"native({' '.join(knobs)})" if knobs else "native"
+
+
+def build(framework: Backend, job: Job) -> Model:
+    """The model of `job` as its run starts."""
+    model = framework.build(job.spec, job.recipe.optimizer, execution=job.execution, seed=job.seed)
     if job.start is not None:
         model.load_state_dict(job.start)
-    elif "init" not in job.native:
+    elif "init" not in job.execution.native:
         model.load_state_dict(weights.initial(job.spec, job.seed))
     return model
 
@@ -111,7 +117,8 @@ def _shown(model: Model, dataset: Dataset, job: Job, show: Callable[[str], None]
         test_batch_size=job.test_batch_size,
         log_interval=job.log_interval,
         start_epoch=job.start_epoch,
-        dtype="float64" if job.precision == "float64" else "float32",
+        dtype="float64" if job.execution.precision == "float64" else "float32",
+        native_loader=job.execution.feed is not None,
     )
     done = 0.0
     for event in train(model, dataset, plan):
@@ -169,7 +176,7 @@ def _row(
     timed = trained if last and trained and not job.start_epoch else []
     seconds = sum(part.seconds for part in timed)
     first_step = timed[0].first_step_seconds if timed else None
-    steady = sum(part.images for part in timed) - job.recipe.batch_size
+    steady = sum(part.images for part in timed) - (job.recipe.batch_size if first_step else 0)
     return Run(
         framework=framework.name,
         model=job.spec.name,
@@ -184,7 +191,7 @@ def _row(
         train_seconds=seconds if timed else None,
         first_step_seconds=first_step,
         predict_seconds=last.test.seconds if last else None,
-        images_per_second=steady / (seconds - first_step) if first_step and steady else None,
+        images_per_second=steady / (seconds - (first_step or 0.0)) if steady else None,
         peak_memory_mib=machine.peak_memory_mib(),
         total_seconds=total_seconds,
         dataset=dataset.name,
@@ -192,9 +199,9 @@ def _row(
         schedule=label(job.recipe.schedule),
         lr=job.recipe.lr,
         augment=label(job.recipe.augment),
-        native="+".join(sorted(job.native)) or "none",
-        loader=job.loader,
-        precision=job.precision,
+        native="+".join(sorted(job.execution.native)) or "none",
+        loader=loader(job.execution.feed),
+        precision=job.execution.precision + ("+compile" if job.execution.compiled else ""),
         device=framework.device,
         threads=framework.threads,
         world_size=1,

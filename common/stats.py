@@ -33,11 +33,12 @@ DEFAULTS = {"dataset": "mnist", "native": "none", "loader": "memory", "precision
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """The three tables as typed frames: text columns str, counts int64, measurements float64 (NaN: empty)."""
+    """The tables as typed frames: text columns str, counts int64, measurements float64 (NaN: empty)."""
 
     runs: pd.DataFrame
     epochs: pd.DataFrame
     errors: pd.DataFrame
+    speed: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Group:
 
 def read(folder: Path) -> Tables:
     """The tables in `folder`, empty where there are none. Raises ResultsError for a table it cannot read."""
-    return Tables(*(frame(name, rows(folder, name)) for name in ("results.csv", "epochs.csv", "errors.csv")))
+    return Tables(*(frame(name, rows(folder, name)) for name in TABLES))
 
 
 def frame(name: str, text: Sequence[Mapping[str, str]]) -> pd.DataFrame:

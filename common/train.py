@@ -1,7 +1,7 @@
 """One run, once for all frameworks, as a generator: order, pixels, schedule, clock, evaluation, divergence.
 
 The clock of training covers everything from the data in memory as bytes: normalisation, augmentation and
-steps. Evaluation has its own.
+steps. Evaluation has its own. Batches come from memory, in our order, or from the framework's own loader.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -37,6 +36,7 @@ class Plan:
     log_interval: int = 100
     start_epoch: int = 0
     dtype: str = "float32"
+    native_loader: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,27 +97,32 @@ def train(model: Model, dataset: Dataset, plan: Plan) -> Iterator[Progress | Epo
 
     Raises Diverged at the first step whose loss is not finite.
     """
-    test_images = pixels(dataset.test, plan)
+    recipe = plan.recipe
+    test_images = normalise(dataset.test.images, mean=recipe.mean, std=recipe.std, dtype=plan.dtype)
     test_labels = dataset.test.labels.astype(np.int64)
     labels = dataset.train.labels.astype(np.int64)
     rates, momenta = _schedule(plan, len(labels) // plan.recipe.batch_size)
     stream = _epoch_pixels(dataset.train, plan)
+    batch_size = plan.recipe.batch_size
     if plan.start_epoch == 0:
         test = evaluate(model, test_images, test_labels, batch_size=plan.test_batch_size)
         yield Epoch(epoch=0, training=None, test=test)
     for epoch in range(plan.start_epoch + 1, plan.recipe.epochs + 1):
         begun = time.perf_counter()
-        order = epoch_order(len(labels), batch_size=plan.recipe.batch_size, seed=plan.seed, epoch=epoch)
         momentum = None if momenta is None else momenta[epoch - 1]
-        batches = (next(stream), labels, order, rates[epoch - 1], momentum)
-        training = yield from _train_epoch(model, batches, plan, epoch=epoch, begun=begun)
+        if plan.native_loader:
+            seed = plan.seed * 10_000 + epoch
+            parts = model.train_epoch(
+                dataset.train, rates[epoch - 1], momentum, batch_size=batch_size, seed=seed
+            )
+        else:
+            order = epoch_order(len(labels), batch_size=batch_size, seed=plan.seed, epoch=epoch)
+            parts = _from_memory(
+                model, (next(stream), labels, order, rates[epoch - 1], momentum), plan, epoch
+            )
+        training = yield from _train_epoch(parts, rates[epoch - 1], plan, epoch=epoch, begun=begun)
         test = evaluate(model, test_images, test_labels, batch_size=plan.test_batch_size)
         yield Epoch(epoch=epoch, training=training, test=test)
-
-
-def pixels(digits: Digits, plan: Plan) -> Array:
-    """Images as a network takes them, (N, 1, 28, 28), normalised as the recipe says."""
-    return normalise(digits.images, mean=plan.recipe.mean, std=plan.recipe.std, dtype=plan.dtype)
 
 
 def evaluate(model: Model, images: Array, labels: NDArray[np.int64], *, batch_size: int) -> Evaluation:
@@ -145,13 +150,12 @@ def _epoch_pixels(digits: Digits, plan: Plan) -> Iterator[Array]:
     """Training images of each epoch to come; augmented ones are made a whole epoch ahead, on one thread."""
     augment = plan.recipe.augment
     if augment is None:
-        images = pixels(digits, plan)
+        images = digits.images[:, None]
         while True:
             yield images
 
     def prepare(epoch: int) -> Array:
-        warped = augmented(digits.images, augment, seed=plan.seed, epoch=epoch)
-        return pixels(Digits(warped, digits.labels), plan)
+        return augmented(digits.images, augment, seed=plan.seed, epoch=epoch)[:, None]
 
     with ThreadPoolExecutor(1) as pool:
         ahead = pool.submit(prepare, plan.start_epoch + 1)
@@ -162,48 +166,51 @@ def _epoch_pixels(digits: Digits, plan: Plan) -> Iterator[Array]:
             yield images
 
 
-def _train_epoch(
-    model: Model,
-    batches: tuple[Array, Array, Array, Array, Array | None],
-    plan: Plan,
-    *,
-    epoch: int,
-    begun: float,
-) -> Generator[Progress, None, Training]:
+def _from_memory(
+    model: Model, batches: tuple[Array, Array, Array, Array, Array | None], plan: Plan, epoch: int
+) -> Iterator[tuple[Array, Array]]:
     """All steps of an epoch, `log_interval` in a call; the first step of a run in a call of its own."""
     images, labels, order, rate, momentum = batches
-    steps, first_step_seconds, reported = len(order), None, 0
-    losses, correct = np.empty(steps), np.empty(steps, np.int64)
     alone = {1} if epoch == plan.start_epoch + 1 else set()
-    bounds = sorted({0, steps, *range(plan.log_interval, steps, plan.log_interval)} | alone)
-    for start, stop in pairwise(bounds):
-        called = time.perf_counter()
-        part = slice(start, stop)
-        losses[part], correct[part] = model.train_steps(
-            *(images, labels, order[part], rate[part]), None if momentum is None else momentum[part]
-        )
-        if start == 0 and alone:
+    bounds = sorted({0, len(order), *range(plan.log_interval, len(order), plan.log_interval)} | alone)
+    for part in map(slice, bounds, bounds[1:]):
+        now = None if momentum is None else momentum[part]
+        yield model.train_steps(images, labels, order[part], rate[part], now)
+
+
+def _train_epoch(
+    parts: Iterator[tuple[Array, Array]], rate: Array, plan: Plan, *, epoch: int, begun: float
+) -> Generator[Progress, None, Training]:
+    """An epoch whose losses and correct predictions come in `parts`, some steps at a time."""
+    steps, batch_size = len(rate), plan.recipe.batch_size
+    losses, correct = np.empty(steps), np.empty(steps)
+    done = reported = 0
+    first_step_seconds, called = None, time.perf_counter()
+    for part_losses, part_correct in parts:
+        if done == 0 and len(part_losses) == 1 and epoch == plan.start_epoch + 1:
             first_step_seconds = time.perf_counter() - called
-        finite = np.isfinite(losses[part])
+        start, done = done, done + len(part_losses)
+        losses[start:done], correct[start:done] = part_losses, part_correct
+        finite = np.isfinite(part_losses)
         if not finite.all():
             step = start + int(finite.argmin())
             raise Diverged(epoch, step + 1, float(losses[step]))
-        if stop % plan.log_interval and stop < steps:
+        if done % plan.log_interval and done < steps:
             continue  # the first step alone says nothing of the pace
         yield Progress(
             epoch=epoch,
-            step=stop,
+            step=done,
             steps=steps,
-            loss=float(losses[reported:stop].mean()),
-            accuracy=100 * float(correct[reported:stop].mean()) / order.shape[1],
+            loss=float(losses[reported:done].mean()),
+            accuracy=100 * float(correct[reported:done].mean()) / batch_size,
             seconds=time.perf_counter() - begun,
         )
-        reported = stop
+        reported = done
     return Training(
         lr=float(rate[0]),
         loss=float(losses.mean()),
-        accuracy=100 * float(correct.mean()) / order.shape[1],
-        images=order.size,
+        accuracy=100 * float(correct.mean()) / batch_size,
+        images=steps * batch_size,
         seconds=time.perf_counter() - begun,
         first_step_seconds=first_step_seconds,
     )

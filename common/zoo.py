@@ -227,6 +227,48 @@ ENTRIES = (
         assumed="Dropout of rate 0 left out; momentum cycles .95, .85, .95; crop and rotation are one "
         "bilinear resampling.",
     ),
+    Entry(
+        ModelSpec(
+            "one-epoch-215k",
+            (
+                *(Conv(24, 5), MaxPool(2), Activation(), Conv(32, 3), MaxPool(2), Activation()),
+                *(Flatten(), Dense(256), Activation(), Dense(10)),
+            ),
+        ),
+        Recipe(
+            Adam(beta1=0.7, beta2=0.9),
+            lr=0.01,
+            batch_size=256,
+            epochs=1,
+            schedule=OneCycle(momentum=None),
+        ),
+        source="the fastest published recipe to 99 %: one epoch of 215k parameters",
+        claim="99.04 ± 0.07 %",
+        threshold=98.8,
+        first_epoch=98.6,
+    ),
+    Entry(
+        ModelSpec(
+            "speedrun",
+            (
+                *(Conv(16, 5, stride=2), Activation()),
+                *(Conv(32, 5, stride=2, bias=False), BatchNorm(), Activation()),
+                *(Flatten(), Dense(128, bias=False), BatchNorm(), Activation(), Dense(10)),
+            ),
+        ),
+        Recipe(
+            Adam(beta1=0.7, beta2=0.9),
+            lr=0.015,
+            batch_size=192,
+            epochs=1,
+            schedule=OneCycle(warm_up=0.2, start_div=10.0, momentum=None),
+        ),
+        source="this project",
+        claim="99.0 % in one epoch",
+        threshold=98.8,
+        first_epoch=98.6,
+        assumed="Chosen on 10,000 held-out training images.",
+    ),
 )
 
 ZOO: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}

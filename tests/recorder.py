@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from common.backend import Native, Precision
+from common.backend import Execution
 from common.optimizer import Optimizer
 from common.spec import ModelSpec
 
@@ -59,7 +59,5 @@ class RecorderBackend:
     def __init__(self, *, accelerate: bool, threads: int) -> None:
         self.threads = threads
 
-    def build(
-        self, spec: ModelSpec, optimizer: Optimizer, *, precision: Precision, native: Native, seed: int
-    ) -> Recorder:
+    def build(self, network: ModelSpec, optimizer: Optimizer, *, execution: Execution, seed: int) -> Recorder:
         return self.model

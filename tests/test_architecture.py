@@ -15,12 +15,14 @@ FRAMEWORKS = {"torch", "torchvision", "tensorflow", "keras", "pytorch", "tf"}
 
 # From the bottom up; a module imports only from rows above its own.
 FLOORS = (
-    {"spec", "schedule", "optimizer", "carriers", "results", "machine"},
+    {"spec", "schedule", "optimizer", "carriers", "results", "machine", "markdown"},
     {"data", "augment"},
     {"zoo", "weights", "backend"},
     {"train", "stats"},
-    {"run", "gallery", "benchmarks"},
-    {"cli", "charts"},
+    {"run", "gallery", "timings"},
+    {"profile", "charts", "benchmarks"},
+    {"cli"},
+    {"speed"},
     {"plots"},
     {"report", "check", "bench"},
 )

@@ -14,6 +14,7 @@ from recorder import Recorder
 
 from common import weights
 from common.augment import Affine, augmented
+from common.backend import Execution
 from common.data import Dataset, epoch_order, normalise
 from common.run import Job
 from common.schedule import OneCycle, StepDecay
@@ -122,7 +123,7 @@ def job(name: str, epochs: int, **changes: Any) -> Job:
     entry = ZOO[name]
     recipe = replace(entry.recipe, epochs=epochs)
     fixed = {"spec": entry.spec, "recipe": recipe, "schedule_epochs": entry.recipe.epochs, "seed": 3}
-    running = {"native": frozenset(), "precision": "float32", "loader": "memory"}
+    running = {"execution": Execution()}
     shown = {"test_batch_size": 500, "log_interval": 7, "settings": {"model": name}}
     return Job(**fixed | running | shown | changes)
 

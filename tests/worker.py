@@ -10,7 +10,6 @@ import atexit
 import importlib
 import multiprocessing
 import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from common import machine, weights
+from common.backend import Execution
 from common.data import Dataset, normalise
 from common.optimizer import Optimizer
 from common.run import Job
@@ -58,11 +58,13 @@ def build(
     *,
     precision: str = "float32",
     native: tuple[str, ...] = (),
+    compiled: bool = False,
     state: dict[str, Any] | None = None,
     seed: int = 1,
 ) -> Any:
     """A model of `spec` that starts from `state`, or from the initial weights of `seed`."""
-    model = backend.build(spec, optimizer, precision=precision, native=frozenset(native), seed=seed)
+    execution = Execution(precision=precision, native=frozenset(native), compiled=compiled)
+    model = backend.build(spec, optimizer, execution=execution, seed=seed)
     model.load_state_dict(weights.initial(spec, seed) if state is None else state)
     return model
 
@@ -86,7 +88,7 @@ def parameters(backend: Any, **model: Any) -> int:
 
 def native_init(backend: Any, *, spec: ModelSpec, optimizer: Optimizer, seed: int) -> dict[str, np.ndarray]:
     """State of a model whose weights the framework has drawn."""
-    built = backend.build(spec, optimizer, precision="float32", native=frozenset({"init"}), seed=seed)
+    built = backend.build(spec, optimizer, execution=Execution(native=frozenset({"init"})), seed=seed)
     return built.state_dict()
 
 
@@ -115,7 +117,7 @@ def execute(backend: Any, *, dataset: Dataset, job: Job) -> str:
 
 def accuracy(backend: Any, *, dataset: Dataset, job: Job) -> float:
     """Test accuracy of the weights that `job` starts from, in percent."""
-    model = backend.build(job.spec, job.recipe.optimizer, precision=job.precision, native=job.native, seed=1)
+    model = backend.build(job.spec, job.recipe.optimizer, execution=job.execution, seed=1)
     model.load_state_dict(job.start)
     images = normalise(dataset.test.images, mean=job.recipe.mean, std=job.recipe.std)
     labels = dataset.test.labels.astype(np.int64)
@@ -136,8 +138,8 @@ def overhead(
     of `rounds`, taken in turn."""
     machine.keep_freed_pages()
     built = build(backend, **model)
-    bare = bare_loop(backend, built, images[order[0]], labels[order[0]])
-    loops = (lambda: built.train_steps(images, labels, order, rate), lambda: bare(len(order)))
+    bare = built.partial_steps(images, labels, order, until="bare")
+    loops = (lambda: built.train_steps(images, labels, order, rate), bare)
     for loop in loops:
         loop()
     seconds: list[list[float]] = [[], []]
@@ -147,34 +149,3 @@ def overhead(
             loop()
             taken.append(time.perf_counter() - begun)
     return min(seconds[0]), min(seconds[1])
-
-
-def bare_loop(backend: Any, model: Any, images: np.ndarray, labels: np.ndarray) -> Callable[[int], object]:
-    """Nothing but forward, backward and update, as often as asked, in the framework's fastest way."""
-    if backend.name == "pytorch":
-        import torch
-
-        inputs = torch.from_numpy(images).to(memory_format=model.layout)
-        targets = torch.from_numpy(labels)
-
-        def steps(count: int) -> None:
-            for _ in range(count):
-                model.optimizer.zero_grad()
-                torch.nn.functional.cross_entropy(model.module(inputs), targets).backward()
-                model.optimizer.step()
-
-        return steps
-    import tensorflow as tf
-
-    batch, targets = tf.constant(images.transpose(0, 2, 3, 1)), tf.constant(labels)
-    weights = model.module.trainable_variables
-
-    @tf.function(input_signature=[tf.TensorSpec([], tf.int32)])
-    def graph(count: Any) -> None:
-        for _ in tf.range(count):
-            with tf.GradientTape() as tape:
-                logits = model.module(batch, training=True)
-                loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits))
-            model.optimizer.apply(tape.gradient(loss, weights), weights)
-
-    return lambda count: graph(tf.constant(count))

@@ -1,0 +1,200 @@
+"""What is measured in a sitting of `python -m common.bench --speed`, each run in a process of its own.
+
+Frameworks and arms take turns. Runs that train get their rows in results.csv as any other; the medians of a
+sitting are rows of speed.csv.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from common import machine, results
+from common.cli import SCRIPTS
+from common.results import SpeedRow
+from common.run import ROOT
+
+ROUNDS = 5
+RACE_SEEDS = 10
+FRAMEWORKS = tuple(SCRIPTS)
+IDIOMS = (
+    ("pytorch", "pytorch-model-1", 1),
+    ("tensorflow", "tf-model-1", 8),
+    ("pytorch", "examples-cnn", 1),
+    ("tensorflow", "examples-cnn", 1),
+)
+"""Framework, network and epochs that are compared with the framework's own loader and usual loop."""
+
+RACE = ("one-epoch-215k", "speedrun")
+START = {"pytorch": "pytorch-model-1", "tensorflow": "tf-model-1"}
+
+PLAIN = {
+    "pytorch": """
+import torch
+model = torch.nn.Sequential(
+    torch.nn.Conv2d(1, 16, 5, padding=2), torch.nn.ReLU(), torch.nn.MaxPool2d(2),
+    torch.nn.Conv2d(16, 32, 5, padding=2), torch.nn.ReLU(), torch.nn.MaxPool2d(2), torch.nn.Flatten())
+optimizer = torch.optim.Adam(model.parameters(), lr=0.002)
+loss = torch.nn.functional.cross_entropy(model(torch.rand(32, 1, 28, 28)), torch.randint(0, 10, (32,)))
+loss.backward()
+optimizer.step()
+""",
+    "tensorflow": """
+import numpy, keras
+model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(),
+    keras.layers.Dense(128, activation="relu"), keras.layers.Dense(10)])
+model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+model.train_on_batch(numpy.random.rand(128, 28, 28, 1), numpy.random.randint(0, 10, 128))
+""",
+}
+"""The least that a user of each framework writes to import it and take one step of its network in START."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sitting:
+    """Where a sitting reads data and writes rows, and what its networks and frameworks are."""
+
+    folder: Path
+    data_dir: Path | None
+    models: Sequence[str]
+    frameworks: Sequence[str]
+
+    def command(self, framework: str, model: str, *words: str) -> list[str]:
+        """A command line of a framework's script."""
+        start = [sys.executable, str(ROOT / SCRIPTS[framework]), "--no-accel", "--model", model, *words]
+        return start + (["--data-dir", str(self.data_dir)] if self.data_dir else [])
+
+
+def profiles(sitting: Sitting) -> Iterator[SpeedRow]:
+    """Every network in every framework, part by part."""
+    for model in sitting.models:
+        for framework in sitting.frameworks:
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder, "profile.json")
+                _run(sitting.command(framework, model, "--profile", str(file)))
+                told = json.loads(file.read_text())
+            figures = told.pop("figures")
+            for figure in figures:
+                yield row(framework=framework, model=model, **figure, **told)
+
+
+def idioms(sitting: Sitting) -> Iterator[SpeedRow]:
+    """Training seconds and test accuracy: ours, and as most users of the framework train."""
+    for framework, model, epochs in IDIOMS:
+        if framework not in sitting.frameworks or model not in sitting.models:
+            continue
+        taken: dict[str, list[dict[str, str]]] = {"memory": [], "native": []}
+        for seed in range(1, ROUNDS + 1):
+            for arm, rows in taken.items():
+                words = ("--loader", arm, "--epochs", str(epochs), "--seed", str(seed))
+                rows.append(_trained(sitting, framework, model, *words))
+        yield from _compared("idiom", taken, framework, model)
+
+
+def race(sitting: Sitting) -> Iterator[SpeedRow]:
+    """The quick networks: training seconds, seconds from process start, test accuracy, over RACE_SEEDS."""
+    taken: dict[tuple[str, str], list[dict[str, str]]] = {
+        (framework, model): []
+        for framework in sitting.frameworks
+        for model in RACE
+        if model in sitting.models
+    }
+    for seed in range(1, RACE_SEEDS + 1):
+        for (framework, model), rows in taken.items():
+            rows.append(_trained(sitting, framework, model, "--seed", str(seed)))
+    for (framework, model), rows in taken.items():
+        yield from _compared("race", {"run": rows}, framework, model)
+
+
+def startup(sitting: Sitting) -> Iterator[SpeedRow]:
+    """Seconds from process start: to `--help`, to the end of the first training step, and to that of the
+    least program that takes one."""
+    for framework in sitting.frameworks:
+        model = START[framework]
+        with tempfile.TemporaryDirectory() as folder:
+            step = sitting.command(framework, model, "--log-interval", "1", "--results", folder)
+            arms = {
+                "help": (sitting.command(framework, model, "--help"), ""),
+                "plain step": ([sys.executable, "-c", PLAIN[framework] + "print('done')"], "done"),
+                "first step": (step, "epoch 1/"),
+            }
+            taken: dict[str, list[float]] = {arm: [] for arm in arms}
+            for _ in range(ROUNDS):
+                for arm, (command, line) in arms.items():
+                    taken[arm].append(_until(command, line))
+        for arm, values in taken.items():
+            yield row(measure="start", framework=framework, model=model, arm=arm, unit="s", **spread(values))
+
+
+PARTS: dict[str, Callable[[Sitting], Iterator[SpeedRow]]] = {
+    "profiles": profiles,
+    "idioms": idioms,
+    "race": race,
+    "startup": startup,
+}
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median, lowest, highest and number of values, as a row has them."""
+    middle = statistics.median(values)
+    return {"value": middle, "low": min(values), "high": max(values), "rounds": len(values)}
+
+
+def row(**cells: object) -> SpeedRow:
+    """A row of this machine and commit; the sitting is put in by who writes it."""
+    unknown = {"sitting": "", "device": "cpu", "threads": machine.cores(), "framework_version": ""}
+    here = {"machine": machine.name(), "python": machine.python(), "commit": machine.commit(ROOT)}
+    return SpeedRow(**(unknown | here | cells))  # type: ignore[arg-type]
+
+
+def _compared(
+    measure: str, taken: dict[str, list[dict[str, str]]], framework: str, model: str
+) -> Iterator[SpeedRow]:
+    for arm, rows in taken.items():
+        told = {name: rows[0][name] for name in ("framework_version", "device", "threads")}
+        about = {**told, "threads": int(told["threads"]), "framework": framework, "model": model, "arm": arm}
+        for column, unit in (("train_seconds", "s"), ("total_seconds", "s"), ("accuracy", "percent")):
+            values = [float(row[column]) for row in rows]
+            yield row(measure=f"{measure} {column}", unit=unit, **about, **spread(values))
+            if column == "accuracy":
+                mean = spread(values) | {"value": statistics.fmean(values)}
+                yield row(measure=f"{measure} mean accuracy", unit=unit, **about, **mean)
+
+
+def _trained(sitting: Sitting, framework: str, model: str, *words: str) -> dict[str, str]:
+    """The row of a run."""
+    before = len(results.rows(sitting.folder, "results.csv"))
+    _run(sitting.command(framework, model, *words, "--results", str(sitting.folder)))
+    return results.rows(sitting.folder, "results.csv")[before]
+
+
+def _run(command: Sequence[str]) -> None:
+    """Raises ResultsError with the last line of a process that failed."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise results.ResultsError(f"{' '.join(command[1:])} failed: {said[-1] if said else 'no word'}")
+
+
+def _until(command: Sequence[str], beginning: str) -> float:
+    """Seconds from the start of a process to its first line that begins so; it is ended then."""
+    begun = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout
+    try:
+        for line in process.stdout:
+            if line.startswith(beginning):
+                return time.perf_counter() - begun
+    finally:
+        process.kill()
+        process.wait()
+    raise results.ResultsError(
+        f"{' '.join(command[1:])} ended without a line that begins with {beginning!r}."
+    )
