@@ -103,20 +103,15 @@ def data_loader(digits: Digits, feed: Feed, scaling: Scaling, *, batch_size: int
     # Imported here: most runs need not wait for it.
     from torchvision import datasets, transforms
 
-    class Verified(datasets.MNIST):
-        """torchvision's data set, but of digits that are in memory already."""
-
-        def _check_exists(self) -> bool:
-            return True
-
-        def _load_data(self) -> tuple[torch.Tensor, torch.Tensor]:
-            return torch.from_numpy(digits.images), torch.from_numpy(digits.labels).long()
-
-    scaled = transforms.Compose(
-        [transforms.ToTensor(), transforms.Normalize((scaling.mean,), (scaling.std,))]
-    )
+    # Its constructor reads files; these digits are in memory and verified already.
+    dataset = object.__new__(datasets.MNIST)
+    dataset.data = torch.from_numpy(digits.images)
+    dataset.targets = torch.from_numpy(digits.labels).long()
+    dataset.target_transform = None
+    scaled = [transforms.ToTensor(), transforms.Normalize((scaling.mean,), (scaling.std,))]
+    dataset.transform = transforms.Compose(scaled)
     return torch.utils.data.DataLoader(
-        Verified("", transform=transforms.Compose(scaled)),
+        dataset,
         batch_size=batch_size,
         shuffle=True,
         drop_last=True,
@@ -143,6 +138,8 @@ class TorchModel:
         self.optimizer = update_rule(optimizer, self.module.parameters(), native, fused=self.feed is None)
         self.slots = slots(optimizer)
         self.steps = 0
+        # On a CPU more images at once leave the caches: 10,000 take under-8k 1.3 s at 1000, 0.5 s at 200.
+        self.predicted = 200 if device.type == "cpu" else 10_000
         self.resident: tuple[Array, Array, torch.Tensor, torch.Tensor] | None = None
 
     def train_steps(
@@ -242,8 +239,9 @@ class TorchModel:
     def predict(self, images: Array) -> Array:
         """See common.backend.Model."""
         self.module.eval()
+        inputs = torch.from_numpy(images).to(self.device, memory_format=self.layout)
         with self._cast():
-            logits = self.module(torch.from_numpy(images).to(self.device, memory_format=self.layout))
+            logits = torch.cat([self.module(part) for part in inputs.split(self.predicted)])
         return logits.to(self.dtype).cpu().numpy()
 
     def state_dict(self) -> dict[str, Array]:

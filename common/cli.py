@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -128,7 +129,8 @@ def parser(framework: str) -> argparse.ArgumentParser:
         nargs="?",
         type=Path,
         const=Path(os.devnull),
-        help="time the network part by part instead of training it; FILE gets the figures as JSON",
+        help="time the network part by part instead of training it, or with --compile its options; FILE gets "
+        "the figures as JSON",
     )
     add("--dry-run", action="store_true", help="one training and one test batch; writes nothing")
     add(
@@ -167,9 +169,13 @@ def parse_arguments(framework: str, words: list[str] | None = None) -> argparse.
         command.error("--num-workers and --pin-memory are knobs of --loader native.")
     if framework == "tensorflow" and arguments.pin_memory:
         command.error("--pin-memory is a knob of PyTorch's loader; tf.data has none like it.")
+    arguments.loading = None
     if words is None:
         # While a framework is imported Ctrl-C ends the process without a traceback; `main` takes over.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if not arguments.resume:  # whose data set is in the checkpoint
+            # Read and verified on a thread meanwhile: an import leaves it most of a core.
+            arguments.loading = ThreadPoolExecutor(1).submit(_load, arguments, arguments.dataset or "mnist")
     return arguments
 
 
@@ -339,7 +345,7 @@ def _settings(arguments: argparse.Namespace, entry: Entry, saved: dict[str, Any]
 def _dataset(arguments: argparse.Namespace, job: Job) -> Dataset:
     """The images to train and test on, named as the tables name them."""
     name, held_out = job.settings["dataset"], job.settings["validation"]
-    dataset = load(name, data_dir=arguments.data_dir, log=_show)
+    dataset = arguments.loading.result() if arguments.loading else _load(arguments, name)
     if held_out:
         dataset = dataclasses.replace(hold_out(dataset, held_out), name=f"{name}-validation-{held_out}")
     if arguments.dry_run:
@@ -349,6 +355,10 @@ def _dataset(arguments: argparse.Namespace, job: Job) -> Dataset:
             test=_first(dataset.test, job.test_batch_size),
         )
     return dataset
+
+
+def _load(arguments: argparse.Namespace, name: str) -> Dataset:
+    return load(name, data_dir=arguments.data_dir, log=_show)
 
 
 def _first(digits: Digits, count: int) -> Digits:

@@ -24,7 +24,7 @@ from common.spec import Conv, Dense, ModelSpec
 from common.train import Epoch, Plan, train
 
 ROUNDS = 5
-SITTING_SECONDS = 3.0  # of training in each round of an arm
+SITTING_SECONDS = 2.0  # of training in each round of an arm
 STEPS = 60  # at most, in a round of the parts
 PRODUCT = 1024
 PREDICTIONS = {1: 400, 100: 60, 10_000: 5}
@@ -58,8 +58,11 @@ def figure(measure: str, arm: str, unit: str, values: list[float]) -> Figure:
 
 
 def profile(framework: Backend, dataset: Dataset, job: Job) -> Iterator[Figure]:
-    """All figures of the network of `job`, as they are measured."""
+    """All figures of the network of `job`, as they are measured; with --compile those of the options."""
     job = dataclasses.replace(job, recipe=dataclasses.replace(job.recipe, lr=1e-9), start_epoch=0)
+    if job.execution.compiled:
+        yield from _options(framework, dataset.train, job)
+        return
     model = build(framework, job)
     yield from _overhead(model, dataset, job)
     yield from _preparation(dataset.train, job)
@@ -119,7 +122,7 @@ def _parts(framework: Backend, model: Model, digits: Digits, job: Job) -> Iterat
     """Milliseconds a step of its parts, and GFLOP/s of the whole and of a matrix product."""
     images, labels, order = _inputs(digits, job.recipe.batch_size)
     step = _seconds(model.partial_steps(images, labels, order[:10], until="bare")) / 10
-    order = order[: int(np.clip(SITTING_SECONDS / 3 / step, 10, STEPS))]
+    order = order[: int(np.clip(SITTING_SECONDS / 2 / step, 10, STEPS))]
     rate = np.full(len(order), job.recipe.lr)
     arms: dict[str, Callable[[], object]] = {
         stage: model.partial_steps(images, labels, order, until=stage) for stage in STAGES
@@ -154,6 +157,27 @@ def parts(per_step: Mapping[str, list[float]]) -> dict[str, list[float]]:
     ]
     names = ("input", "forward", "backward", "optimizer", "rest")
     return {name: list(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)}
+
+
+def _options(framework: Backend, digits: Digits, job: Job) -> Iterator[Figure]:
+    """Milliseconds a step by default, compiled, and in bfloat16; seconds of each one's first step."""
+    images, labels, order = _inputs(digits, job.recipe.batch_size)
+    executions = {
+        "default": dataclasses.replace(job.execution, compiled=False),
+        "compile": job.execution,
+        "bfloat16": dataclasses.replace(job.execution, compiled=False, precision="bfloat16"),
+    }
+    arms: dict[str, Callable[[], object]] = {}
+    steps = 0
+    for name, execution in executions.items():
+        model = build(framework, dataclasses.replace(job, execution=execution))
+        step = partial(model.train_steps, images, labels)
+        yield figure("first step", name, "s", [_seconds(partial(step, order[:1], np.zeros(1)))])
+        each = _seconds(partial(step, order[:10], np.zeros(10))) / 10
+        steps = steps or int(np.clip(SITTING_SECONDS / 4 / each, 10, STEPS))
+        arms[name] = partial(step, order[:steps], np.zeros(steps))
+    for name, values in _in_turn(arms).items():
+        yield figure("option", name, "ms", [1000 * value / steps for value in values])
 
 
 def _prediction(model: Model, dataset: Dataset, job: Job) -> Iterator[Figure]:

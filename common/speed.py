@@ -24,13 +24,14 @@ from common.run import ROOT
 ROUNDS = 5
 RACE_SEEDS = 10
 FRAMEWORKS = tuple(SCRIPTS)
+PART_OF_MNIST = ("--epochs", "1", "--validation", "40000")
 IDIOMS = (
-    ("pytorch", "pytorch-model-1", 1),
-    ("tensorflow", "tf-model-1", 8),
-    ("pytorch", "examples-cnn", 1),
-    ("tensorflow", "examples-cnn", 1),
+    ("pytorch", "pytorch-model-1", ("--epochs", "1")),
+    ("tensorflow", "tf-model-1", ()),
+    ("pytorch", "examples-cnn", PART_OF_MNIST),
+    ("tensorflow", "examples-cnn", PART_OF_MNIST),
 )
-"""Framework, network and epochs that are compared with the framework's own loader and usual loop."""
+"""Framework, network and how much of it is compared with the framework's own loader and usual loop."""
 
 RACE = ("one-epoch-215k", "speedrun")
 START = {"pytorch": "pytorch-model-1", "tensorflow": "tf-model-1"}
@@ -72,28 +73,33 @@ class Sitting:
         return start + (["--data-dir", str(self.data_dir)] if self.data_dir else [])
 
 
-def profiles(sitting: Sitting) -> Iterator[SpeedRow]:
+def profiles(sitting: Sitting, *words: str) -> Iterator[SpeedRow]:
     """Every network in every framework, part by part."""
     for model in sitting.models:
         for framework in sitting.frameworks:
             with tempfile.TemporaryDirectory() as folder:
                 file = Path(folder, "profile.json")
-                _run(sitting.command(framework, model, "--profile", str(file)))
+                _run(sitting.command(framework, model, "--profile", str(file), *words))
                 told = json.loads(file.read_text())
             figures = told.pop("figures")
             for figure in figures:
                 yield row(framework=framework, model=model, **figure, **told)
 
 
+def options(sitting: Sitting) -> Iterator[SpeedRow]:
+    """Every network in every framework: compiled, and in bfloat16."""
+    return profiles(sitting, "--compile")
+
+
 def idioms(sitting: Sitting) -> Iterator[SpeedRow]:
     """Training seconds and test accuracy: ours, and as most users of the framework train."""
-    for framework, model, epochs in IDIOMS:
+    for framework, model, extent in IDIOMS:
         if framework not in sitting.frameworks or model not in sitting.models:
             continue
         taken: dict[str, list[dict[str, str]]] = {"memory": [], "native": []}
         for seed in range(1, ROUNDS + 1):
             for arm, rows in taken.items():
-                words = ("--loader", arm, "--epochs", str(epochs), "--seed", str(seed))
+                words = ("--loader", arm, *extent, "--seed", str(seed))
                 rows.append(_trained(sitting, framework, model, *words))
         yield from _compared("idiom", taken, framework, model)
 
@@ -138,6 +144,7 @@ PARTS: dict[str, Callable[[Sitting], Iterator[SpeedRow]]] = {
     "idioms": idioms,
     "race": race,
     "startup": startup,
+    "options": options,
 }
 
 

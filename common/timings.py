@@ -16,6 +16,7 @@ from common.zoo import ZOO
 
 PARTS = ("input", "forward", "backward", "optimizer", "rest")
 BATCHES = (1, 100, 10_000)
+OPTIONS = ("default", "compile", "bfloat16")
 KERNELS = 5  # shown of each network
 
 
@@ -56,7 +57,7 @@ def section(speed: pd.DataFrame) -> str:
     if speed.empty:
         return "Not measured yet."
     found = latest(speed)
-    tables = (_overhead, _idioms, _race, _start, _parts, _kernels, _prediction)
+    tables = (_overhead, _idioms, _race, _start, _parts, _kernels, _options, _prediction)
     parts = [text for table in tables for text in table(found)]
     places = sorted(
         {
@@ -111,7 +112,8 @@ def _idioms(found: list[Measured]) -> Iterator[str]:
         rows.append([*one.name, *seconds, f"{ratio:.2f}", *accuracies])
     yield from _table(
         "Against the frameworks' own loaders",
-        "The same network, batch size, optimizer and epochs with `--loader memory` and `--loader native`: "
+        "The same network, batch size, optimizer and epochs with `--loader memory` and `--loader native` (one "
+        "epoch; `tf-model-1` all its own; `examples-cnn` on 20,000 images, tested on the other 40,000): "
         "seconds of training, how many times ours fit into the other's, mean test accuracy in percent.",
         "MODEL | FRAMEWORK | MEMORY S | NATIVE S | TIMES | MEMORY % | NATIVE %",
         rows,
@@ -199,6 +201,22 @@ def _kernels(found: list[Measured]) -> Iterator[str]:
         "MODEL | FRAMEWORK | STEP MS | KERNELS",
         rows,
         right=4,
+    )
+
+
+def _options(found: list[Measured]) -> Iterator[str]:
+    rows = []
+    for one in found:
+        values = [one.value("option", arm) for arm in OPTIONS]
+        firsts = [_shown(one.value("first step", arm), 1) for arm in OPTIONS]
+        if any(values):
+            rows.append([*one.name, *(_shown(value, 3) for value in values), *firsts])
+    yield from _table(
+        "Options",
+        "Milliseconds a training step by default, with `--compile` and with `--precision bfloat16`, and the "
+        "seconds of a first step, which compiles.",
+        "MODEL | FRAMEWORK | DEFAULT MS | COMPILE MS | BFLOAT16 MS | DEFAULT S | COMPILE S | BFLOAT16 S",
+        rows,
     )
 
 

@@ -7,9 +7,10 @@ steps. Evaluation has its own. Batches come from memory, in our order, or from t
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -98,14 +99,14 @@ def train(model: Model, dataset: Dataset, plan: Plan) -> Iterator[Progress | Epo
     Raises Diverged at the first step whose loss is not finite.
     """
     recipe = plan.recipe
-    test_images = normalise(dataset.test.images, mean=recipe.mean, std=recipe.std, dtype=plan.dtype)
+    scaled = partial(normalise, mean=recipe.mean, std=recipe.std, dtype=plan.dtype)
     test_labels = dataset.test.labels.astype(np.int64)
     labels = dataset.train.labels.astype(np.int64)
     rates, momenta = _schedule(plan, len(labels) // plan.recipe.batch_size)
     stream = _epoch_pixels(dataset.train, plan)
     batch_size = plan.recipe.batch_size
     if plan.start_epoch == 0:
-        test = evaluate(model, test_images, test_labels, batch_size=plan.test_batch_size)
+        test = evaluate(model, dataset.test.images, test_labels, scaled, batch_size=plan.test_batch_size)
         yield Epoch(epoch=0, training=None, test=test)
     for epoch in range(plan.start_epoch + 1, plan.recipe.epochs + 1):
         begun = time.perf_counter()
@@ -121,21 +122,47 @@ def train(model: Model, dataset: Dataset, plan: Plan) -> Iterator[Progress | Epo
                 model, (next(stream), labels, order, rates[epoch - 1], momentum), plan, epoch
             )
         training = yield from _train_epoch(parts, rates[epoch - 1], plan, epoch=epoch, begun=begun)
-        test = evaluate(model, test_images, test_labels, batch_size=plan.test_batch_size)
+        test = evaluate(model, dataset.test.images, test_labels, scaled, batch_size=plan.test_batch_size)
         yield Epoch(epoch=epoch, training=training, test=test)
 
 
-def evaluate(model: Model, images: Array, labels: NDArray[np.int64], *, batch_size: int) -> Evaluation:
-    """Test `model` on images (N, 1, 28, 28) and labels (N,); the figures are computed here, in float64."""
-    begun = time.perf_counter()
-    parts = [model.predict(images[start : start + batch_size]) for start in range(0, len(images), batch_size)]
-    seconds = time.perf_counter() - begun
-    logits = np.concatenate(parts).astype(np.float64)
-    predicted = logits.argmax(axis=1)
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels]
-    accuracy = 100 * float((predicted == labels).mean())
-    return Evaluation(loss=float(losses.mean()), accuracy=accuracy, predicted=predicted, seconds=seconds)
+def evaluate(
+    model: Model,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    scaled: Callable[[NDArray[np.uint8]], Array],
+    *,
+    batch_size: int,
+) -> Evaluation:
+    """Test `model` on images (N, 28, 28) and labels (N,); `scaled` makes a batch the network's input.
+
+    The figures are computed here, in float64; the seconds are the model's alone.
+    """
+    seconds, losses, predicted = 0.0, [], []
+    for start in range(0, len(images), batch_size):
+        part = slice(start, start + batch_size)
+        batch = scaled(images[part])
+        begun = time.perf_counter()
+        logits = model.predict(batch)
+        seconds += time.perf_counter() - begun
+        predicted.append(logits.argmax(axis=1))
+        losses.append(cross_entropy(logits, labels[part]))
+    accuracy = 100 * float((np.concatenate(predicted) == labels).mean())
+    return Evaluation(
+        loss=float(np.concatenate(losses).mean()),
+        accuracy=accuracy,
+        predicted=np.concatenate(predicted),
+        seconds=seconds,
+    )
+
+
+def cross_entropy(logits: Array, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Of each image, in nats and float64, from logits (N, outputs) and labels (N,)."""
+    shifted = logits.astype(np.float64)
+    shifted -= shifted.max(axis=1, keepdims=True)
+    wanted = shifted[np.arange(len(labels)), labels]
+    losses: NDArray[np.float64] = np.log(np.exp(shifted, out=shifted).sum(axis=1)) - wanted
+    return losses
 
 
 def _schedule(plan: Plan, steps: int) -> tuple[Array, Array | None]:

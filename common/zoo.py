@@ -251,15 +251,15 @@ ENTRIES = (
         ModelSpec(
             "speedrun",
             (
-                *(Conv(16, 5, stride=2), Activation()),
-                *(Conv(32, 5, stride=2, bias=False), BatchNorm(), Activation()),
+                *(Conv(16, 7, stride=3), Activation()),
+                *(Conv(32, 3, bias=False), BatchNorm(), Activation()),
                 *(Flatten(), Dense(128, bias=False), BatchNorm(), Activation(), Dense(10)),
             ),
         ),
         Recipe(
             Adam(beta1=0.7, beta2=0.9),
-            lr=0.015,
-            batch_size=192,
+            lr=0.03,
+            batch_size=256,
             epochs=1,
             schedule=OneCycle(warm_up=0.2, start_div=10.0, momentum=None),
         ),

@@ -50,6 +50,7 @@ LAYERS: dict[str, tuple[Layer, ...]] = {
     "conv grouped": (Conv(6, 1), Conv(4, 3, groups=2)),
     "batch norm": (BatchNorm(),),
     "batch norm, other constants": (BatchNorm(eps=0.1, momentum=0.3),),
+    "batch norm of features": (Conv(4, 3), Flatten(), Dense(6), BatchNorm()),
     "relu": (Conv(3, 1), Activation()),
     "max pool": (Conv(3, 1), MaxPool(2)),
     "max pool 3": (Conv(3, 1), MaxPool(3)),
@@ -111,7 +112,9 @@ def as_written(node: Node, state: Mapping[str, Array], image: Any) -> Any:
             bias = own.get("bias", zeros)
             return page["conv"](image, own["weight"], bias, layer.padding, layer.stride, layer.groups)
         case BatchNorm():
-            return page["batch_norm_inference"](image, *own.values(), layer.eps)
+            planes = image if isinstance(image[0], list) else [[[value]] for value in image]
+            normed = page["batch_norm_inference"](planes, *own.values(), layer.eps)
+            return normed if isinstance(image[0], list) else [plane[0][0] for plane in normed]
         case MaxPool():
             return page["max_pool"](image, layer.kernel_size)
         case Dense():
@@ -148,7 +151,7 @@ def test_batch_norm_trains_as_in_numpy(
     framework: str, precision: str, norm: BatchNorm, random: np.random.Generator
 ) -> None:
     """At rate 0: normalised by the batch, the running variance unbiased, 5 images of 9 x 9 at a time."""
-    spec = small((Conv(4, 1), norm, Activation(), Conv(6, 3), norm))
+    spec = small((Conv(4, 1), norm, Activation(), Conv(6, 3), norm, Flatten(), Dense(5), norm))
     state = {name: array.astype(precision) for name, array in random_state(spec, random).items()}
     images = random.normal(size=(5, 3, 9, 9)).astype(precision)
     labels = np.arange(5)

@@ -43,6 +43,15 @@ REFUSED = {
         "invalid choice: 'padding' (choose from 'init', 'norm',",
     ),
     "unknown loader": (["--loader", "disk"], "invalid choice: 'disk'"),
+    "native loader that cannot augment": (
+        ["--loader", "native", "--model", "under-5k"],
+        "--loader native does not augment, as the recipe of under-5k asks for.",
+    ),
+    "workers of our loader": (["--num-workers", "2"], "--num-workers and --pin-memory are knobs of --loader"),
+    "negative workers": (
+        ["--loader", "native", "--num-workers", "-1"],
+        "-1 is not a whole number of at least",
+    ),
     "all images held out": (
         ["--validation", "60000"],
         "60000 is not a whole number of at least 0 and at most 59,999",
@@ -305,7 +314,7 @@ def test_list_shows_every_network(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_defaults_are_those_promised() -> None:
     default = vars(cli.parse_arguments("tensorflow", []))
-    promised = {"model": "tf-model-1", "test_batch_size": 1000, "log_interval": 100, "loader": "memory"}
+    promised = {"model": "tf-model-1", "test_batch_size": 1000, "log_interval": 100, "loader": None}
     assert {name: default[name] for name in promised} == promised
     assert cli.parse_arguments("pytorch", []).model == "pytorch-model-1"
     assert isinstance(cli.parser("pytorch"), argparse.ArgumentParser)

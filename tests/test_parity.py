@@ -13,7 +13,7 @@ import worker
 
 from common import schedule, weights
 from common.augment import augmented
-from common.data import Dataset, epoch_order, normalise
+from common.data import Dataset, Scaling, epoch_order, normalise
 from common.zoo import ENTRIES, Entry
 
 STEPS = 100
@@ -43,7 +43,8 @@ def test_100_steps_of_the_recipe_are_the_same(entry: Entry, mnist: Dataset) -> N
         optimizer=recipe.optimizer,
         precision="float64",
         state=weights.initial(spec, 5),
-        images=normalise(digits[used], **scaling),
+        images=digits[used][:, None],
+        scaling=Scaling(recipe.mean, recipe.std),
         labels=mnist.train.labels[used].astype(np.int64),
         order=index.reshape(order.shape),
         rate=schedule.rates(recipe.schedule, lr=recipe.lr, epochs=recipe.epochs, steps=steps)[:STEPS],
@@ -64,12 +65,12 @@ def test_100_steps_of_the_recipe_are_the_same(entry: Entry, mnist: Dataset) -> N
 def test_float32_starts_the_same(entry: Entry, few_digits: Dataset) -> None:
     """The first loss agrees to rounding, dropout off; what follows is rounding grown (see above)."""
     recipe, spec = entry.recipe, entry.spec.without_dropout()
-    images = normalise(few_digits.train.images[:256], mean=recipe.mean, std=recipe.std)
     pytorch, tensorflow = both(
         "steps",
         spec=spec,
         optimizer=recipe.optimizer,
-        images=images,
+        images=few_digits.train.images[:256, None],
+        scaling=Scaling(recipe.mean, recipe.std),
         labels=few_digits.train.labels[:256].astype(np.int64),
         order=np.arange(256)[None],
         rate=np.full(1, recipe.lr),

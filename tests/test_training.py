@@ -4,6 +4,7 @@ frameworks: a run that goes on is the run that never stopped."""
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,20 +110,25 @@ def test_augmented_pixels_are_those_of_their_epoch(few_digits: Dataset) -> None:
     seen = [model.calls[0][0], model.calls[-1][0]]
     for epoch, images in enumerate(seen, start=1):
         warped = augmented(few_digits.train.images, augment, seed=4, epoch=epoch)
-        np.testing.assert_array_equal(images, normalise(warped, mean=recipe.mean, std=recipe.std))
+        np.testing.assert_array_equal(images, warped[:, None])
 
 
 def test_evaluation_does_not_depend_on_its_batch(few_digits: Dataset) -> None:
-    images = normalise(few_digits.test.images, mean=0, std=1)
-    labels = few_digits.test.labels.astype(np.int64)
-    parts = [evaluate(Recorder(), images, labels, batch_size=size) for size in (1, 77, 500, 9999)]
+    scaled = partial(normalise, mean=0, std=1)
+    images, labels = few_digits.test.images, few_digits.test.labels.astype(np.int64)
+    parts = [evaluate(Recorder(), images, labels, scaled, batch_size=size) for size in (1, 77, 500, 9999)]
     assert len({(part.loss, part.accuracy) for part in parts}) == 1
 
 
 def job(name: str, epochs: int, **changes: Any) -> Job:
     entry = ZOO[name]
     recipe = replace(entry.recipe, epochs=epochs)
-    fixed = {"spec": entry.spec, "recipe": recipe, "schedule_epochs": entry.recipe.epochs, "seed": 3}
+    fixed = {
+        "spec": entry.spec,
+        "recipe": recipe,
+        "seed": 3,
+        "schedule_epochs": max(epochs, entry.recipe.epochs),
+    }
     running = {"execution": Execution()}
     shown = {"test_batch_size": 500, "log_interval": 7, "settings": {"model": name}}
     return Job(**fixed | running | shown | changes)

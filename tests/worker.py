@@ -11,14 +11,15 @@ import importlib
 import multiprocessing
 import time
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from common import machine, weights
-from common.backend import Execution
-from common.data import Dataset, normalise
+from common import profile as profiling
+from common.backend import Execution, Feed
+from common.data import Dataset, Digits, Scaling, normalise
 from common.optimizer import Optimizer
 from common.run import Job
 from common.run import execute as run_job
@@ -59,11 +60,15 @@ def build(
     precision: str = "float32",
     native: tuple[str, ...] = (),
     compiled: bool = False,
+    scaling: Scaling = Scaling(),
+    feed: Feed | None = None,
     state: dict[str, Any] | None = None,
     seed: int = 1,
 ) -> Any:
     """A model of `spec` that starts from `state`, or from the initial weights of `seed`."""
-    execution = Execution(precision=precision, native=frozenset(native), compiled=compiled)
+    execution = Execution(
+        precision=precision, native=frozenset(native), compiled=compiled, scaling=scaling, feed=feed
+    )
     model = backend.build(spec, optimizer, execution=execution, seed=seed)
     model.load_state_dict(weights.initial(spec, seed) if state is None else state)
     return model
@@ -119,9 +124,9 @@ def accuracy(backend: Any, *, dataset: Dataset, job: Job) -> float:
     """Test accuracy of the weights that `job` starts from, in percent."""
     model = backend.build(job.spec, job.recipe.optimizer, execution=job.execution, seed=1)
     model.load_state_dict(job.start)
-    images = normalise(dataset.test.images, mean=job.recipe.mean, std=job.recipe.std)
+    scaled = partial(normalise, mean=job.recipe.mean, std=job.recipe.std)
     labels = dataset.test.labels.astype(np.int64)
-    return evaluate(model, images, labels, batch_size=1000).accuracy
+    return evaluate(model, dataset.test.images, labels, scaled, batch_size=1000).accuracy
 
 
 def overhead(
@@ -149,3 +154,19 @@ def overhead(
             loop()
             taken.append(time.perf_counter() - begun)
     return min(seconds[0]), min(seconds[1])
+
+
+def own_epoch(
+    backend: Any, *, digits: Digits, rate: np.ndarray, batch_size: int, loader_seed: int = 1, **model: Any
+) -> dict[str, Any]:
+    """Losses and correct counts of an epoch of the framework's own loader, and the state after it."""
+    built = build(backend, **model)
+    parts = list(built.train_epoch(digits, rate, batch_size=batch_size, seed=loader_seed))
+    losses, correct = (np.concatenate(told) for told in zip(*parts, strict=True))
+    return {"losses": losses, "correct": correct, "state": built.state_dict()}
+
+
+def profile(backend: Any, *, dataset: Dataset, job: Job) -> list[profiling.Figure]:
+    """All figures of a network, measured briefly."""
+    profiling.ROUNDS, profiling.SITTING_SECONDS, profiling.PREDICTIONS = 2, 0.05, {1: 3, 100: 2}
+    return list(profiling.profile(backend, dataset, job))

@@ -1,0 +1,112 @@
+"""Where batches come from: bytes scaled in the framework, and each framework's own loader."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import worker
+from test_training import job
+
+from common import results
+from common.backend import Execution, Feed
+from common.data import Dataset, Digits, Scaling, normalise
+from common.optimizer import SGD
+from common.zoo import ZOO
+
+MODEL = {"spec": ZOO["tf-model-1"].spec, "optimizer": SGD()}
+SCALING = Scaling(0.1307, 0.3081)
+
+
+@pytest.mark.parametrize("framework", worker.FRAMEWORKS)
+@pytest.mark.parametrize("precision, tolerance", [("float32", 1e-6), ("float64", 1e-14)])
+@pytest.mark.parametrize("name", ["tf-model-1", "nextjournal"])  # one of them is compiled in TensorFlow
+def test_bytes_are_scaled_as_normalise_does(
+    framework: str, precision: str, tolerance: float, name: str, few_digits: Dataset
+) -> None:
+    """The first loss from bytes is that from the same images normalised."""
+    digits = few_digits.train
+    given = {
+        "spec": ZOO[name].spec.without_dropout(),
+        "optimizer": SGD(),
+        "precision": precision,
+        "labels": digits.labels.astype(np.int64),
+        "order": np.arange(128).reshape(2, 64),
+        "rate": np.zeros(2),
+    }
+    floats = normalise(digits.images, mean=SCALING.mean, std=SCALING.std, dtype=precision)
+    expected = worker.run(framework, "steps", images=floats, **given)["losses"]
+    losses = worker.run(framework, "steps", images=digits.images[:, None], scaling=SCALING, **given)["losses"]
+    np.testing.assert_allclose(losses, expected, rtol=tolerance)
+
+
+@pytest.mark.parametrize("framework", worker.FRAMEWORKS)
+def test_own_loader_brings_the_same_pixels(framework: str, few_digits: Dataset) -> None:
+    """A batch of all images has the same loss in any order, so its step is that of our own batch."""
+    digits = Digits(few_digits.train.images[:200], few_digits.train.labels[:200])
+    own = worker.run(
+        framework,
+        "own_epoch",
+        **{"digits": digits, "rate": np.array([0.1]), "batch_size": 200, "scaling": SCALING, "feed": Feed()},
+        **MODEL,
+    )
+    ours = worker.run(
+        framework,
+        "steps",
+        **{"images": digits.images[:, None], "labels": digits.labels.astype(np.int64), "scaling": SCALING},
+        **{"order": np.arange(200)[None], "rate": np.array([0.1])},
+        **MODEL,
+    )
+    np.testing.assert_allclose(own["losses"], ours["losses"], rtol=1e-5)
+    assert own["correct"].sum() == pytest.approx(ours["correct"].sum())
+    for name, array in ours["state"].items():
+        if not name.startswith("random"):
+            np.testing.assert_allclose(own["state"][name], array, rtol=1e-3, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("framework", worker.FRAMEWORKS)
+def test_own_loader_shuffles_by_its_seed_and_drops_the_rest(framework: str, few_digits: Dataset) -> None:
+    digits = Digits(few_digits.train.images[:230], few_digits.train.labels[:230])
+    given = {"digits": digits, "rate": np.full(3, 0.1), "batch_size": 64, "feed": Feed(), **MODEL}
+    states = [worker.run(framework, "own_epoch", loader_seed=seed, **given)["state"] for seed in (1, 1, 2)]
+    np.testing.assert_array_equal(states[0]["dense1.weight"], states[1]["dense1.weight"])
+    assert np.abs(states[0]["dense1.weight"] - states[2]["dense1.weight"]).max() > 1e-6
+    assert states[0]["optimizer.step"] == 3
+
+
+@pytest.mark.parametrize(
+    "framework, feed, label",
+    [
+        ("pytorch", Feed(), "native"),
+        ("pytorch", Feed(num_workers=1), "native(num_workers=1)"),
+        ("tensorflow", Feed(), "native"),
+        ("tensorflow", Feed(num_workers=2), "native(num_workers=2)"),
+    ],
+)
+def test_run_with_the_own_loader_learns_and_says_so(
+    framework: str, feed: Feed, label: str, few_digits: Dataset, tmp_path: Path
+) -> None:
+    execution = Execution(feed=feed, scaling=Scaling(0.0, 1.0))
+    planned = job("tf-model-1", 3, results=tmp_path, execution=execution)
+    recipe = replace(planned.recipe, batch_size=32)
+    assert worker.run(framework, "execute", dataset=few_digits, job=replace(planned, recipe=recipe)) == "ok"
+    (row,) = results.rows(tmp_path, "results.csv")
+    assert row["loader"] == label
+    assert float(row["accuracy"]) > 80
+    epochs = results.rows(tmp_path, "epochs.csv")
+    assert float(epochs[-1]["train_loss"]) < float(epochs[1]["train_loss"])
+
+
+@pytest.mark.parametrize("framework", worker.FRAMEWORKS)
+def test_own_loader_follows_a_schedule_of_rate_and_momentum(framework: str, few_digits: Dataset) -> None:
+    """With rate 0 after the first step, more steps change nothing."""
+    digits = Digits(few_digits.train.images[:128], few_digits.train.labels[:128])
+    given = {"digits": digits, "batch_size": 32, "feed": Feed(), **MODEL}
+    one = worker.run(framework, "own_epoch", rate=np.array([0.1, 0, 0, 0]), **given)["state"]
+    all_four = worker.run(framework, "own_epoch", rate=np.full(4, 0.1), **given)["state"]
+    first = {**given, "digits": digits, "rate": np.array([0.1, 0, 0, 0])}
+    again = worker.run(framework, "own_epoch", **first)["state"]
+    np.testing.assert_array_equal(one["dense2.weight"], again["dense2.weight"])
+    assert np.abs(one["dense2.weight"] - all_four["dense2.weight"]).max() > 1e-4
