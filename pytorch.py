@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from common import spec
+from common import machine, spec
 from common.backend import Execution, Feed, Native, Precision, Stage, Unavailable
 from common.data import Digits, Scaling
 from common.optimizer import SGD, Adadelta, Adam, Optimizer, slots
@@ -229,7 +229,8 @@ class TorchModel:
 
     def kernels(self, images: Array, labels: Array, order: Array) -> dict[str, float]:
         """See common.backend.Model."""
-        with torch.profiler.profile() as profiler:
+        # It tells of its own start and end, and of accelerators that are not there.
+        with machine.quiet_stderr(), torch.profiler.profile() as profiler:
             self.train_steps(images, labels, order, np.zeros(len(order)))
         place = "cpu" if self.device.type == "cpu" else "device"
         seconds = {row.key: getattr(row, f"self_{place}_time_total") / 1e6 for row in profiler.key_averages()}

@@ -41,6 +41,8 @@ Array = NDArray[Any]
 Conversion = Callable[[Array], Array]
 Stored = tuple[keras.Variable, Conversion, Conversion]
 
+tf.get_logger().setLevel("ERROR")  # it warns of graphs that are made for every model anew
+
 XLA_STEPS = 128  # in a call of a compiled graph
 
 # Kernels, to Keras' layout and back; every other array is the same on both sides.

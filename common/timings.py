@@ -112,8 +112,8 @@ def _idioms(found: list[Measured]) -> Iterator[str]:
         rows.append([*one.name, *seconds, f"{ratio:.2f}", *accuracies])
     yield from _table(
         "Against the frameworks' own loaders",
-        "The same network, batch size, optimizer and epochs with `--loader memory` and `--loader native` (one "
-        "epoch; `tf-model-1` all its own; `examples-cnn` on 20,000 images, tested on the other 40,000): "
+        "The same network, batch size, optimizer and epochs with `--loader memory` and `--loader native` "
+        "(one epoch; `tf-model-1` all its own; `examples-cnn` on 20,000 images, tested on 40,000 others): "
         "seconds of training, how many times ours fit into the other's, mean test accuracy in percent.",
         "MODEL | FRAMEWORK | MEMORY S | NATIVE S | TIMES | MEMORY % | NATIVE %",
         rows,

@@ -14,7 +14,8 @@ import pytest
 from recorder import Recorder, RecorderBackend
 from safetensors.numpy import save_file
 
-from common import cli, results, weights
+from common import cli, results, stats, weights
+from common.backend import Unavailable
 from common.data import Dataset
 from common.stats import read
 from common.zoo import ZOO, recipe_hash
@@ -105,6 +106,32 @@ class Unbuildable(RecorderBackend):
 
     def __init__(self, *, accelerate: bool, threads: int) -> None:
         raise AssertionError("bad input must be found before the framework is set up")
+
+
+def test_what_this_machine_cannot_do_is_one_line(
+    mnist: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Without(RecorderBackend):
+        def build(self, *_: object, **__: object) -> Recorder:
+            raise Unavailable("--compile needs a C++ compiler.")
+
+    given = cli.parse_arguments("pytorch", ["--compile", "--results", str(tmp_path)])
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(Without, given)
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err == "pytorch.py: --compile needs a C++ compiler.\n"
+    assert not results.rows(tmp_path, "results.csv")
+
+
+def test_options_are_in_the_row(main: Main, tmp_path: Path) -> None:
+    assert main("--compile", "--precision", "bfloat16", "--epochs", "1") == 0
+    assert main("--loader", "native", "--num-workers", "2", "--pin-memory", "--epochs", "0") == 0
+    rows = results.rows(tmp_path / "results", "results.csv")
+    assert [(row["precision"], row["loader"]) for row in rows] == [
+        ("bfloat16+compile", "memory"),
+        ("float32", "native(num_workers=2 pin_memory=True)"),
+    ]
+    assert len(stats.groups(read(tmp_path / "results").runs)) == 2
 
 
 def checkpoint(path: Path, **about: object) -> Path:

@@ -1,4 +1,4 @@
-"""Where batches come from: bytes scaled in the framework, and each framework's own loader."""
+"""How steps are run: bytes scaled in the framework, each framework's own loader, compiled networks."""
 
 from __future__ import annotations
 
@@ -110,3 +110,38 @@ def test_own_loader_follows_a_schedule_of_rate_and_momentum(framework: str, few_
     again = worker.run(framework, "own_epoch", **first)["state"]
     np.testing.assert_array_equal(one["dense2.weight"], again["dense2.weight"])
     assert np.abs(one["dense2.weight"] - all_four["dense2.weight"]).max() > 1e-4
+
+
+@pytest.mark.parametrize("framework, name", [("pytorch", "tf-model-1"), ("tensorflow", "nextjournal")])
+def test_compiled_steps_are_the_steps(framework: str, name: str, few_digits: Dataset) -> None:
+    """Of a network that is not compiled by default."""
+    given = {
+        "spec": ZOO[name].spec.without_dropout(),
+        "optimizer": ZOO[name].recipe.optimizer,
+        "scaling": SCALING,
+        "images": few_digits.train.images[:, None],
+        "labels": few_digits.train.labels.astype(np.int64),
+        "order": np.arange(300).reshape(3, 100),
+        "rate": np.full(3, 1e-3),
+    }
+    plain, compiled = (worker.run(framework, "steps", compiled=flag, **given) for flag in (False, True))
+    np.testing.assert_allclose(compiled["losses"], plain["losses"], rtol=1e-4)
+    assert np.any(compiled["losses"] != plain["losses"])  # other kernels round otherwise
+
+
+def test_steps_of_a_compiled_graph_can_be_any_number(few_digits: Dataset) -> None:
+    """XLA's graph takes 128 in a call: 1, 128 and 131 steps are what as many calls of one are."""
+    given = {
+        **{"spec": MODEL["spec"], "optimizer": SGD(momentum=0.9), "scaling": SCALING},
+        "images": few_digits.train.images[:, None],
+        "labels": few_digits.train.labels.astype(np.int64),
+    }
+    order = np.arange(131 * 15).reshape(131, 15) % 2000
+    rate, momentum = np.linspace(0.01, 0, 131), np.linspace(0.9, 0.5, 131)
+    whole = worker.run("tensorflow", "steps", order=order, rate=rate, momentum=momentum, **given)
+    for count in (1, 128):
+        part = {"order": order[:count], "rate": rate[:count], "momentum": momentum[:count]}
+        first = worker.run("tensorflow", "steps", **part, **given)
+        np.testing.assert_array_equal(first["losses"], whole["losses"][:count])
+        np.testing.assert_array_equal(first["correct"], whole["correct"][:count])
+    assert whole["state"]["optimizer.step"] == 131
