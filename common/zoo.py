@@ -244,7 +244,7 @@ ENTRIES = (
         ),
         source="the fastest published recipe to 99 %: one epoch of 215k parameters",
         claim="99.04 ± 0.07 %",
-        threshold=98.8,
+        threshold=98.9,
         first_epoch=98.6,
     ),
     Entry(
@@ -265,7 +265,7 @@ ENTRIES = (
         ),
         source="this project",
         claim="99.0 % in one epoch",
-        threshold=98.8,
+        threshold=98.9,
         first_epoch=98.6,
         assumed="Chosen on 10,000 held-out training images.",
     ),
