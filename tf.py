@@ -15,6 +15,7 @@ import os
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters comes as an exception
 
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -374,9 +375,10 @@ class KerasModel:
         seconds: Counter[str] = Counter()
         for plane in xplane_pb2.XSpace.FromString(written).planes:
             for event in (event for line in plane.lines for event in line.events):
-                name = plane.event_metadata[event.metadata_id].name
-                if ":" in name.rpartition("/")[2]:  # of an operation, and not of what runs it
-                    seconds[name.rpartition(":")[2]] += event.duration_ps / 1e12
+                # LAYERS/OPERATION:KERNEL; what has another name runs the kernels, or is compiled whole.
+                found = re.fullmatch(r".*/[^/:]+:(\w+)", plane.event_metadata[event.metadata_id].name)
+                if found:
+                    seconds[found[1]] += event.duration_ps / 1e12
         return dict(seconds)
 
     def predict(self, images: Array) -> Array:

@@ -43,9 +43,10 @@ def test_operations_leave_out_the_gradient_of_the_images() -> None:
 def test_every_figure_is_measured(framework: str, name: str, few_digits: Dataset) -> None:
     planned = job(name, 3, execution=Execution(scaling=Scaling(0.1, 0.3)))
     figures = worker.run(framework, "profile", dataset=few_digits, job=planned)
-    assert {figure.measure for figure in figures} == MEASURES - (
-        {"preparation"} if name != "under-5k" else set()
-    )
+    missing = set() if name == "under-5k" else {"preparation"}
+    if (framework, name) == ("tensorflow", "tf-model-1"):
+        missing |= {"kernel"}  # XLA makes one of all
+    assert {figure.measure for figure in figures} == MEASURES - missing
     for figure in figures:
         assert figure.low <= figure.value <= figure.high
         assert figure.value > 0 or figure.measure == "part"

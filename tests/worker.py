@@ -166,6 +166,12 @@ def own_epoch(
     return {"losses": losses, "correct": correct, "state": built.state_dict()}
 
 
+def is_compiled(backend: Any, **model: Any) -> bool:
+    """Whether the model's steps go through the framework's compiler."""
+    built = build(backend, **model)
+    return bool(built.xla if backend.name == "tensorflow" else hasattr(built.forward, "_orig_mod"))
+
+
 def profile(backend: Any, *, dataset: Dataset, job: Job) -> list[profiling.Figure]:
     """All figures of a network, measured briefly."""
     profiling.ROUNDS, profiling.SITTING_SECONDS, profiling.PREDICTIONS = 2, 0.05, {1: 3, 100: 2}
