@@ -104,7 +104,8 @@ def test_a_framework_keeps_its_colour_whoever_else_is_there() -> None:
 def test_the_claims_are_read_from_the_zoo() -> None:
     assert charts.claimed("under-8k") == 99.48
     assert charts.claimed("examples-cnn") == 99.185
-    assert all(charts.claimed(model) for model in ZOO)
+    assert charts.claimed("one-epoch-215k") == 99.04
+    assert [model for model in ZOO if charts.claimed(model) is None] == ["speedrun"]  # made here
 
 
 @given(st.data())
