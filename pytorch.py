@@ -14,6 +14,7 @@ import contextlib
 import shutil
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from itertools import repeat
 from typing import Any, assert_never
 
 import numpy as np
@@ -121,6 +122,11 @@ def data_loader(digits: Digits, feed: Feed, scaling: Scaling, *, batch_size: int
     )
 
 
+def paces(rate: Array, momentum: Array | None) -> Iterator[tuple[float, float | None]]:
+    """Learning rate and momentum of each step; None leaves the optimizer's own momentum."""
+    return zip(rate.tolist(), repeat(None) if momentum is None else momentum.tolist())
+
+
 class TorchModel:
     """A network and its optimizer on one device (`common.backend.Model`)."""
 
@@ -148,11 +154,9 @@ class TorchModel:
         """See common.backend.Model."""
         inputs, targets, batches = self._on_device(images, labels, order)
         losses, predicted = [], []
-        rates, momenta = rate.tolist(), [None] * len(rate) if momentum is None else momentum.tolist()
         self.module.train()
-        for batch, wanted, *pace in zip(
-            self._gathered(inputs, batches), targets, rates, momenta, strict=True
-        ):
+        steps = zip(self._gathered(inputs, batches), targets, paces(rate, momentum), strict=True)
+        for batch, wanted, pace in steps:
             logits, loss = self._step(batch, wanted, *pace)
             losses.append(loss.detach())
             predicted.append(logits.detach().max(dim=1).indices)
@@ -193,8 +197,7 @@ class TorchModel:
         assert self.feed
         self.module.train()
         loader = data_loader(digits, self.feed, self.scaling, batch_size=batch_size, seed=seed)
-        rates, momenta = rate.tolist(), [None] * len(rate) if momentum is None else momentum.tolist()
-        for (images, labels), *pace in zip(loader, rates, momenta, strict=True):
+        for (images, labels), pace in zip(loader, paces(rate, momentum), strict=True):
             images, labels = images.to(self.device, self.dtype), labels.to(self.device)
             logits, loss = self._step(images, labels, *pace)
             correct = (logits.argmax(dim=1) == labels).sum()
@@ -209,19 +212,16 @@ class TorchModel:
 
         def run() -> None:
             self.module.train()
-            if until == "bare":
-                for _ in range(len(order)):
+            given = repeat(fixed, len(order)) if until == "bare" else self._gathered(inputs, batches)
+            for batch, wanted in zip(given, targets, strict=True):
+                if until == "input":
+                    continue
+                _, loss = self._loss(batch, wanted)
+                if until != "forward":
                     self.optimizer.zero_grad()
-                    self._loss(fixed, targets[0])[1].backward()
-                    self.optimizer.step()
-            for batch, wanted in zip(self._gathered(inputs, batches), targets, strict=True):
+                    loss.backward()
                 if until == "bare":
-                    break
-                if until != "input":
-                    _, loss = self._loss(batch, wanted)
-                    if until == "backward":
-                        self.optimizer.zero_grad()
-                        loss.backward()
+                    self.optimizer.step()
             if self.device.type != "cpu":
                 torch.accelerator.synchronize()
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import dataclasses
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -44,17 +45,15 @@ class Figure:
     rounds: int
 
 
-def figure(measure: str, arm: str, unit: str, values: list[float]) -> Figure:
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """Median, lowest, highest and number of values, as a Figure and a row of speed.csv have them."""
+    middle = statistics.median(values)
+    return {"value": middle, "low": min(values), "high": max(values), "rounds": len(values)}
+
+
+def figure(measure: str, arm: str, unit: str, values: Sequence[float]) -> Figure:
     """The Figure of `values`."""
-    return Figure(
-        measure=measure,
-        arm=arm,
-        unit=unit,
-        value=statistics.median(values),
-        low=min(values),
-        high=max(values),
-        rounds=len(values),
-    )
+    return Figure(measure=measure, arm=arm, unit=unit, **spread(values))
 
 
 def profile(framework: Backend, dataset: Dataset, job: Job) -> Iterator[Figure]:

@@ -18,12 +18,11 @@ from pathlib import Path
 
 from common import machine, results
 from common.cli import SCRIPTS
+from common.profile import ROUNDS, spread
 from common.results import SpeedRow
 from common.run import ROOT
 
-ROUNDS = 5
 RACE_SEEDS = 10
-FRAMEWORKS = tuple(SCRIPTS)
 PART_OF_MNIST = ("--epochs", "1", "--validation", "40000")
 IDIOMS = (
     ("pytorch", "pytorch-model-1", ("--epochs", "1")),
@@ -146,12 +145,6 @@ PARTS: dict[str, Callable[[Sitting], Iterator[SpeedRow]]] = {
     "startup": startup,
     "options": options,
 }
-
-
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median, lowest, highest and number of values, as a row has them."""
-    middle = statistics.median(values)
-    return {"value": middle, "low": min(values), "high": max(values), "rounds": len(values)}
 
 
 def row(**cells: object) -> SpeedRow:

@@ -102,9 +102,9 @@ def train(model: Model, dataset: Dataset, plan: Plan) -> Iterator[Progress | Epo
     scaled = partial(normalise, mean=recipe.mean, std=recipe.std, dtype=plan.dtype)
     test_labels = dataset.test.labels.astype(np.int64)
     labels = dataset.train.labels.astype(np.int64)
-    rates, momenta = _schedule(plan, len(labels) // plan.recipe.batch_size)
+    rates, momenta = _schedule(plan, len(labels) // recipe.batch_size)
     stream = _epoch_pixels(dataset.train, plan)
-    batch_size = plan.recipe.batch_size
+    batch_size = recipe.batch_size
     if plan.start_epoch == 0:
         test = evaluate(model, dataset.test.images, test_labels, scaled, batch_size=plan.test_batch_size)
         yield Epoch(epoch=0, training=None, test=test)
