@@ -272,17 +272,20 @@ class KerasModel:
         """The first `steps` of `order` as one graph: a while loop around one step."""
         targets, most = tf.gather(labels, order), tf.shape(order)[0]
 
-        def body(step: Tensor, losses: tf.TensorArray, predicted: tf.TensorArray) -> tuple[Any, ...]:
+        def body(step: Tensor, losses: Tensor, correct: Tensor) -> tuple[Tensor, ...]:
             self._set_rate(rate[step], momentum[step])
             logits, loss, gradients = self._gradients(self._gathered(images, order[step]), targets[step])
             self.optimizer.apply(gradients, self.module.trainable_variables)
-            return step + 1, losses.write(step, loss), predicted.write(step, tf.argmax(logits, axis=1))
+            hits = tf.math.count_nonzero(tf.argmax(logits, axis=1) == targets[step])
+            return step + 1, kept(losses, step, loss), kept(correct, step, hits)
 
-        told = tf.TensorArray(self.dtype, most), tf.TensorArray(tf.int64, most)
-        _, losses, predicted = tf.while_loop(lambda step, *_: step < steps, body, (tf.constant(0), *told))
-        # Compared once for all steps: small operations one by one would cost as much as a small network.
-        hits = tf.math.count_nonzero(predicted.stack() == targets, axis=1)
-        return tf.cast(losses.stack(), tf.float64), hits
+        def kept(values: Tensor, step: Tensor, value: Tensor) -> Tensor:
+            # Not a TensorArray, with which a step of a compiled network takes 3 % longer.
+            return tf.tensor_scatter_nd_update(values, [[step]], [value])
+
+        none = tf.zeros(most, self.dtype), tf.zeros(most, tf.int64)
+        _, losses, correct = tf.while_loop(lambda step, *_: step < steps, body, (tf.constant(0), *none))
+        return tf.cast(losses, tf.float64), correct
 
     def _gathered(self, images: Tensor, batch: Tensor) -> Tensor:
         """The pixels of a batch."""

@@ -5,7 +5,9 @@ All steps of an `Affine` are composed into one 2x3 matrix an image, so each imag
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,19 +75,46 @@ def matrices(augment: Affine, count: int, *, side: int, seed: int, epoch: int) -
 
 def warp(images: NDArray[np.uint8], maps: NDArray[np.float64]) -> NDArray[np.uint8]:
     """`images` (N, H, W) resampled bilinearly along `maps` (N, 2, 3), zeros outside; a new array."""
+    warped = np.empty_like(images)
+    _warp_into(warped, images, maps)
+    return warped
+
+
+def _warp_into(warped: NDArray[np.uint8], images: NDArray[np.uint8], maps: NDArray[np.float64]) -> None:
     # Imported here: networks without augmentation, and `--help`, need not load it.
     import cv2
 
     cv2.setNumThreads(0)  # its threads would contend with the framework's
     height, width = images.shape[1:]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    warped = np.empty_like(images)
-    for source, inverse, target in zip(images, maps, warped, strict=True):
-        cv2.warpAffine(source, inverse, (width, height), dst=target, flags=flags)
-    return warped
+    calls = map(cv2.warpAffine, images, maps, repeat((width, height)), warped, repeat(flags))
+    deque(calls, maxlen=0)  # a loop in C: a tenth of the time is the loop's
 
 
 def augmented(images: NDArray[np.uint8], augment: Affine, *, seed: int, epoch: int) -> NDArray[np.uint8]:
     """The training images (N, H, W) of one epoch, uint8; the same for every framework and batch size."""
-    maps = matrices(augment, len(images), side=images.shape[1], seed=seed, epoch=epoch)
-    return warp(images, maps)
+    return Ahead(images, augment, seed=seed, epoch=epoch).rest()
+
+
+class Ahead:
+    """The images of an epoch to come, made a share at a time while another one is trained on.
+
+    Not by a thread: it would hold up the framework's own ones for longer than it works, as these wait for one
+    another, and in Python each of its calls for an image takes the interpreter from the loop that trains.
+    """
+
+    def __init__(self, images: NDArray[np.uint8], augment: Affine, *, seed: int, epoch: int) -> None:
+        self.images, self.made = images, 0
+        self.maps = matrices(augment, len(images), side=images.shape[1], seed=seed, epoch=epoch)
+        self.warped = np.empty_like(images)
+
+    def until(self, share: float) -> None:
+        """Make what is missing of the first `share` (0..1) of the epoch."""
+        part = slice(self.made, max(self.made, round(share * len(self.images))))
+        _warp_into(self.warped[part], self.images[part], self.maps[part])
+        self.made = part.stop
+
+    def rest(self) -> NDArray[np.uint8]:
+        """All of the epoch, (N, H, W)."""
+        self.until(1.0)
+        return self.warped

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -22,10 +21,11 @@ from common.backend import Backend, Model, Stage
 from common.data import Dataset, Digits, epoch_order, normalise
 from common.run import Job, build
 from common.spec import Conv, Dense, ModelSpec
-from common.train import Epoch, Plan, train
+from common.train import Plan, Progress, train
 
 ROUNDS = 5
 SITTING_SECONDS = 2.0  # of training in each round of an arm
+TURN_SECONDS = 0.3  # of steps before a bare loop has its turn
 STEPS = 60  # at most, in a round of the parts
 PRODUCT = 1024
 PREDICTIONS = {1: 400, 100: 60, 10_000: 5}
@@ -81,28 +81,38 @@ def operations(spec: ModelSpec, batch_size: int) -> float:
 
 
 def _overhead(model: Model, dataset: Dataset, job: Job) -> Iterator[Figure]:
-    """Milliseconds a step: of a whole epoch as a run trains it, the next one's pixels prepared meanwhile, and
-    of a bare loop of as many steps on one batch."""
+    """Milliseconds a step: of an epoch as a run trains it, the next one's pixels prepared meanwhile, and of a
+    bare loop of as many steps on one batch. They take turns several times a second."""
     batch_size = job.recipe.batch_size
     images, labels, order = _inputs(dataset.train, batch_size)
     probe = model.partial_steps(images, labels, order[:5], until="bare")
     probe()
-    steps = int(np.clip(SITTING_SECONDS / (_seconds(probe) / 5), 20, len(order)))
+    step = _seconds(probe) / 5
+    steps = int(np.clip(SITTING_SECONDS / step, 20, len(order)))
+    together = int(np.clip(TURN_SECONDS / step, 10, job.log_interval))
+    steps -= steps % min(together, steps)
     few = dataclasses.replace(
         dataset,
         train=Digits(dataset.train.images[: steps * batch_size], dataset.train.labels[: steps * batch_size]),
         test=Digits(dataset.test.images[:10], dataset.test.labels[:10]),
     )
-    bare = model.partial_steps(images, labels, order[:steps], until="bare")
-    recipe = dataclasses.replace(job.recipe, epochs=max(3, job.recipe.epochs))
-    plan = Plan(recipe=recipe, schedule_epochs=recipe.epochs, seed=job.seed, log_interval=job.log_interval)
+    bare = model.partial_steps(images, labels, order[:together], until="bare")
+    rounds = int(np.clip(ROUNDS * SITTING_SECONDS / (steps * step), ROUNDS, 5 * ROUNDS))
+    # The first epoch, which also makes its own pixels, and the last, which makes none, are not counted.
+    recipe = dataclasses.replace(job.recipe, epochs=rounds + 2)
+    plan = Plan(recipe=recipe, schedule_epochs=recipe.epochs, seed=job.seed, log_interval=together)
     ours, floor = [], []
     bare()
-    for _ in range(ROUNDS):
-        epochs = (event.training for event in train(model, few, plan) if isinstance(event, Epoch))
-        # The test before training, the first epoch, and the second, during which the third is prepared.
-        ours += [training.seconds for training in islice(epochs, 2, 3) if training]
-        floor.append(_seconds(bare))
+    turns = 0.0
+    for event in train(model, few, plan):
+        if isinstance(event, Progress):
+            turns += _seconds(bare)
+        elif event.training:
+            # The clock of an epoch runs on while the other loop has its turns.
+            ours.append(event.training.seconds - turns)
+            floor.append(turns)
+            turns = 0.0
+    ours, floor = ours[1:-1], floor[1:-1]
     yield figure("step", "epoch", "ms", [1000 * value / steps for value in ours])
     yield figure("step", "bare loop", "ms", [1000 * value / steps for value in floor])
     yield figure("overhead", "epoch", "ratio", [a / b for a, b in zip(ours, floor, strict=True)])

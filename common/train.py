@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common import schedule
-from common.augment import augmented
+from common.augment import Ahead
 from common.backend import Model
 from common.data import Dataset, Digits, epoch_order, normalise
 from common.zoo import Recipe
@@ -103,7 +102,7 @@ def train(model: Model, dataset: Dataset, plan: Plan) -> Iterator[Progress | Epo
     test_labels = dataset.test.labels.astype(np.int64)
     labels = dataset.train.labels.astype(np.int64)
     rates, momenta = _schedule(plan, len(labels) // recipe.batch_size)
-    stream = _epoch_pixels(dataset.train, plan)
+    pixels = _Pixels(dataset.train, plan)
     batch_size = recipe.batch_size
     if plan.start_epoch == 0:
         test = evaluate(model, dataset.test.images, test_labels, scaled, batch_size=plan.test_batch_size)
@@ -118,9 +117,8 @@ def train(model: Model, dataset: Dataset, plan: Plan) -> Iterator[Progress | Epo
             )
         else:
             order = epoch_order(len(labels), batch_size=batch_size, seed=plan.seed, epoch=epoch)
-            parts = _from_memory(
-                model, (next(stream), labels, order, rates[epoch - 1], momentum), plan, epoch
-            )
+            batches = pixels.of(epoch), labels, order, rates[epoch - 1], momentum
+            parts = _from_memory(model, batches, pixels, plan, epoch)
         training = yield from _train_epoch(parts, rates[epoch - 1], plan, epoch=epoch, begun=begun)
         test = evaluate(model, dataset.test.images, test_labels, scaled, batch_size=plan.test_batch_size)
         yield Epoch(epoch=epoch, training=training, test=test)
@@ -173,28 +171,36 @@ def _schedule(plan: Plan, steps: int) -> tuple[Array, Array | None]:
     return rates.reshape(length, steps), None if momenta is None else momenta.reshape(length, steps)
 
 
-def _epoch_pixels(digits: Digits, plan: Plan) -> Iterator[Array]:
-    """Training images of each epoch to come; augmented ones are made a whole epoch ahead, on one thread."""
-    augment = plan.recipe.augment
-    if augment is None:
-        images = digits.images[:, None]
-        while True:
-            yield images
+class _Pixels:
+    """The training images (N, 1, 28, 28) of each epoch in turn; augmented ones are made an epoch ahead."""
 
-    def prepare(epoch: int) -> Array:
-        return augmented(digits.images, augment, seed=plan.seed, epoch=epoch)[:, None]
+    def __init__(self, digits: Digits, plan: Plan) -> None:
+        self.images, self.plan = digits.images, plan
+        self.plain = digits.images[:, None]  # one array: a model moves another one to its device anew
+        self.ahead: Ahead | None = None
 
-    with ThreadPoolExecutor(1) as pool:
-        ahead = pool.submit(prepare, plan.start_epoch + 1)
-        for epoch in range(plan.start_epoch + 1, plan.recipe.epochs + 1):
-            images = ahead.result()
-            if epoch < plan.recipe.epochs:
-                ahead = pool.submit(prepare, epoch + 1)
-            yield images
+    def of(self, epoch: int) -> Array:
+        """Those of `epoch`; those of the next one are begun."""
+        augment = self.plan.recipe.augment
+        if augment is None:
+            return self.plain
+        begin = partial(Ahead, self.images, augment, seed=self.plan.seed)
+        images = (self.ahead or begin(epoch=epoch)).rest()
+        self.ahead = begin(epoch=epoch + 1) if epoch < self.plan.recipe.epochs else None
+        return images[:, None]
+
+    def prepare(self, share: float) -> None:
+        """Bring the next epoch's as far as this one has been trained on."""
+        if self.ahead:
+            self.ahead.until(share)
 
 
 def _from_memory(
-    model: Model, batches: tuple[Array, Array, Array, Array, Array | None], plan: Plan, epoch: int
+    model: Model,
+    batches: tuple[Array, Array, Array, Array, Array | None],
+    pixels: _Pixels,
+    plan: Plan,
+    epoch: int,
 ) -> Iterator[tuple[Array, Array]]:
     """All steps of an epoch, `log_interval` in a call; the first step of a run in a call of its own."""
     images, labels, order, rate, momentum = batches
@@ -203,6 +209,7 @@ def _from_memory(
     for part in map(slice, bounds, bounds[1:]):
         now = None if momentum is None else momentum[part]
         yield model.train_steps(images, labels, order[part], rate[part], now)
+        pixels.prepare(part.stop / len(order))
 
 
 def _train_epoch(

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from common.augment import Affine, RandomCrop, ZoomCrop, augmented, matrices, warp
+from common.augment import Affine, Ahead, RandomCrop, ZoomCrop, augmented, matrices, warp
 from common.zoo import ZOO
 
 UNDER_5K = Affine(RandomCrop((0.85, 1.0), (3 / 4, 4 / 3)), rotation=5.0)
@@ -225,3 +225,14 @@ def test_every_part_of_an_affine_has_an_effect(changed: dict[str, Any]) -> None:
     ours = augmented(images, UNDER_5K, seed=1, epoch=1)
     other = augmented(images, dataclasses.replace(UNDER_5K, **changed), seed=1, epoch=1)
     assert (ours != other).mean() > 0.5
+
+
+@given(shares=st.lists(st.floats(0, 1), max_size=6))
+def test_an_epoch_made_a_share_at_a_time_is_the_same(shares: list[float]) -> None:
+    """In whatever steps, also some that ask for less than there is."""
+    images = np.random.default_rng(3).integers(0, 256, (23, 28, 28), dtype=np.uint8)
+    ahead = Ahead(images, UNDER_8K, seed=2, epoch=5)
+    for share in shares:
+        ahead.until(share)
+        assert ahead.made >= round(23 * share)
+    np.testing.assert_array_equal(ahead.rest(), augmented(images, UNDER_8K, seed=2, epoch=5))

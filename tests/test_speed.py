@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import worker
 
+from common.backend import Feed
 from common.data import Dataset, Scaling, epoch_order
+from common.spec import Dropout, ModelSpec
 from common.zoo import ZOO
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,6 +43,43 @@ def test_steps_cost_little_more_than_a_bare_loop(
         ours, bare = worker.run(framework, "overhead", rounds=rounds, **work)
         ratios.append(ours / bare)
     assert min(ratios) <= MOST
+
+
+@pytest.mark.parametrize("name", ["pytorch-model-1-head", "examples-cnn"])
+def test_quicker_layers_change_no_number(name: str, random: np.random.Generator) -> None:
+    """Loss and gradients in double precision, dropout off: of the layers as they are written, as `--loader
+    native` has them, and of those that a run takes."""
+    layers = tuple(layer for layer in ZOO[name].spec.layers if not isinstance(layer, Dropout))
+    work = {
+        "spec": ModelSpec(name, layers),
+        "optimizer": ZOO[name].recipe.optimizer,
+        "images": random.normal(size=(8, 1, 28, 28)),
+        "labels": random.integers(0, 10, 8),
+        "precision": "float64",
+    }
+    plain = worker.run("pytorch", "gradients", feed=Feed(), **work)
+    quick = worker.run("pytorch", "gradients", **work)
+    for key, value in plain.items():
+        np.testing.assert_allclose(quick[key], value, rtol=1e-10, atol=1e-13)
+
+
+def test_a_run_in_pytorch_leaves_its_compiler_out() -> None:
+    """torch._dynamo is a second of every start; nothing but --compile needs it."""
+    program = (
+        "import sys, numpy as np, pytorch; from common.backend import Execution; from common.zoo import ZOO\n"
+        "backend = pytorch.PyTorch(accelerate=False, threads=1)\n"
+        "for name in ('tf-model-1', 'examples-cnn', 'nextjournal'):\n"
+        "    entry = ZOO[name]\n"
+        "    model = backend.build(entry.spec, entry.recipe.optimizer, execution=Execution(), seed=1)\n"
+        "    images, order = np.zeros((4, 1, 28, 28), np.uint8), np.zeros((1, 4), np.int64)\n"
+        "    model.train_steps(images, np.zeros(4, np.int64), order, np.ones(1))\n"
+        "    model.state_dict()\n"
+        "print('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize("script", ["pytorch.py", "tf.py"])

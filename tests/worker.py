@@ -172,6 +172,21 @@ def is_compiled(backend: Any, **model: Any) -> bool:
     return bool(built.xla if backend.name == "tensorflow" else hasattr(built.forward, "_orig_mod"))
 
 
+def gradients(
+    backend: Any, *, images: np.ndarray, labels: np.ndarray, **model: Any
+) -> dict[str, np.ndarray | float]:
+    """PyTorch's loss on a batch and its gradient for each weight, as a training step computes them."""
+    import torch  # here only: this runs in PyTorch's process
+
+    built = build(backend, **model)
+    built.module.train()
+    inputs = torch.from_numpy(images).to(memory_format=built.layout)
+    _, loss = built._loss(inputs, torch.from_numpy(labels))
+    loss.backward()
+    found = {name: weight.grad.numpy().copy() for name, weight in built.module.named_parameters()}
+    return {"loss": loss.item(), **found}
+
+
 def profile(backend: Any, *, dataset: Dataset, job: Job) -> list[profiling.Figure]:
     """All figures of a network, measured briefly."""
     profiling.ROUNDS, profiling.SITTING_SECONDS, profiling.PREDICTIONS = 2, 0.05, {1: 3, 100: 2}
