@@ -19,6 +19,7 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -223,7 +224,8 @@ class KerasModel:
         self.xla = execution.compiled or compiled(network)
         self.graphs: dict[tuple[int, str], Callable[..., tuple[Tensor, Tensor]]] = {}
         images = tf.TensorSpec(self.input_shape, self.dtype)
-        self.infer = tf.function(lambda images: self.module(images, training=False), input_signature=[images])
+        # Without AutoGraph, which takes longer to read this file than TensorFlow to trace the network.
+        self.infer = tf.function(partial(self.module, training=False), [images], autograph=False)
         self.scaling, self.feed, self.batches = execution.scaling, execution.feed, None
         if self.feed:
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -260,7 +262,6 @@ class KerasModel:
                 *(tf.TensorSpec(self.input_shape, dtype), tf.TensorSpec([None], tf.int64)),
                 *(tf.TensorSpec([], tf.int32), tf.TensorSpec((None, batch_size), tf.int64), values, values),
             ]
-            # Without AutoGraph, which would take twice as long to turn Python into a graph.
             self.graphs[key] = tf.function(
                 self._steps, signature, autograph=False, jit_compile=self.xla or None
             )
