@@ -26,6 +26,7 @@ from torch import nn
 from common import machine, spec
 from common.backend import Execution, Feed, Native, Precision, Stage, Unavailable
 from common.data import Digits, Scaling
+from common.dropout import Masks
 from common.optimizer import SGD, Adadelta, Adam, Optimizer, slots
 
 Array = NDArray[Any]
@@ -57,9 +58,23 @@ class QuickDropout(nn.Dropout):
         return inputs * kept.div_(1 - self.p)
 
 
-def layer(node: spec.Node, native: Native) -> nn.Module:
+class GivenDropout(nn.Module):
+    """Dropout with masks from NumPy."""
+
+    def __init__(self, masks: Masks) -> None:
+        super().__init__()
+        self.masks = masks
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return inputs
+        mask = self.masks(tuple(inputs.shape), str(inputs.dtype).removeprefix("torch."))
+        return inputs * torch.from_numpy(mask).to(inputs.device)
+
+
+def layer(node: spec.Node, execution: Execution) -> nn.Module:
     """The PyTorch layer of one node of a network. PyTorch's own BatchNorm is what `norm` is pinned to."""
-    into = node.input_shape[0]
+    into, native = node.input_shape[0], execution.native
     match node.layer:
         case spec.Conv(out_channels, kernel_size, padding, stride, groups, bias):
             return nn.Conv2d(
@@ -78,6 +93,9 @@ def layer(node: spec.Node, native: Native) -> nn.Module:
             return nn.Flatten()
         case spec.Dense(out_features, bias):
             return nn.Linear(into, out_features, bias=bias)
+        case (spec.Dropout() | spec.SpatialDropout()) as dropped if execution.masks is not None:
+            whole = isinstance(dropped, spec.SpatialDropout)
+            return GivenDropout(Masks(dropped.rate, node.name, execution.masks, whole))
         case spec.Dropout(rate):
             return nn.Dropout(rate)
         case spec.SpatialDropout(rate):
@@ -118,7 +136,7 @@ def update_rule(
 ) -> torch.optim.Optimizer:
     """The PyTorch optimizer; its learning rate is set before each step. `native` leaves its constants alone.
 
-    `fused` takes one kernel for all weights where there is such a one; Adadelta has none.
+    `fused` takes one kernel for all weights where there is such a one, else one call for each operation.
     """
     ours = "optimizer" not in native
     one_kernel: dict[str, Any] = {"fused": True} if fused else {}
@@ -130,7 +148,7 @@ def update_rule(
             return torch.optim.Adam(parameters, lr=0.0, **one_kernel, **constants)
         case Adadelta(rho, eps):
             constants = {"rho": rho, "eps": eps} if ours else {}
-            return torch.optim.Adadelta(parameters, lr=0.0, **constants)
+            return torch.optim.Adadelta(parameters, lr=0.0, foreach=fused or None, **constants)
         case _:
             assert_never(optimizer)
 
@@ -184,7 +202,7 @@ class TorchModel:
         self.dtype = torch.float64 if execution.precision == "float64" else torch.float32
         self.reduced = execution.precision == "bfloat16"
         native = execution.native
-        modules = [(node.name, layer(node, native)) for node in network.nodes()]
+        modules = [(node.name, layer(node, execution)) for node in network.nodes()]
         plain = self.feed is not None or execution.compiled
         self.module = nn.Sequential(OrderedDict(modules if plain else quickened(modules)))
         self.layout = torch.contiguous_format if self.feed else layout(network)

@@ -36,6 +36,7 @@ with machine.quiet_stderr():
 
 from common.backend import Execution, Native, Precision, Stage
 from common.data import Digits
+from common.dropout import Masks
 from common.optimizer import SGD, Adadelta, Adam, Optimizer, slots
 
 Array = NDArray[Any]
@@ -80,8 +81,30 @@ class UnbiasedBatchNormalization(keras.layers.BatchNormalization):
         return outputs
 
 
-def layers(node: spec.Node, native: Native) -> list[keras.layers.Layer]:
-    """The Keras layers of one node of a network; the one that holds weights has the node's name."""
+class GivenDropout(keras.layers.Layer):
+    """Dropout with masks from NumPy, which has them channels-first."""
+
+    def __init__(self, masks: Masks) -> None:
+        super().__init__()
+        self.masks = masks
+
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
+        if not training:
+            return inputs
+
+        def draw(shape: Array) -> Array:
+            first = shape[[0, -1, *range(1, len(shape) - 1)]]
+            mask = self.masks(tuple(map(int, first)), inputs.dtype.as_numpy_dtype)
+            return np.ascontiguousarray(np.moveaxis(mask, 1, -1))
+
+        return inputs * tf.ensure_shape(
+            tf.numpy_function(draw, [tf.shape(inputs)], inputs.dtype), inputs.shape
+        )
+
+
+def layers(node: spec.Node, after: spec.Layer | None, execution: Execution) -> list[keras.layers.Layer]:
+    """The Keras layers of a node before the layer `after`; the one that holds weights has the node's name."""
+    native = execution.native
     match node.layer:
         case spec.Conv(out_channels, kernel_size, padding, stride, groups, bias):
             # Not "same": with a stride that pads the bottom and the right alone.
@@ -111,11 +134,15 @@ def layers(node: spec.Node, native: Native) -> list[keras.layers.Layer]:
             return [keras.layers.GlobalAveragePooling2D()]
         case spec.Flatten():
             channels, *sides = node.input_shape
-            # To (C, H, W) order, so that what follows sees the features in the canonical order.
-            reorder = [keras.layers.Permute((3, 1, 2))] if channels > 1 and max(sides) > 1 else []
-            return [*reorder, keras.layers.Flatten()]
+            # To (C, H, W) order, so that what follows sees features in the canonical order; but of a dense
+            # layer the kernel is put into the other order, once and for all.
+            reorder = channels > 1 and max(sides) > 1 and not isinstance(after, spec.Dense)
+            return [*([keras.layers.Permute((3, 1, 2))] if reorder else []), keras.layers.Flatten()]
         case spec.Dense(out_features, bias):
             return [keras.layers.Dense(out_features, use_bias=bias, name=node.name)]
+        case (spec.Dropout() | spec.SpatialDropout()) as dropped if execution.masks is not None:
+            whole = isinstance(dropped, spec.SpatialDropout)
+            return [GivenDropout(Masks(dropped.rate, node.name, execution.masks, whole))]
         case spec.Dropout(rate):
             return [keras.layers.Dropout(rate)]
         case spec.SpatialDropout(rate):
@@ -214,8 +241,8 @@ class KerasModel:
         channels, height, width = network.input_shape
         self.input_shape = (None, height, width, channels)
         self.module = keras.Sequential([keras.Input(self.input_shape[1:])])
-        for node in network.nodes():
-            for layer in layers(node, execution.native):
+        for node, after in zip(network.nodes(), [*network.layers[1:], None], strict=True):
+            for layer in layers(node, after, execution):
                 self.module.add(layer)
         self.optimizer = update_rule(optimizer, execution.native)
         self.optimizer.build(self.module.trainable_variables)
@@ -411,14 +438,17 @@ class KerasModel:
         """Each canonical name with the Keras variable that holds it and the conversions to and from Keras."""
         identity = (lambda array: array,) * 2
         trained = []
-        for node in network.nodes():
+        for before, node in zip([None, *network.nodes()], network.nodes(), strict=False):
             names = [*node.weights, *node.statistics]
             if not names:
                 continue
             layer = self.module.get_layer(node.name)
             held = [*layer.trainable_variables, *layer.non_trainable_variables]
+            kernel = KERNELS.get(type(layer), identity)
+            if before and isinstance(before.layer, spec.Flatten) and isinstance(node.layer, spec.Dense):
+                kernel = flattened(before.input_shape)
             for index, (name, variable) in enumerate(zip(names, held, strict=True)):
-                conversion = KERNELS[type(layer)] if index == 0 and type(layer) in KERNELS else identity
+                conversion = kernel if index == 0 else identity
                 yield name, (variable, *conversion)
                 if index < len(node.weights):
                     trained.append((name, conversion))
@@ -443,6 +473,17 @@ class KerasModel:
 def channels_last(images: Array) -> Array:
     """(N, C, H, W) to the (N, H, W, C) that Keras takes."""
     return images.transpose(0, 2, 3, 1)
+
+
+def flattened(shape: spec.Shape) -> tuple[Conversion, Conversion]:
+    """Conversions of the kernel of a dense layer after Flatten, which comes from `shape`, (C, H, W)."""
+    channels, height, width = shape
+    return (
+        lambda kernel: kernel.reshape(-1, *shape).transpose(2, 3, 1, 0).reshape(-1, len(kernel)),
+        lambda kernel: (
+            kernel.reshape(height, width, channels, -1).transpose(3, 2, 0, 1).reshape(kernel.shape[1], -1)
+        ),
+    )
 
 
 def slot_variables(optimizer: keras.optimizers.Optimizer) -> list[list[keras.Variable]]:

@@ -41,7 +41,7 @@ class Execution:
 
     `scaling` is of training images that come as bytes. `compiled` asks for torch.compile or XLA. With `feed`
     the model is set up and trained as the framework's users usually do, with none of what makes `train_steps`
-    quick.
+    quick. With `masks` dropout takes those of `common.dropout` with that seed instead of drawing its own.
     """
 
     precision: Precision = "float32"
@@ -49,6 +49,7 @@ class Execution:
     compiled: bool = False
     scaling: Scaling = Scaling()
     feed: Feed | None = None
+    masks: int | None = None
 
 
 class Model(Protocol):

@@ -20,10 +20,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import IO
 
-from common import results, speed, stats, timings
+from common import chaos, ladder, results, speed, stats, timings
 from common.cli import SCRIPTS, number
 from common.run import ROOT
 from common.zoo import ZOO, recipe_hash
+
+SEEDS, LADDER_SEEDS = 3, 5
 
 
 @dataclass(frozen=True)
@@ -33,40 +35,52 @@ class Cell:
     model: str
     framework: str
     seed: int
+    rung: str = ladder.MATCHED  # what is left to the framework's own defaults
+
+    def __str__(self) -> str:
+        native = "" if self.rung == ladder.MATCHED else f" native {self.rung}"
+        return f"{self.model} {self.framework} seed {self.seed}{native}"
 
     def command(self, folder: Path, data_dir: Path | None) -> list[str]:
         """The command line that makes the run."""
         words = [sys.executable, str(ROOT / SCRIPTS[self.framework]), "--no-accel"]
         words += ["--model", self.model, "--seed", str(self.seed), "--results", str(folder)]
+        words += [] if self.rung == ladder.MATCHED else ["--native", self.rung]
         return words + (["--data-dir", str(data_dir)] if data_dir else [])
 
 
-def cells(models: Sequence[str], frameworks: Sequence[str], seeds: Sequence[int]) -> list[Cell]:
+def cells(
+    models: Sequence[str],
+    frameworks: Sequence[str],
+    seeds: Sequence[int],
+    rungs: Sequence[str] = (ladder.MATCHED,),
+) -> list[Cell]:
     """All cells, in the order they are run."""
-    return [Cell(model, framework, seed) for seed, model, framework in product(seeds, models, frameworks)]
+    order = product(seeds, models, rungs, frameworks)
+    return [Cell(model, framework, seed, rung) for seed, model, rung, framework in order]
 
 
 def missing(wanted: Sequence[Cell], rows: Sequence[dict[str, str]]) -> list[Cell]:
     """Those of `wanted` without a finished row: ok, or diverged, which it would be again.
 
-    Only rows of the zoo's own recipe count, matched, in float32, on the real test set of MNIST.
+    Only rows of the zoo's own recipe count, in float32, on the real test set of MNIST.
     """
     fixed = {
-        "native": "none",
         "precision": "float32",
         "dataset": "mnist",
         "loader": "memory",
         "device": "cpu",
     }
     present = {
-        (row["model"], row["framework"], row["seed"], row["recipe_hash"])
+        (row["model"], row["framework"], row["seed"], row["native"], row["recipe_hash"])
         for row in rows
         if row["status"] != "interrupted" and all(row[name] == value for name, value in fixed.items())
     }
 
     def key(cell: Cell) -> tuple[str, ...]:
         entry = ZOO[cell.model]
-        return cell.model, cell.framework, str(cell.seed), recipe_hash(entry.spec, entry.recipe)
+        hashed = recipe_hash(entry.spec, entry.recipe)
+        return cell.model, cell.framework, str(cell.seed), ladder.cell(cell.rung), hashed
 
     return [cell for cell in wanted if key(cell) not in present]
 
@@ -107,11 +121,7 @@ def main(words: list[str] | None = None) -> int:
     # A shell ignores SIGINT for what it starts in the background; a bench is to be stopped by it there too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     arguments = _parser().parse_args(words)
-    wanted = cells(
-        arguments.models,
-        arguments.frameworks,
-        range(arguments.first_seed, arguments.first_seed + arguments.seeds),
-    )
+    wanted = _wanted(arguments)
     try:
         results.prepare(arguments.results)
         rows = results.rows(arguments.results, "results.csv")
@@ -120,23 +130,31 @@ def main(words: list[str] | None = None) -> int:
         return 2
     if arguments.speed is not None:
         return _sit(arguments)
+    if arguments.traces:
+        return _trace(arguments)
     todo = missing(wanted, rows)
     print(f"{len(wanted)} cells, {len(wanted) - len(todo)} in the tables already, {len(todo)} to run.")
     if arguments.dry_run:
-        print("\n".join(f"{cell.model} {cell.framework} seed {cell.seed}" for cell in todo))
+        print("\n".join(map(str, todo)))
         return 0
     return _run_all(todo, arguments)
+
+
+def _wanted(arguments: argparse.Namespace) -> list[Cell]:
+    count = arguments.seeds or (SEEDS if arguments.ladder is None else LADDER_SEEDS)
+    seeds = range(arguments.first_seed, arguments.first_seed + count)
+    if arguments.ladder is None:
+        return cells(arguments.models, arguments.frameworks, seeds)
+    spec = ZOO[arguments.ladder].spec
+    for sentence in ladder.unmoved(spec).values():
+        print(sentence)
+    return cells([arguments.ladder], arguments.frameworks, seeds, ladder.rungs(spec))
 
 
 def _sit(arguments: argparse.Namespace) -> int:
     """A sitting of the chosen parts: rows as they are measured, at the end the tables."""
     begun = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    sitting = speed.Sitting(
-        folder=arguments.results,
-        data_dir=arguments.data_dir,
-        models=arguments.models,
-        frameworks=arguments.frameworks,
-    )
+    sitting = _sitting(arguments)
     try:
         for part in arguments.speed or speed.PARTS:
             for row in speed.PARTS[part](sitting):
@@ -152,6 +170,37 @@ def _sit(arguments: argparse.Namespace) -> int:
         return 130
     print("\n" + timings.section(found[found["sitting"] == begun]))
     return 0
+
+
+def _trace(arguments: argparse.Namespace) -> int:
+    """Each network's first steps in both frameworks, in every arm of chaos.ARMS; networks traced are kept."""
+    begun = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    sitting = _sitting(arguments)
+    try:
+        for model in arguments.models:
+            rows = [row for arm in chaos.ARMS for row in speed.traced(sitting, model, *arm)]
+            results.append_traces(
+                arguments.results, [dataclasses.replace(row, sitting=begun) for row in rows]
+            )
+            print(f"{model}: {len(rows)} losses", flush=True)
+        found = stats.frame("traces.csv", results.rows(arguments.results, "traces.csv"))
+    except results.ResultsError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted; the networks above are kept. Name the others with --models to go on.")
+        return 130
+    print("\n" + chaos.section(found))
+    return 0
+
+
+def _sitting(arguments: argparse.Namespace) -> speed.Sitting:
+    return speed.Sitting(
+        folder=arguments.results,
+        data_dir=arguments.data_dir,
+        models=arguments.models,
+        frameworks=arguments.frameworks,
+    )
 
 
 def _run_all(todo: Sequence[Cell], arguments: argparse.Namespace) -> int:
@@ -175,7 +224,7 @@ def _run_all(todo: Sequence[Cell], arguments: argparse.Namespace) -> int:
             if missing([cell], results.rows(arguments.results, "results.csv")):
                 failed.append(cell)
     if failed:
-        names = ", ".join(f"{cell.model} {cell.framework} {cell.seed}" for cell in failed)
+        names = ", ".join(map(str, failed))
         print(f"No row for {names}: see {log_path}.", file=sys.stderr)
     return 1 if failed else 0
 
@@ -183,7 +232,7 @@ def _run_all(todo: Sequence[Cell], arguments: argparse.Namespace) -> int:
 def _announcement(cell: Cell, index: int, todo: Sequence[Cell], rows: Sequence[dict[str, str]]) -> str:
     left = seconds_left(todo[index:], rows)
     shown = "" if left is None else f" (about {datetime.timedelta(seconds=round(left))} left)"
-    return f"{index + 1}/{len(todo)} {cell.model} {cell.framework} seed {cell.seed}{shown} ... "
+    return f"{index + 1}/{len(todo)} {cell}{shown} ... "
 
 
 def _outcome(cell: Cell, status: int, folder: Path) -> str:
@@ -197,7 +246,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m common.bench", description=__doc__)
     parser.add_argument("--models", nargs="+", choices=tuple(ZOO), default=tuple(ZOO), metavar="NAME")
     parser.add_argument("--frameworks", nargs="+", choices=tuple(SCRIPTS), default=tuple(SCRIPTS))
-    parser.add_argument("--seeds", type=number(int, 1), default=3, metavar="N", help="(default: %(default)s)")
+    parser.add_argument(
+        "--seeds",
+        type=number(int, 1),
+        metavar="N",
+        help=f"(default: {SEEDS}, of a ladder {LADDER_SEEDS})",
+    )
     parser.add_argument(
         "--first-seed", type=number(int, 1), default=1, metavar="N", help="(default: %(default)s)"
     )
@@ -209,6 +263,19 @@ def _parser() -> argparse.ArgumentParser:
         choices=tuple(speed.PARTS),
         metavar="PART",
         help=f"measure speed instead, all of it or parts: {', '.join(speed.PARTS)}",
+    )
+    parser.add_argument(
+        "--ladder",
+        choices=tuple(ZOO),
+        metavar="MODEL",
+        help="run a network matched, with one part after the other left to each framework's own defaults, "
+        "and with all of them",
+    )
+    parser.add_argument(
+        "--traces",
+        action="store_true",
+        help="record the losses of first steps instead, in double and single precision and from a start one "
+        "unit in the last place away",
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what is missing")
     return parser

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from common import stats, timings
+from common import chaos, ladder, stats, timings, verdicts
 from common.markdown import listed, markdown
 from common.stats import POOLED, Group, Tables
 from common.zoo import ZOO
@@ -40,6 +40,9 @@ def page(tables: Tables) -> str:
                 *parts,
                 f"{_counted(runs)}. Of the runs that ended, {len(main)} have a recipe of the zoo's.",
                 *("## Accuracy of the zoo's recipes", _accuracy(stats.groups(main))),
+                *("## Verdicts", verdicts.full(tables)),
+                *("## First steps", chaos.section(tables.traces)),
+                *("## What the defaults move", ladder.section(runs)),
                 *("## Test accuracy per epoch", _per_epoch(stats.groups(main), tables.epochs)),
                 *("## Time and memory", _times(runs)),
                 *("## Speed", timings.section(tables.speed)),

@@ -7,10 +7,11 @@ error, so that 99.4 and 99.5 % are as far apart as they are hard to get.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -19,6 +20,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNL
 from matplotlib.transforms import Bbox
 
 from common import stats
+from common.chaos import Chaos
 from common.data import Dataset, class_counts
 from common.gallery import WIDTH
 from common.stats import FRAMEWORKS, Group
@@ -35,11 +37,13 @@ WALK_THROUGH = "nextjournal"
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What figures are drawn from: one group a model and framework, their epochs and errors, the digits."""
+    """What figures are drawn from: one group a model and framework, their epochs and errors, traces of first
+    steps, the digits."""
 
     groups: list[Group]
     epochs: pd.DataFrame
     errors: pd.DataFrame
+    traced: Sequence[Chaos] = ()
     dataset: Dataset | None = None
 
     def of(self, model: str) -> list[Group]:
@@ -187,6 +191,38 @@ def loss_per_epoch(material: Material) -> Figure:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
     return _panels(material, panel, "Loss per epoch", ylabel="loss (nats)", share=True, dashes=True)
+
+
+def chaos(material: Material) -> Figure:
+    found = material.traced
+    columns = min(3, len(found))
+    figure, panels = _grid(len(found), columns)
+    for axes, one in zip(panels, found, strict=False):
+        steps = np.arange(1, len(one.between) + 1)
+        curves = {"between the frameworks, float32": (one.between, "black", "-")}
+        for name in one.within:
+            curves[f"{stats.title(name)}, start one ulp away"] = (one.within[name], COLOUR[name], "-")
+        curves["between the frameworks, float64 (relative)"] = (one.double, GREY, "--")
+        for text, (values, colour, style) in curves.items():
+            # A difference of nothing has no place on a logarithmic axis.
+            axes.plot(steps, np.maximum(values, 1e-18), style, color=colour, linewidth=1.3, label=text)
+        axes.set(yscale="log", ylim=(1e-18, 1e2), title=one.model)
+    for axes in panels[len(found) :]:
+        axes.set_axis_off()
+    for axes in panels[::columns]:
+        axes.set_ylabel("difference of losses")
+    for axes in panels[max(0, len(found) - columns) : len(found)]:
+        axes.set_xlabel("step")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
+    return figure
+
+
+def _grid(count: int, columns: int) -> tuple[Figure, list[Axes]]:
+    """Panels with shared axes in rows of `columns`, row by row."""
+    rows = -(-count // columns)
+    figure = Figure(figsize=(WIDTH, 2.3 * rows + 0.8), layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    return figure, list(panels.flat)
 
 
 def loss_against_examples(material: Material) -> Figure:

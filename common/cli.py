@@ -22,8 +22,9 @@ from common.backend import NATIVE_PARTS, Backend, Execution, Feed, Unavailable
 from common.data import DATASETS, DataError, Dataset, Digits, Scaling, hold_out, load
 from common.profile import profile
 from common.run import Job, execute
-from common.spec import ModelSpec
-from common.zoo import ENTRIES, ZOO, Entry, label
+from common.spec import summary
+from common.trace import STEPS, trace
+from common.zoo import ENTRIES, ZOO, Entry, described
 
 SCRIPTS = {"pytorch": "pytorch.py", "tensorflow": "tf.py"}
 DEFAULT_MODELS = {"pytorch": "pytorch-model-1", "tensorflow": "tf-model-1"}
@@ -95,6 +96,11 @@ def parser(framework: str) -> argparse.ArgumentParser:
         help="leave a part to the framework's own defaults: init, norm, optimizer, or all",
     )
     add(
+        "--perturb",
+        choices=("ulp",),
+        help="start from weights one unit in the last place larger: what rounding alone does to a run",
+    )
+    add(
         "--compile",
         action="store_true",
         default=None,
@@ -132,6 +138,12 @@ def parser(framework: str) -> argparse.ArgumentParser:
         help="time the network part by part instead of training it, or with --compile its options; FILE gets "
         "the figures as JSON",
     )
+    add(
+        "--trace",
+        metavar="FILE",
+        type=Path,
+        help=f"take only the first {STEPS} steps, dropout masks from NumPy; FILE gets each loss, as JSON",
+    )
     add("--dry-run", action="store_true", help="one training and one test batch; writes nothing")
     add(
         "--data-dir",
@@ -148,7 +160,7 @@ def parse_arguments(framework: str, words: list[str] | None = None) -> argparse.
     command = parser(framework)
     arguments = command.parse_args(words)
     if arguments.list:
-        print(zoo_table())
+        print("\n".join(map(described, ENTRIES)))
         command.exit(0)
     batch_size = arguments.batch_size or ZOO[arguments.model].recipe.batch_size
     kept = TRAINING_IMAGES - (arguments.validation or 0)
@@ -162,6 +174,11 @@ def parse_arguments(framework: str, words: list[str] | None = None) -> argparse.
         )
     if arguments.seeds > 1 and (arguments.resume or arguments.save_model):
         command.error(f"--seeds {arguments.seeds} makes several runs; --resume and --save-model are for one.")
+    other_start = arguments.checkpoint or arguments.resume or "init" in expanded(arguments.native)
+    if arguments.perturb and other_start:
+        command.error(
+            "--perturb is of the shared initial weights: not with --checkpoint, --resume, --native init."
+        )
     native = arguments.loader == "native"
     if native and ZOO[arguments.model].recipe.augment:
         command.error(f"--loader native does not augment, as the recipe of {arguments.model} asks for.")
@@ -206,6 +223,10 @@ def _main(backend: type[Backend], arguments: argparse.Namespace) -> int:
     print(summary(job.spec))
     if arguments.profile:
         return _profile(framework, dataset, job, arguments.profile)
+    if arguments.trace:
+        losses = trace(framework, dataset.train, job).tolist()
+        arguments.trace.write_text(json.dumps({"losses": losses, "framework_version": framework.version}))
+        return 0
     spent = machine.seconds_since_start()
     statuses = set()
     for seed in range(job.seed, job.seed + arguments.seeds):
@@ -296,6 +317,7 @@ def _job(arguments: argparse.Namespace) -> Job:
         settings={"model": entry.name, "recipe": recipe.to_dict(), **settings},
         results=None if arguments.dry_run else arguments.results,
         save_model=arguments.save_model,
+        perturb=settings["perturb"] is not None,
     )
     if saved:
         return dataclasses.replace(job, start=saved.state, start_epoch=saved.about["epoch"])
@@ -324,6 +346,7 @@ def _settings(arguments: argparse.Namespace, entry: Entry, saved: dict[str, Any]
         "lr": entry.recipe.lr,
         "precision": "float32",
         "native": [],
+        "perturb": None,
         "compile": False,
         "loader": "memory",
         "dataset": "mnist",
@@ -331,7 +354,7 @@ def _settings(arguments: argparse.Namespace, entry: Entry, saved: dict[str, Any]
     }
     given = {name: getattr(arguments, name) for name in default}
     if given["native"] is not None:
-        given["native"] = sorted(NATIVE_PARTS if "all" in given["native"] else set(given["native"]))
+        given["native"] = expanded(given["native"])
     settings = default | {name: saved[name] for name in default if name in saved}
     for name, value in given.items():
         if saved and value not in (None, settings[name]):
@@ -340,6 +363,11 @@ def _settings(arguments: argparse.Namespace, entry: Entry, saved: dict[str, Any]
                 f"{arguments.resume} was trained with {flag} {settings[name]} and cannot go on with {value}."
             )
     return settings | {name: value for name, value in given.items() if value is not None}
+
+
+def expanded(parts: list[str] | None) -> list[str]:
+    """What --native names, `all` written out."""
+    return sorted(NATIVE_PARTS if "all" in (parts or []) else set(parts or []))
 
 
 def _dataset(arguments: argparse.Namespace, job: Job) -> Dataset:
@@ -363,32 +391,3 @@ def _load(arguments: argparse.Namespace, name: str) -> Dataset:
 
 def _first(digits: Digits, count: int) -> Digits:
     return Digits(digits.images[:count], digits.labels[:count])
-
-
-def summary(spec: ModelSpec) -> str:
-    """The network's layers, output shapes and parameters, as a table."""
-    lines = [f"{'layer':36}{'output shape':>16}{'parameters':>14}", "-" * 66]
-    for node in spec.nodes():
-        shape = "x".join(map(str, node.output_shape))
-        lines.append(f"{node.name + '  ' + node.title:36}{shape:>16}{node.parameters:>14,}")
-    lines += ["-" * 66, f"{spec.name:36}{'':16}{spec.parameters:>14,}"]
-    return "\n".join(lines)
-
-
-def zoo_table() -> str:
-    """The zoo as `--list` shows it: a line of numbers for each entry, its recipe and source below."""
-    return "\n".join(_described(entry) for entry in ENTRIES)
-
-
-def _described(entry: Entry) -> str:
-    recipe = entry.recipe
-    scaling = "pixels in 0..1" if recipe.std == 1 else f"mean {recipe.mean}, standard deviation {recipe.std}"
-    lines = [
-        f"{entry.name}: {entry.spec.parameters:,} parameters, {entry.spec.multiply_adds:,} multiply-adds, "
-        f"threshold {entry.threshold} %",
-        f"  recipe:  {label(recipe.optimizer)}, lr {recipe.lr}, {label(recipe.schedule)}, batch "
-        f"{recipe.batch_size}, {recipe.epochs} epochs, augment {label(recipe.augment)}, {scaling}, "
-        f"init {entry.spec.init}",
-        f"  source:  {entry.source}; claims {entry.claim}",
-    ]
-    return "\n".join(lines + ([f"  assumed: {entry.assumed}"] if entry.assumed else []))

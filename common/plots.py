@@ -20,6 +20,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from common import charts, gallery, stats
+from common.chaos import compared
 from common.charts import WALK_THROUGH, Material
 from common.data import Dataset
 from common.stats import Tables
@@ -85,7 +86,7 @@ def _material(tables: Tables, dataset: Dataset | None = None) -> Material:
     found = stats.leading(stats.groups(stats.main_runs(tables.runs)))
     known = {run for group in found for run in group.runs["run"]}
     epochs, errors = (part[part["run"].isin(known)] for part in (tables.epochs, tables.errors))
-    return Material(found, epochs, errors, dataset)
+    return Material(found, epochs, errors, list(compared(tables.traces)), dataset)
 
 
 def _of_data() -> list[Picture]:
@@ -108,6 +109,13 @@ def _of_training(material: Material) -> list[Picture]:
         "drawn at the middle of the epoch.",
         charts.loss_against_examples,
         WALK_THROUGH,
+    )
+    traced = Picture(
+        "first-steps.png",
+        "First steps, framework against framework and against rounding",
+        "Differences of losses, dropout masks given to both. Where the black line keeps to the coloured "
+        "ones, rounding is all that parts the frameworks.",
+        charts.chaos,
     )
     return [
         Picture(
@@ -143,6 +151,7 @@ def _of_training(material: Material) -> list[Picture]:
             charts.loss_per_epoch,
         ),
         *([seen] if material.of(WALK_THROUGH) else []),
+        *([traced] if material.traced else []),
     ]
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common import benchmarks, cli, plots, stats
+from common import benchmarks, cli, plots, stats, verdicts
 from common.benchmarks import accuracy
 from common.data import DataError, load
 from common.markdown import listed, markdown
@@ -112,6 +112,19 @@ COLUMNS: dict[str, dict[str, tuple[str, str]]] = {
         "python": ("", "version of Python"),
         "commit": ("", "git commit of the code; `-dirty` where tracked files had been changed"),
     },
+    "traces.csv": {
+        "sitting": ("UTC", "time the sitting began"),
+        "framework": ("", "`pytorch` or `tensorflow`"),
+        "model": ("", "name in the zoo"),
+        "precision": ("", "number format of training"),
+        "perturb": ("", "`ulp`: from weights one unit in the last place larger; else `none`"),
+        "seed": ("", "of initial weights, order, augmentation and dropout masks"),
+        "step": ("", "1 is the first"),
+        "loss": ("nats", "of the step's batch, with all its digits"),
+        "machine": ("", "processor, cores and operating system"),
+        "framework_version": ("", "version of the framework"),
+        "commit": ("", "git commit of the code; `-dirty` where tracked files had been changed"),
+    },
 }
 """By table and column: unit and meaning."""
 
@@ -166,7 +179,7 @@ def pages(tables: Tables, *, root: Path, results: Path) -> dict[Path, str]:
 
 
 def results_block(tables: Tables, link: str) -> str:
-    """The table of the zoo's own recipes, the sources' claims beside it, the overview, and what to know."""
+    """Verdicts, the overview, the zoo's own recipes with the sources' claims beside them, what to know."""
     groups = stats.groups(stats.main_runs(tables.runs))
     if not groups:
         return NO_RUNS
@@ -174,15 +187,18 @@ def results_block(tables: Tables, link: str) -> str:
     rows = [_result(group, groups) for group in groups]
     overview = next(picture for picture in plots.planned(tables) if picture.file == "overview.png")
     return "\n\n".join(
-        [
-            markdown(head.split(" | "), rows, right=(2, 3, 4, 5, 6)),
+        part
+        for part in [
+            verdicts.short(tables),
             _image(overview, link),
+            markdown(head.split(" | "), rows, right=(2, 3, 4, 5, 6)),
             "ACCURACY is on the 10,000 test images after the last epoch: mean ± sample standard deviation "
             "over n runs with different seeds. TRAIN ACCURACY is the mean over the last epoch's training "
             "batches, with dropout and augmentation on. The rows of one network can be compared; networks "
             "have different recipes, so no row is ranked against another network's.",
             *_remarks(tables, groups),
         ]
+        if part
     )
 
 

@@ -117,12 +117,33 @@ class SpeedRow:
     commit: str
 
 
-Row = Run | EpochRow | ErrorRow | SpeedRow
+@dataclass(frozen=True, kw_only=True)
+class TraceRow:
+    """A row of traces.csv: the loss (nats, all its digits) at a step, from 1, of a run's first ones.
+
+    `perturb` is `ulp` where the run started from weights one unit in the last place larger, else `none`.
+    """
+
+    sitting: str
+    framework: str
+    model: str
+    precision: str
+    perturb: str
+    seed: int
+    step: int
+    loss: str
+    machine: str
+    framework_version: str
+    commit: str
+
+
+Row = Run | EpochRow | ErrorRow | SpeedRow | TraceRow
 TABLES: dict[str, type[Row]] = {
     "results.csv": Run,
     "epochs.csv": EpochRow,
     "errors.csv": ErrorRow,
     "speed.csv": SpeedRow,
+    "traces.csv": TraceRow,
 }
 
 
@@ -157,6 +178,11 @@ def append(folder: Path, run: Run, epochs: Sequence[EpochRow] = (), errors: Sequ
 def append_speed(folder: Path, new: Sequence[SpeedRow]) -> None:
     """Add timings. Raises ResultsError as `append` does."""
     _append(folder, {"speed.csv": new})
+
+
+def append_traces(folder: Path, new: Sequence[TraceRow]) -> None:
+    """Add traces. Raises ResultsError as `append` does."""
+    _append(folder, {"traces.csv": new})
 
 
 def _append(folder: Path, new: Mapping[str, Sequence[Row]]) -> None:

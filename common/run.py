@@ -29,7 +29,8 @@ class Job:
     """All that decides a run but framework and data.
 
     `start` holds weights to begin with instead of the initial ones; with `start_epoch` epochs done it is the
-    whole state of a run that goes on. The schedule spans `schedule_epochs`, of which recipe.epochs are run.
+    whole state of a run that goes on. With `perturb` the initial weights are one unit in the last place
+    larger. The schedule spans `schedule_epochs`, of which recipe.epochs are run.
     `settings` are what a checkpoint says of the run. Without `results` nothing is written (a dry run).
     """
 
@@ -45,11 +46,12 @@ class Job:
     save_model: Path | None = None
     start: Mapping[str, Array] | None = None
     start_epoch: int = 0
+    perturb: bool = False
 
     @property
     def recipe_hash(self) -> str:
-        """Of network and recipe as run; another one when training starts from a checkpoint's weights."""
-        digest = ""
+        """Of network and recipe as run; another one when training starts from other weights."""
+        digest = "perturbed by an ulp" if self.perturb else ""
         if self.start is not None and not self.start_epoch:
             digest = hashlib.sha256(b"".join(array.tobytes() for array in self.start.values())).hexdigest()
         return recipe_hash(self.spec, self.recipe, start=digest)
@@ -104,7 +106,8 @@ def build(framework: Backend, job: Job) -> Model:
     if job.start is not None:
         model.load_state_dict(job.start)
     elif "init" not in job.execution.native:
-        model.load_state_dict(weights.initial(job.spec, job.seed))
+        start = weights.initial(job.spec, job.seed)
+        model.load_state_dict(weights.perturbed(start) if job.perturb else start)
     return model
 
 

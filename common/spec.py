@@ -291,3 +291,13 @@ def _image(shape: Shape) -> tuple[int, int, int]:
     if len(shape) != 3:
         raise SpecError(f"expected (channels, height, width), got shape {shape}.")
     return shape[0], shape[1], shape[2]
+
+
+def summary(spec: ModelSpec) -> str:
+    """The network's layers, output shapes and parameters, as a table."""
+    lines = [f"{'layer':36}{'output shape':>16}{'parameters':>14}", "-" * 66]
+    for node in spec.nodes():
+        shape = "x".join(map(str, node.output_shape))
+        lines.append(f"{node.name + '  ' + node.title:36}{shape:>16}{node.parameters:>14,}")
+    lines += ["-" * 66, f"{spec.name:36}{'':16}{spec.parameters:>14,}"]
+    return "\n".join(lines)

@@ -6,6 +6,7 @@ sitting are rows of speed.csv.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import statistics
 import subprocess
@@ -19,7 +20,7 @@ from pathlib import Path
 from common import machine, results
 from common.cli import SCRIPTS
 from common.profile import ROUNDS, spread
-from common.results import SpeedRow
+from common.results import SpeedRow, TraceRow
 from common.run import ROOT
 
 RACE_SEEDS = 10
@@ -136,6 +137,31 @@ def startup(sitting: Sitting) -> Iterator[SpeedRow]:
                     taken[arm].append(_until(command, line))
         for arm, values in taken.items():
             yield row(measure="start", framework=framework, model=model, arm=arm, unit="s", **spread(values))
+
+
+def traced(sitting: Sitting, model: str, precision: str, perturb: str) -> Iterator[TraceRow]:
+    """The losses of a network's first steps in every framework; the sitting is put in by who writes them."""
+    for framework in sitting.frameworks:
+        words = ["--precision", precision, *(["--perturb", perturb] if perturb != "none" else [])]
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "trace.json")
+            _run(sitting.command(framework, model, *words, "--trace", str(file)))
+            told = json.loads(file.read_text())
+        whole = TraceRow(
+            sitting="",
+            framework=framework,
+            model=model,
+            precision=precision,
+            perturb=perturb,
+            seed=1,
+            step=0,
+            loss="",
+            machine=machine.name(),
+            framework_version=told["framework_version"],
+            commit=machine.commit(ROOT),
+        )
+        for step, loss in enumerate(told["losses"], start=1):
+            yield dataclasses.replace(whole, step=step, loss=repr(loss))
 
 
 PARTS: dict[str, Callable[[Sitting], Iterator[SpeedRow]]] = {

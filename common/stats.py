@@ -2,7 +2,8 @@
 
 Runs are pooled only where every setting in POOLED is the same; machine and versions may differ, as an
 accuracy is to be repeated anywhere. Means are of exact sums (math.fsum): the order of the rows cannot move a
-digit.
+digit. Then: what do two frameworks' runs say of each other, by intervals and by tests of difference and
+equivalence?
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import scipy.stats
 
 from common.results import TABLES, ResultsError, header, rows
 from common.zoo import ZOO, Entry, label, recipe_hash
@@ -30,6 +32,12 @@ POOLED = (
 DEFAULTS = {"dataset": "mnist", "native": "none", "loader": "memory", "precision": "float32"}
 """What a run has when the command line asks for nothing else."""
 
+MARGIN = 0.1
+"""Percentage points of accuracy below which a difference does not matter; fixed before there were results."""
+
+LEVEL = 0.05
+"""Of all tests, after adjusting them for how many there are."""
+
 
 @dataclass(frozen=True, eq=False)
 class Tables:
@@ -39,6 +47,7 @@ class Tables:
     epochs: pd.DataFrame
     errors: pd.DataFrame
     speed: pd.DataFrame
+    traces: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -108,6 +117,112 @@ def summary(values: Iterable[float]) -> Summary:
     return Summary(mean, sd, n)
 
 
+def interval(values: Sequence[float], *, level: float = 0.95) -> tuple[float, float] | None:
+    """Student's confidence interval of the mean; None for one value, which has no interval."""
+    known = summary(values)
+    if known.sd is None:
+        return None
+    half = float(scipy.stats.t.ppf((1 + level) / 2, known.n - 1)) * known.sd / math.sqrt(known.n)
+    return known.mean - half, known.mean + half
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Differences of pairs, first less second: their mean, sample standard deviation and number, the 95 %
+    interval of the mean, and two p-values.
+
+    `p_difference` is of Student's paired test that the mean is 0, `p_equivalence` the larger of two one-sided
+    tests that it is outside ±margin (Schuirmann, 1987). All but mean and n are None for one pair.
+    """
+
+    mean: float
+    sd: float | None
+    n: int
+    interval: tuple[float, float] | None
+    p_difference: float | None
+    p_equivalence: float | None
+
+
+def compare(first: Sequence[float], second: Sequence[float], *, margin: float = MARGIN) -> Comparison:
+    """The comparison of pairs in the same order. Raises ValueError if they are not as many, or none."""
+    differences = [a - b for a, b in zip(first, second, strict=True)]
+    known = summary(differences)
+    if known.sd is None:
+        return Comparison(**vars(known), interval=None, p_difference=None, p_equivalence=None)
+    # Where all differences are the same to rounding the statistics are infinite, and their limits right.
+    error = max(known.sd / math.sqrt(known.n), 1e-12)
+    t = scipy.stats.t(known.n - 1)
+    outside = (t.sf((known.mean + margin) / error), t.sf((margin - known.mean) / error))
+    return Comparison(
+        **vars(known),
+        interval=interval(differences),
+        p_difference=2 * float(t.sf(abs(known.mean) / error)),
+        p_equivalence=float(max(outside)),
+    )
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted for as many tests as there are, in the same order (Holm, 1979)."""
+    adjusted, least = [0.0] * len(p_values), 0.0
+    for rank_, place in enumerate(sorted(range(len(p_values)), key=lambda place: p_values[place])):
+        least = max(least, min(1.0, (len(p_values) - rank_) * p_values[place]))
+        adjusted[place] = least
+    return adjusted
+
+
+def verdict(comparison: Comparison, *, p_difference: float, p_equivalence: float, tests: int) -> str:
+    """In words what two p-values adjusted for `tests` networks say at 5 %; how many more seeds if nothing."""
+    same, other = p_equivalence < LEVEL, p_difference < LEVEL
+    if same:
+        return "different but negligible" if other else "equivalent"
+    if other:
+        return "different"
+    return f"inconclusive: about {more_seeds(comparison, tests=tests):,} more seeds"
+
+
+def more_seeds(comparison: Comparison, *, tests: int, margin: float = MARGIN) -> int:
+    """How many more pairs, if mean and spread stay as they are, until one of the two tests sees it.
+
+    With a power of 80 % at LEVEL / `tests`; a mean just at the margin is held to be a tenth of it away.
+    """
+    assert comparison.sd is not None
+    size = abs(comparison.mean)
+    room = max(abs(margin - size), margin / 10)
+    # To show that it is inside the margin, else that it is not 0.
+    distance, sides = (room, 1) if size < margin else (size, 2)
+    n = comparison.n + 1
+    while n < 100_000:
+        t = scipy.stats.t(n - 1)
+        needed = (t.isf(LEVEL / tests / sides) + t.isf(0.2)) * comparison.sd / distance
+        if needed**2 <= n:
+            break
+        n = max(n + 1, round(n * 1.01))
+    return n - comparison.n
+
+
+def paired(first: Group, second: Group, column: str = "accuracy") -> tuple[list[float], list[float]]:
+    """A column of both groups for each seed that both have, in the seeds' order; repeated seeds averaged.
+
+    A seed fixes initial weights and order, so runs with the same one are a pair. Raises ValueError, which
+    names the fields, for groups that differ in more than the framework.
+    """
+    differing = differences(first.fields, second.fields, but=("framework",))
+    if differing:
+        told = "; ".join(f"{field}: {' and '.join(pair)}" for field, pair in differing.items())
+        raise ValueError(f"Runs of {first.model} that differ in {told} are not compared.")
+    ours, theirs = (by_seed(group, column) for group in (first, second))
+    seeds = sorted(set(ours) & set(theirs))
+    return [ours[seed] for seed in seeds], [theirs[seed] for seed in seeds]
+
+
+def by_seed(group: Group, column: str) -> dict[int, float]:
+    """A column's value for each seed; the mean where a seed was repeated."""
+    values: dict[int, list[float]] = {}
+    for seed, value in zip(group.runs["seed"], group.runs[column], strict=True):
+        values.setdefault(int(seed), []).append(float(value))
+    return {seed: math.fsum(known) / len(known) for seed, known in values.items()}
+
+
 def groups(runs: pd.DataFrame, *, by: Sequence[str] = POOLED) -> list[Group]:
     """Runs of status ok, pooled where all of `by` agree; in the order of the zoo, then of the frameworks."""
     done = runs[runs["status"] == "ok"]
@@ -159,11 +274,11 @@ def main_runs(runs: pd.DataFrame) -> pd.DataFrame:
     return default_runs(runs[runs["recipe_hash"] == runs["model"].map(hashes)])
 
 
-def leading(found: Iterable[Group]) -> list[Group]:
-    """For each model and framework the group with the most runs, the first of equals: what pictures show."""
-    best: dict[tuple[str, str], Group] = {}
+def leading(found: Iterable[Group], *, by: str = "model") -> list[Group]:
+    """For each model, framework and value of `by` the group with the most runs, the first of equals."""
+    best: dict[tuple[object, ...], Group] = {}
     for group in found:
-        key = (group.model, group.framework)
+        key = (group.model, group.framework, group.fields[by])
         if key not in best or len(group.runs) > len(best[key].runs):
             best[key] = group
     return list(best.values())

@@ -94,6 +94,21 @@ def label(choice: object) -> str:
     return f"{type(choice).__name__}({' '.join(shown)})"
 
 
+def described(entry: Entry) -> str:
+    """An entry in a few lines, as `--list` shows it: numbers, recipe, source, what was assumed."""
+    recipe = entry.recipe
+    scaling = "pixels in 0..1" if recipe.std == 1 else f"mean {recipe.mean}, standard deviation {recipe.std}"
+    lines = [
+        f"{entry.name}: {entry.spec.parameters:,} parameters, {entry.spec.multiply_adds:,} multiply-adds, "
+        f"threshold {entry.threshold} %",
+        f"  recipe:  {label(recipe.optimizer)}, lr {recipe.lr}, {label(recipe.schedule)}, batch "
+        f"{recipe.batch_size}, {recipe.epochs} epochs, augment {label(recipe.augment)}, {scaling}, "
+        f"init {entry.spec.init}",
+        f"  source:  {entry.source}; claims {entry.claim}",
+    ]
+    return "\n".join(lines + ([f"  assumed: {entry.assumed}"] if entry.assumed else []))
+
+
 def _conv_relu_norm(channels: int) -> tuple[Layer, ...]:
     return Conv(channels, 3, padding=1), Activation(), BatchNorm()
 

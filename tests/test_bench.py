@@ -86,7 +86,7 @@ def test_what_is_missing_is_run_once(
     monkeypatch.setattr(bench, "run_cell", run_cell)
     words = ["--models", "tf-model-1", "--seeds", "2", "--results", str(tmp_path)]
     assert bench.main(words) == 1
-    assert "No row for tf-model-1 tensorflow 1" in capsys.readouterr().err
+    assert "No row for tf-model-1 tensorflow seed 1" in capsys.readouterr().err
     assert len(ran) == 4
     assert bench.main(words) == 0
     assert ran[4:] == [Cell("tf-model-1", "tensorflow", 1)]

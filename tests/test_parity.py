@@ -27,8 +27,9 @@ def both(task: str, **arguments: Any) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_100_steps_of_the_recipe_are_the_same(entry: Entry, mnist: Dataset) -> None:
-    """Each network with its own optimizer, schedule, batch, order and augmentation; dropout alone is off."""
-    recipe, spec = entry.recipe, entry.spec.without_dropout()
+    """Each network with its own optimizer, schedule, batch, order, augmentation and dropout, whose masks are
+    given to both."""
+    recipe, spec = entry.recipe, entry.spec
     digits = mnist.train.images
     if recipe.augment:
         digits = augmented(digits, recipe.augment, seed=5, epoch=1)
@@ -42,6 +43,7 @@ def test_100_steps_of_the_recipe_are_the_same(entry: Entry, mnist: Dataset) -> N
         spec=spec,
         optimizer=recipe.optimizer,
         precision="float64",
+        masks=5,
         state=weights.initial(spec, 5),
         images=digits[used][:, None],
         scaling=Scaling(recipe.mean, recipe.std),

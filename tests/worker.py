@@ -22,8 +22,10 @@ from common.backend import Execution, Feed
 from common.data import Dataset, Digits, Scaling, normalise
 from common.optimizer import Optimizer
 from common.run import Job
+from common.run import build as build_job
 from common.run import execute as run_job
 from common.spec import ModelSpec
+from common.trace import trace as take_trace
 from common.train import evaluate
 
 SCRIPTS = {"pytorch": ("pytorch", "PyTorch"), "tensorflow": ("tf", "TensorFlow")}
@@ -62,12 +64,18 @@ def build(
     compiled: bool = False,
     scaling: Scaling = Scaling(),
     feed: Feed | None = None,
+    masks: int | None = None,
     state: dict[str, Any] | None = None,
     seed: int = 1,
 ) -> Any:
     """A model of `spec` that starts from `state`, or from the initial weights of `seed`."""
     execution = Execution(
-        precision=precision, native=frozenset(native), compiled=compiled, scaling=scaling, feed=feed
+        precision=precision,
+        native=frozenset(native),
+        compiled=compiled,
+        scaling=scaling,
+        feed=feed,
+        masks=masks,
     )
     model = backend.build(spec, optimizer, execution=execution, seed=seed)
     model.load_state_dict(weights.initial(spec, seed) if state is None else state)
@@ -185,6 +193,16 @@ def gradients(
     loss.backward()
     found = {name: weight.grad.numpy().copy() for name, weight in built.module.named_parameters()}
     return {"loss": loss.item(), **found}
+
+
+def started(backend: Any, *, job: Job) -> dict[str, np.ndarray]:
+    """State of a job's model before its first step."""
+    return build_job(backend, job).state_dict()
+
+
+def trace(backend: Any, *, digits: Digits, job: Job) -> np.ndarray:
+    """Losses of a job's first steps."""
+    return take_trace(backend, digits, job)
 
 
 def profile(backend: Any, *, dataset: Dataset, job: Job) -> list[profiling.Figure]:

@@ -1,0 +1,109 @@
+"""Do the frameworks agree as well as rounding lets them? Traces of first steps, compared.
+
+In double precision the losses must agree. In single precision rounding grows, in some networks until nothing
+is alike, so there the bar is a baseline: what a start one unit in the last place away does in one framework.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from common import stats
+from common.markdown import markdown
+from common.stats import FRAMEWORKS
+from common.zoo import ZOO
+
+ARMS = (("float64", "none"), ("float32", "none"), ("float32", "ulp"))
+"""Precision and perturbation of the traces that are compared, in each framework."""
+
+DOUBLE = 1e-10
+"""Largest relative difference of two losses in double precision."""
+
+TIMES = 5.0
+"""How far single precision may be from its baseline: both as the largest difference so far."""
+
+Losses = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Chaos:
+    """Of a network, step by step: relative differences in double precision; in single precision absolute ones
+    between the frameworks, and of each framework, by name, from its own perturbed start."""
+
+    model: str
+    double: Losses
+    between: Losses
+    within: dict[str, Losses]
+
+    @property
+    def baseline(self) -> Losses:
+        """The larger of the frameworks' own differences."""
+        larger: Losses = np.max(list(self.within.values()), axis=0)
+        return larger
+
+    @property
+    def times(self) -> float:
+        """The most by which the largest difference so far exceeded the baseline's."""
+        largest, allowed = np.maximum.accumulate(self.between), np.maximum.accumulate(self.baseline)
+        # Where nothing has parted yet there is nothing to exceed.
+        parted = largest > 0
+        with np.errstate(divide="ignore"):
+            return float((largest[parted] / allowed[parted]).max(initial=0.0))
+
+
+def compared(traces: pd.DataFrame) -> Iterator[Chaos]:
+    """Every network with all traces of both frameworks in its last sitting, in the zoo's order."""
+    for model in ZOO:
+        mine = traces[traces["model"] == model]
+        mine = mine[mine["sitting"] == mine["sitting"].max()]
+        losses = {
+            (framework, *arm): np.array(_losses(mine, framework, *arm), np.float64)
+            for framework in FRAMEWORKS
+            for arm in ARMS
+        }
+        if not all(map(len, losses.values())):
+            continue
+        first, second = FRAMEWORKS
+        double, single, perturbed = ARMS
+        yield Chaos(
+            model,
+            np.abs(losses[first, *double] / losses[second, *double] - 1),
+            np.abs(losses[first, *single] - losses[second, *single]),
+            {name: np.abs(losses[name, *single] - losses[name, *perturbed]) for name in FRAMEWORKS},
+        )
+
+
+def _losses(mine: pd.DataFrame, framework: str, precision: str, perturb: str) -> list[str]:
+    same = (mine["framework"] == framework) & (mine["precision"] == precision) & (mine["perturb"] == perturb)
+    return list(mine[same].sort_values("step")["loss"])
+
+
+def section(traces: pd.DataFrame) -> str:
+    """The comparison as a table."""
+    found = list(compared(traces))
+    if not found:
+        return "Not traced yet: `python -m common.bench --traces`."
+    rows = [
+        [
+            *(f"`{one.model}`", f"{one.double.max():.1e}"),
+            *(f"{largest:.1e}" for largest in (one.between[0], one.between.max())),
+            *(f"{one.within[name].max():.1e}" for name in FRAMEWORKS),
+            f"{one.times:.1f}",
+        ]
+        for one in found
+    ]
+    first, second = (stats.title(name).upper() for name in FRAMEWORKS)
+    head = f"MODEL | FLOAT64 | FLOAT32, STEP 1 | FLOAT32 | {first} + ULP | {second} + ULP | TIMES"
+    note = (
+        f"Losses of the first {len(found[0].double)} steps of each recipe, dropout masks given to both. "
+        "FLOAT64 is the largest relative difference between the frameworks; FLOAT32 the largest difference, "
+        "in nats, at the first step and over all; + ULP the largest of one framework from itself, started "
+        "one unit in the last place away; TIMES the most by which the largest difference so far exceeded "
+        "the larger of these two."
+    )
+    return f"{note}\n\n{markdown(head.split(' | '), rows, right=range(1, 7))}"

@@ -1,0 +1,107 @@
+"""Traces: what is compared, that the committed ones hold, and that each framework makes them as it should."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import worker
+from test_training import job
+
+from common import chaos, plots, results, stats, weights
+from common.backend import Execution
+from common.data import Dataset, Scaling
+from common.dropout import Masks
+from common.results import TraceRow
+
+
+def record(
+    folder: Path, losses: Callable[[str, str, str], list[float]], sitting: str = "2026-01-01T00:00:00"
+) -> None:
+    """Rows of a sitting of one network; `losses` of (framework, precision, perturb)."""
+    about = {"machine": "", "framework_version": "", "commit": "", "seed": 1, "model": "under-8k"}
+    for framework in worker.FRAMEWORKS:
+        for precision, perturb in chaos.ARMS:
+            told = {"framework": framework, "precision": precision, "perturb": perturb, "sitting": sitting}
+            steps = enumerate(losses(framework, precision, perturb), start=1)
+            rows = [TraceRow(**about, **told, step=step, loss=repr(loss)) for step, loss in steps]
+            results.append_traces(folder, rows)
+
+
+def grown(framework: str, precision: str, perturb: str) -> list[float]:
+    """TensorFlow is 1e-11 off in double precision, 4 baselines in single, which grow tenfold a step."""
+    if precision == "float64":
+        return [2.0, 2.0 * (1 + 1e-11 * (framework == "tensorflow"))]
+    off = 4e-6 * (framework == "tensorflow") + 1e-6 * (perturb == "ulp")
+    return [2.0 + off, 2.0 + 10 * off]
+
+
+def test_differences_are_of_the_arms_they_name(tmp_path: Path) -> None:
+    record(tmp_path, grown)
+    (one,) = chaos.compared(stats.read(tmp_path).traces)
+    assert one.double == pytest.approx([0, 1e-11], abs=1e-14)
+    assert one.between == pytest.approx([4e-6, 4e-5])
+    assert one.within["pytorch"] == pytest.approx([1e-6, 1e-5])
+    assert one.times == pytest.approx(4.0)
+    assert "| `under-8k` | 1.0e-11 | 4.0e-06 | 4.0e-05 | 1.0e-05 | 1.0e-05 | 4.0 |" in chaos.section(
+        stats.read(tmp_path).traces
+    )
+
+
+def test_the_last_whole_sitting_counts_and_none_is_said(tmp_path: Path) -> None:
+    assert "Not traced yet" in chaos.section(stats.read(tmp_path).traces)
+    record(tmp_path, lambda *_: [1.0])
+    record(tmp_path, lambda framework, *_: [2.0 + (framework == "pytorch")], "2026-02-01T00:00:00")
+    (one,) = chaos.compared(stats.read(tmp_path).traces)
+    assert one.between == pytest.approx([1.0])
+    assert one.times == np.inf
+
+
+def test_curves_are_drawn_for_every_network(tmp_path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    record(tmp_path, grown)
+    traced = list(chaos.compared(stats.read(tmp_path).traces))
+    figure: Figure = plots.charts.chaos(plots.charts.Material([], None, None, traced))  # type: ignore[arg-type]
+    (axes,) = figure.axes
+    assert axes.get_title() == "under-8k"
+    assert [len(line.get_ydata()) for line in axes.lines] == [2] * 4
+
+
+@pytest.mark.parametrize("framework", worker.FRAMEWORKS)
+def test_perturbed_start_is_one_unit_in_the_last_place_away(framework: str) -> None:
+    """And its run is never pooled with the others."""
+    planned = job("under-5k", 3)
+    moved = dataclasses.replace(planned, perturb=True)
+    plain, other = (worker.run(framework, "started", job=one) for one in (planned, moved))
+    for name in planned.spec.weights:
+        np.testing.assert_array_equal(other[name], np.nextafter(plain[name], np.float32(np.inf)))
+    assert moved.recipe_hash != planned.recipe_hash
+    assert weights.perturbed({"w": np.zeros(1, np.float32)})["w"] > 0
+
+
+def test_both_frameworks_trace_the_same_with_dropout(few_digits: Dataset) -> None:
+    planned = job("nextjournal", 3, execution=Execution(precision="float64", scaling=Scaling(0.1, 0.3)))
+    pytorch, tensorflow = (
+        worker.run(framework, "trace", digits=few_digits.train, job=planned)
+        for framework in worker.FRAMEWORKS
+    )
+    np.testing.assert_allclose(pytorch, tensorflow, rtol=1e-10)
+    assert len(pytorch) > 5
+
+
+def test_masks_keep_their_share_and_scale_the_rest() -> None:
+    masks = Masks(0.25, "dropout1", seed=3)
+    first, second = masks((200, 50), "float64"), masks((200, 50), "float64")
+    assert set(np.unique(first)) == {0.0, 1 / 0.75}
+    assert first.mean() == pytest.approx(1.0, abs=0.03)
+    assert (first != second).any()
+    np.testing.assert_array_equal(first, Masks(0.25, "dropout1", seed=3)((200, 50), "float64"))
+    assert (first != Masks(0.25, "dropout2", seed=3)((200, 50), "float64")).any()
+    whole = Masks(0.5, "drop", seed=1, whole_channels=True)((8, 4, 5, 5), "float32")
+    assert whole.dtype == np.float32
+    assert (whole == whole[:, :, :1, :1]).all()
+    assert len(np.unique(whole)) == 2
