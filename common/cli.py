@@ -179,6 +179,9 @@ def parse_arguments(framework: str, words: list[str] | None = None) -> argparse.
         command.error(
             "--perturb is of the shared initial weights: not with --checkpoint, --resume, --native init."
         )
+    for file in (arguments.profile, arguments.trace):
+        if file and not file.parent.is_dir():
+            command.error(f"{file} cannot be written: there is no folder {file.parent}.")
     native = arguments.loader == "native"
     if native and ZOO[arguments.model].recipe.augment:
         command.error(f"--loader native does not augment, as the recipe of {arguments.model} asks for.")

@@ -63,6 +63,12 @@ REFUSED = {
     ),
     "two starts": (["--resume", "a", "--checkpoint", "b"], "--resume and --checkpoint exclude each other"),
     "one file for two runs": (["--seeds", "2", "--save-model", "a"], "--seeds 2 makes several runs"),
+    "perturbed checkpoint": (["--perturb", "ulp", "--checkpoint", "a"], "--perturb is of the shared initial"),
+    "perturbed native start": (["--perturb", "ulp", "--native", "all"], "--perturb is of the shared initial"),
+    "trace into no folder": (
+        ["--trace", "no/where.json"],
+        "no/where.json cannot be written: there is no folder no",
+    ),
     "nothing to save": (["--epochs", "0", "--save-model", "a"], "--epochs 0 only tests"),
     "unknown flag": (["--gamma", "0.7"], "unrecognized arguments: --gamma 0.7"),
 }
