@@ -13,8 +13,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import fmean
@@ -129,9 +130,9 @@ def main(words: list[str] | None = None) -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     if arguments.speed is not None:
-        return _sit(arguments)
+        return _measure(arguments, partial(_sit, arguments.speed))
     if arguments.traces:
-        return _trace(arguments)
+        return _measure(arguments, _trace)
     todo = missing(wanted, rows)
     print(f"{len(wanted)} cells, {len(wanted) - len(todo)} in the tables already, {len(todo)} to run.")
     if arguments.dry_run:
@@ -151,56 +152,45 @@ def _wanted(arguments: argparse.Namespace) -> list[Cell]:
     return cells([arguments.ladder], arguments.frameworks, seeds, ladder.rungs(spec))
 
 
-def _sit(arguments: argparse.Namespace) -> int:
-    """A sitting of the chosen parts: rows as they are measured, at the end the tables."""
+def _measure(arguments: argparse.Namespace, record: Callable[[speed.Sitting, str], str]) -> int:
+    """Let `record` write rows of a new sitting as they come, and show the page that it returns."""
     begun = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    sitting = _sitting(arguments)
-    try:
-        for part in arguments.speed or speed.PARTS:
-            for row in speed.PARTS[part](sitting):
-                results.append_speed(arguments.results, [dataclasses.replace(row, sitting=begun)])
-                name = f"{row.measure:22} {row.model:20} {row.framework:11} {row.arm[-40:]:40}"
-                print(f"{name} {row.value:10.4g} {row.unit}", flush=True)
-        found = stats.frame("speed.csv", results.rows(arguments.results, "speed.csv"))
-    except results.ResultsError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nInterrupted; what was measured is kept. Name the parts that are missing to go on.")
-        return 130
-    print("\n" + timings.section(found[found["sitting"] == begun]))
-    return 0
-
-
-def _trace(arguments: argparse.Namespace) -> int:
-    """Each network's first steps in both frameworks, in every arm of chaos.ARMS; networks traced are kept."""
-    begun = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    sitting = _sitting(arguments)
-    try:
-        for model in arguments.models:
-            rows = [row for arm in chaos.ARMS for row in speed.traced(sitting, model, *arm)]
-            results.append_traces(
-                arguments.results, [dataclasses.replace(row, sitting=begun) for row in rows]
-            )
-            print(f"{model}: {len(rows)} losses", flush=True)
-        found = stats.frame("traces.csv", results.rows(arguments.results, "traces.csv"))
-    except results.ResultsError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nInterrupted; the networks above are kept. Name the others with --models to go on.")
-        return 130
-    print("\n" + chaos.section(found))
-    return 0
-
-
-def _sitting(arguments: argparse.Namespace) -> speed.Sitting:
-    return speed.Sitting(
+    sitting = speed.Sitting(
         folder=arguments.results,
         data_dir=arguments.data_dir,
         models=arguments.models,
         frameworks=arguments.frameworks,
     )
+    try:
+        page = record(sitting, begun)
+    except results.ResultsError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted; what is shown above is kept. Name what is missing to go on.")
+        return 130
+    print(f"\n{page}")
+    return 0
+
+
+def _sit(parts: Sequence[str], sitting: speed.Sitting, begun: str) -> str:
+    """Times of the chosen parts; their tables."""
+    for part in parts or speed.PARTS:
+        for row in speed.PARTS[part](sitting):
+            results.append_speed(sitting.folder, [dataclasses.replace(row, sitting=begun)])
+            name = f"{row.measure:22} {row.model:20} {row.framework:11} {row.arm[-40:]:40}"
+            print(f"{name} {row.value:10.4g} {row.unit}", flush=True)
+    found = stats.frame("speed.csv", results.rows(sitting.folder, "speed.csv"))
+    return timings.section(found[found["sitting"] == begun])
+
+
+def _trace(sitting: speed.Sitting, begun: str) -> str:
+    """Each network's first steps in both frameworks, in every arm of chaos.ARMS; how they compare."""
+    for model in sitting.models:
+        rows = [row for arm in chaos.ARMS for row in speed.traced(sitting, model, *arm)]
+        results.append_traces(sitting.folder, [dataclasses.replace(row, sitting=begun) for row in rows])
+        print(f"{model}: {len(rows)} losses", flush=True)
+    return chaos.section(stats.frame("traces.csv", results.rows(sitting.folder, "traces.csv")))
 
 
 def _run_all(todo: Sequence[Cell], arguments: argparse.Namespace) -> int:

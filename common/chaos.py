@@ -1,7 +1,7 @@
 """Do the frameworks agree as well as rounding lets them? Traces of first steps, compared.
 
 In double precision the losses must agree. In single precision rounding grows, in some networks until nothing
-is alike, so there the bar is a baseline: what a start one unit in the last place away does in one framework.
+is alike, so there a baseline stands beside it: what a start one ulp away does within a framework.
 """
 
 from __future__ import annotations
@@ -23,9 +23,6 @@ ARMS = (("float64", "none"), ("float32", "none"), ("float32", "ulp"))
 
 DOUBLE = 1e-10
 """Largest relative difference of two losses in double precision."""
-
-TIMES = 5.0
-"""How far single precision may be from its baseline: both as the largest difference so far."""
 
 Losses = NDArray[np.float64]
 

@@ -1,7 +1,7 @@
 """What is measured in a sitting of `python -m common.bench --speed`, each run in a process of its own.
 
 Frameworks and arms take turns. Runs that train get their rows in results.csv as any other; the medians of a
-sitting are rows of speed.csv.
+sitting are rows of speed.csv. Traces of first steps are taken here too.
 """
 
 from __future__ import annotations

@@ -16,6 +16,10 @@ from common.backend import Execution
 from common.data import Dataset, Scaling
 from common.dropout import Masks
 from common.results import TraceRow
+from common.trace import STEPS
+from common.zoo import ZOO
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def record(
@@ -58,6 +62,14 @@ def test_the_last_whole_sitting_counts_and_none_is_said(tmp_path: Path) -> None:
     (one,) = chaos.compared(stats.read(tmp_path).traces)
     assert one.between == pytest.approx([1.0])
     assert one.times == np.inf
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_recorded_traces_hold(name: str) -> None:
+    """In double precision the frameworks agree to 1e-10, dropout and all."""
+    found = {one.model: one for one in chaos.compared(stats.read(ROOT / "results").traces)}
+    assert len(found[name].double) == STEPS
+    assert found[name].double.max() <= chaos.DOUBLE
 
 
 def test_curves_are_drawn_for_every_network(tmp_path: Path) -> None:
