@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 import worker
 from test_training import job
 
-from common import chaos, plots, results, stats, weights
+from common import bench, chaos, plots, results, speed, stats, weights
 from common.backend import Execution
 from common.data import Dataset, Scaling
 from common.dropout import Masks
@@ -117,3 +118,22 @@ def test_masks_keep_their_share_and_scale_the_rest() -> None:
     assert whole.dtype == np.float32
     assert (whole == whole[:, :, :1, :1]).all()
     assert len(np.unique(whole)) == 2
+
+
+def test_bench_records_every_arm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str]) -> None:
+        commands.append(command)
+        told = {"losses": [2.0, 1.5 + len(commands) / 1e3], "framework_version": "9"}
+        Path(command[command.index("--trace") + 1]).write_text(json.dumps(told))
+
+    monkeypatch.setattr(speed, "_run", run)
+    assert bench.main(["--traces", "--models", "under-8k", "--results", str(tmp_path)]) == 0
+    rows = results.rows(tmp_path, "traces.csv")
+    assert len(rows) == 2 * len(commands) == 2 * len(chaos.ARMS) * len(worker.FRAMEWORKS)
+    assert sum("--perturb" in command for command in commands) == 2
+    assert {row["loss"] for row in rows if row["step"] == "1"} == {"2.0"}
+    assert "| `under-8k` |" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -151,3 +152,21 @@ def test_clothes_train_too(script: str, tmp_path: Path) -> None:
     (row,) = read(tmp_path).runs.to_dict("records")
     assert row["dataset"] == "fashion-mnist"
     assert 75 < row["accuracy"] < 90
+
+
+@scripts
+def test_trace_is_the_first_steps_and_no_run(script: str, mnist: Dataset, tmp_path: Path) -> None:
+    """From the shared start and from one a rounding away; nothing is recorded."""
+    losses = {}
+    for perturb in ((), ("--perturb", "ulp")):
+        file, results = tmp_path / "trace.json", tmp_path / "results"
+        words = ("--model", "tf-model-1", *perturb, "--trace", str(file), "--results", str(results))
+        status, _, error = run(script, *words)
+        assert (status, error) == (0, "")
+        losses[perturb] = json.loads(file.read_text())["losses"]
+        assert read(results).runs.empty
+    plain, other = losses.values()
+    assert len(plain) == 100
+    assert plain[-1] < plain[0] < 3
+    assert plain != other
+    assert plain == pytest.approx(other, rel=1e-3)
