@@ -204,13 +204,15 @@ def chaos(material: Material) -> Figure:
             curves[f"{stats.title(name)}, start one ulp away"] = (one.within[name], COLOUR[name], "-")
         curves["between the frameworks, float64 (relative)"] = (one.double, GREY, "--")
         for text, (values, colour, style) in curves.items():
+            largest = np.maximum.accumulate(values)
             # A difference of nothing has no place on a logarithmic axis.
-            axes.plot(steps, np.maximum(values, 1e-18), style, color=colour, linewidth=1.3, label=text)
-        axes.set(yscale="log", ylim=(1e-18, 1e2), title=one.model)
+            shown = np.where(largest > 0, largest, np.nan)
+            axes.plot(steps, shown, style, color=colour, linewidth=1.3, label=text)
+        axes.set(yscale="log", ylim=(1e-17, 1e1), title=one.model)
     for axes in panels[len(found) :]:
         axes.set_axis_off()
     for axes in panels[::columns]:
-        axes.set_ylabel("difference of losses")
+        axes.set_ylabel("largest difference so far")
     for axes in panels[max(0, len(found) - columns) : len(found)]:
         axes.set_xlabel("step")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)

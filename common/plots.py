@@ -113,8 +113,8 @@ def _of_training(material: Material) -> list[Picture]:
     traced = Picture(
         "first-steps.png",
         "First steps, framework against framework and against rounding",
-        "Differences of losses, dropout masks given to both. Where the black line keeps to the coloured "
-        "ones, rounding is all that parts the frameworks.",
+        "The largest difference of losses up to each step, dropout masks given to both. Where the black line "
+        "keeps to the coloured ones, rounding is all that parts the frameworks.",
         charts.chaos,
     )
     return [
