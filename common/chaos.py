@@ -30,9 +30,11 @@ Losses = NDArray[np.float64]
 @dataclass(frozen=True, eq=False)
 class Chaos:
     """Of a network, step by step: relative differences in double precision; in single precision absolute ones
-    between the frameworks, and of each framework, by name, from its own perturbed start."""
+    between the frameworks, and of each framework, by name, from its own perturbed start; and the unit in the
+    last place of the largest loss, below which two losses cannot be told apart."""
 
     model: str
+    unit: float
     double: Losses
     between: Losses
     within: dict[str, Losses]
@@ -45,12 +47,9 @@ class Chaos:
 
     @property
     def times(self) -> float:
-        """The most by which the largest difference so far exceeded the baseline's."""
+        """The most by which the largest difference so far exceeded the baseline's, or one unit."""
         largest, allowed = np.maximum.accumulate(self.between), np.maximum.accumulate(self.baseline)
-        # Where nothing has parted yet there is nothing to exceed.
-        parted = largest > 0
-        with np.errstate(divide="ignore"):
-            return float((largest[parted] / allowed[parted]).max(initial=0.0))
+        return float((largest / np.maximum(allowed, self.unit)).max())
 
 
 def compared(traces: pd.DataFrame) -> Iterator[Chaos]:
@@ -69,6 +68,7 @@ def compared(traces: pd.DataFrame) -> Iterator[Chaos]:
         double, single, perturbed = ARMS
         yield Chaos(
             model,
+            float(np.spacing(np.float32(losses[first, *single].max()))),
             np.abs(losses[first, *double] / losses[second, *double] - 1),
             np.abs(losses[first, *single] - losses[second, *single]),
             {name: np.abs(losses[name, *single] - losses[name, *perturbed]) for name in FRAMEWORKS},
@@ -101,6 +101,6 @@ def section(traces: pd.DataFrame) -> str:
         "FLOAT64 is the largest relative difference between the frameworks; FLOAT32 the largest difference, "
         "in nats, at the first step and over all; + ULP the largest of one framework from itself, started "
         "one unit in the last place away; TIMES the most by which the largest difference so far exceeded "
-        "the larger of these two."
+        "the larger of these two, or one unit in the last place of a loss."
     )
     return f"{note}\n\n{markdown(head.split(' | '), rows, right=range(1, 7))}"

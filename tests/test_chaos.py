@@ -62,7 +62,8 @@ def test_the_last_whole_sitting_counts_and_none_is_said(tmp_path: Path) -> None:
     record(tmp_path, lambda framework, *_: [2.0 + (framework == "pytorch")], "2026-02-01T00:00:00")
     (one,) = chaos.compared(stats.read(tmp_path).traces)
     assert one.between == pytest.approx([1.0])
-    assert one.times == np.inf
+    assert one.times == pytest.approx(1 / one.unit)
+    assert one.unit == np.spacing(np.float32(3))
 
 
 @pytest.mark.parametrize("name", ZOO)
