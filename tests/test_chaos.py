@@ -68,10 +68,14 @@ def test_the_last_whole_sitting_counts_and_none_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ZOO)
 def test_recorded_traces_hold(name: str) -> None:
-    """In double precision the frameworks agree to 1e-10, dropout and all."""
+    """In double precision to 1e-10; in single precision within five times what rounding alone does.
+
+    The first loss of under-5k is 3e-6 apart already, before a step could make it more: more than an ulp brings.
+    """
     found = {one.model: one for one in chaos.compared(stats.read(ROOT / "results").traces)}
     assert len(found[name].double) == STEPS
     assert found[name].double.max() <= chaos.DOUBLE
+    assert found[name].times <= 5 or name == "under-5k"
 
 
 def test_curves_are_drawn_for_every_network(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_the_table_of_results(root: Path) -> None:
     assert lines[start + 2].startswith(ours)
     assert "| 97.50 % (n=1) |" in lines[start + 3]
     assert all(ZOO["tf-model-1"].claim in line for line in lines[start + 2 : start + 4])
-    assert lines[start + 5].endswith("(results/plots/overview.png)")
+    assert any(line.endswith("(results/plots/overview.png)") for line in lines[:start])
 
 
 def test_a_repeated_seed_is_told(root: Path) -> None:
