@@ -70,7 +70,7 @@ def test_the_last_whole_sitting_counts_and_none_is_said(tmp_path: Path) -> None:
 def test_recorded_traces_hold(name: str) -> None:
     """In double precision to 1e-10; in single precision within five times what rounding alone does.
 
-    The first loss of under-5k is 3e-6 apart already, before a step could make it more: more than an ulp brings.
+    The first loss of under-5k is 3e-6 apart before a step could make it more: more than an ulp brings.
     """
     found = {one.model: one for one in chaos.compared(stats.read(ROOT / "results").traces)}
     assert len(found[name].double) == STEPS
