@@ -73,22 +73,21 @@ def matrices(augment: Affine, count: int, *, side: int, seed: int, epoch: int) -
     return np.concatenate([linear, shift[:, :, None]], axis=2)
 
 
-def warp(images: NDArray[np.uint8], maps: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """`images` (N, H, W) resampled bilinearly along `maps` (N, 2, 3), zeros outside; a new array."""
-    warped = np.empty_like(images)
-    _warp_into(warped, images, maps)
-    return warped
-
-
-def _warp_into(warped: NDArray[np.uint8], images: NDArray[np.uint8], maps: NDArray[np.float64]) -> None:
+def warp(
+    images: NDArray[np.uint8], maps: NDArray[np.float64], *, out: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
+    """`images` (N, H, W) resampled bilinearly along `maps` (N, 2, 3), zeros outside; into `out`, else a new
+    array."""
     # Imported here: networks without augmentation, and `--help`, need not load it.
     import cv2
 
     cv2.setNumThreads(0)  # its threads would contend with the framework's
     height, width = images.shape[1:]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    warped = np.empty_like(images) if out is None else out
     calls = map(cv2.warpAffine, images, maps, repeat((width, height)), warped, repeat(flags))
     deque(calls, maxlen=0)  # a loop in C: a tenth of the time is the loop's
+    return warped
 
 
 def augmented(images: NDArray[np.uint8], augment: Affine, *, seed: int, epoch: int) -> NDArray[np.uint8]:
@@ -111,7 +110,7 @@ class Ahead:
     def until(self, share: float) -> None:
         """Make what is missing of the first `share` (0..1) of the epoch."""
         part = slice(self.made, max(self.made, round(share * len(self.images))))
-        _warp_into(self.warped[part], self.images[part], self.maps[part])
+        warp(self.images[part], self.maps[part], out=self.warped[part])
         self.made = part.stop
 
     def rest(self) -> NDArray[np.uint8]:

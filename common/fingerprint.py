@@ -60,22 +60,21 @@ def fingerprint(counts: NDArray[np.int64], first: Sequence[bool], seeds: Sequenc
     if min(k, n - k) < 2:
         return None
     pairs = np.not_equal.outer(np.array(seeds), np.array(seeds)).astype(np.int64)
-    observed = _excess(label[None], counts, pairs)
-    if not np.isfinite(observed).all():
+    between, within = (float(part[0]) for part in _means(label[None], counts, pairs))
+    if not math.isfinite(between - within):
         return None
     possible = math.comb(n, k)
     if possible <= MOST:
         dealt = np.zeros((possible, n), bool)
         for row, places in zip(dealt, combinations(range(n), k), strict=True):
             row[list(places)] = True
-        reached = _as_much(_excess(dealt, counts, pairs), observed)
-        p = float(reached.mean())
     else:
-        random = np.random.default_rng(0)
-        dealt = random.permuted(np.tile(label, (MOST, 1)), axis=1)
+        dealt = np.random.default_rng(0).permuted(np.tile(label, (MOST, 1)), axis=1)
         # The labels as they are count as one of the permutations (Phipson and Smyth, 2010).
-        p = (1 + int(_as_much(_excess(dealt, counts, pairs), observed).sum())) / (1 + MOST)
-    between, within = (float(part[0]) for part in _means(label[None], counts, pairs))
+        dealt = np.concatenate([label[None], dealt])
+    across, inside = _means(dealt, counts, pairs)
+    # Sums of other orders of the same numbers are as much; what has no pairs is not.
+    p = float((across - inside >= between - within - 1e-9).mean())
     return Fingerprint(between=between, within=within, p=p, possible=possible)
 
 
@@ -91,15 +90,3 @@ def _means(
     (across, inside), (across_pairs, inside_pairs) = sums
     with np.errstate(invalid="ignore", divide="ignore"):
         return across / across_pairs, inside / inside_pairs
-
-
-def _excess(
-    labels: NDArray[np.bool_], counts: NDArray[np.int64], pairs: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    between, within = _means(labels, counts, pairs)
-    return between - within
-
-
-def _as_much(values: NDArray[np.float64], observed: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """At least `observed`, sums of other orders of the same numbers included; what has no pairs does not."""
-    return values >= observed - 1e-9

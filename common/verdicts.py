@@ -40,7 +40,6 @@ class Judged:
     p_equivalence: float | None
     words: str
     image_errors: tuple[float, float, float]
-    fingerprint: Fingerprint | None
 
     @property
     def model(self) -> str:
@@ -72,7 +71,6 @@ def judge(tables: Tables) -> tuple[list[Judged], list[str]]:
                 p_equivalence=p_equivalence,
                 words=words,
                 image_errors=image_errors(first, second, tables.errors),
-                fingerprint=_fingerprint(first, second, tables.errors),
             )
         )
     return judged, refused
@@ -180,7 +178,9 @@ def full(tables: Tables) -> str:
         ]
         for one in judged
     ]
-    prints = [[f"`{one.model}`", *_told(one.fingerprint)] for one in judged]
+    prints = [
+        [f"`{one.model}`", *_told(_fingerprint(one.first, one.second, tables.errors))] for one in judged
+    ]
     head = "MODEL | FRAMEWORK | N | MEAN % | SD | 95 % INTERVAL | TEST SET'S ERROR"
     head_tests = (
         "MODEL | PAIRS | DIFFERENCE | SD | TEST SET'S ERROR | P DIFFERENT | ADJUSTED | P OUTSIDE MARGIN | "
