@@ -189,7 +189,7 @@ def parse_arguments(framework: str, words: list[str] | None = None) -> argparse.
         command.error("--num-workers and --pin-memory are knobs of --loader native.")
     if framework == "tensorflow" and arguments.pin_memory:
         command.error("--pin-memory is a knob of PyTorch's loader; tf.data has none like it.")
-    arguments.loading = None
+    arguments.loading, arguments.load = None, machine.load()
     if words is None:
         # While a framework is imported Ctrl-C ends the process without a traceback; `main` takes over.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -213,6 +213,7 @@ def main(backend: type[Backend], arguments: argparse.Namespace) -> NoReturn:
 
 
 def _main(backend: type[Backend], arguments: argparse.Namespace) -> int:
+    clock = machine.Clock.of_process(load=arguments.load)
     job = _job(arguments)
     dataset = _dataset(arguments, job)
     if job.results:
@@ -230,13 +231,11 @@ def _main(backend: type[Backend], arguments: argparse.Namespace) -> int:
         losses = trace(framework, dataset.train, job).tolist()
         arguments.trace.write_text(json.dumps({"losses": losses, "framework_version": framework.version}))
         return 0
-    spent = machine.seconds_since_start()
     statuses = set()
     for seed in range(job.seed, job.seed + arguments.seeds):
-        statuses.add(
-            execute(framework, dataset, dataclasses.replace(job, seed=seed), show=_show, spent=spent)
-        )
-        spent = 0.0
+        one = dataclasses.replace(job, seed=seed)
+        statuses.add(execute(framework, dataset, one, show=_show, clock=clock))
+        clock = machine.Clock.now()
         if "interrupted" in statuses:
             return 130
     return 1 if "diverged" in statuses else 0

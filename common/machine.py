@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
@@ -77,6 +78,50 @@ def seconds_since_start() -> float:
         ticks = int(stat.read_text().rpartition(")")[2].split()[19])
         return float(uptime.read_text().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
     return time.perf_counter() - _STARTED
+
+
+def cpu_seconds() -> float:
+    """Processor seconds of this process and of the children it has waited for, all cores together."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def load() -> float | None:
+    """How many processes ran or were ready to on average over the last minute; None where not told."""
+    try:
+        return os.getloadavg()[0]
+    except (AttributeError, OSError):
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clock:
+    """Where a run begins: the readings from which its seconds and CPU seconds are counted, the load before,
+    and, of the first run of a process, the seconds until the framework was imported."""
+
+    wall: float
+    cpu: float
+    load: float | None
+    import_seconds: float | None = None
+
+    @classmethod
+    def now(cls) -> Clock:
+        """For a run that begins here."""
+        return cls(wall=time.perf_counter(), cpu=cpu_seconds(), load=load())
+
+    @classmethod
+    def of_process(cls, *, load: float | None) -> Clock:
+        """For a run that began with its process, in which the framework has been imported just now."""
+        since = seconds_since_start()
+        return cls(wall=time.perf_counter() - since, cpu=0.0, load=load, import_seconds=since)
+
+    def wall_seconds(self) -> float:
+        """Seconds since the run began."""
+        return time.perf_counter() - self.wall
+
+    def cpu_seconds(self) -> float:
+        """CPU seconds since the run began."""
+        return cpu_seconds() - self.cpu
 
 
 def keep_freed_pages() -> bool:

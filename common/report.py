@@ -78,6 +78,11 @@ COLUMNS: dict[str, dict[str, tuple[str, str]]] = {
         "status": ("", "`ok`, `diverged` or `interrupted`; a failed run has empty cells, not numbers"),
         "started": ("UTC", "time the run began"),
         "run": ("", "name of the run, the key into the other two tables"),
+        "import_seconds": ("seconds", "from the start of the process until the framework was imported"),
+        "build_seconds": ("seconds", "until the network was built and had its weights"),
+        "cpu_seconds": ("seconds", "processor time of all cores, from the start of the process to the row"),
+        "load_before": ("processes", "load average of the last minute before the run"),
+        "load_after": ("processes", "the same after it, the run itself included"),
     },
     "epochs.csv": {
         "run": ("", "the run"),

@@ -2,6 +2,8 @@
 
 A row counts once its newline is on disk: a reader leaves a torn last row out, the next append cuts it off.
 A run's epochs and errors are written before its row in results.csv, so a run that has a row has all of them.
+New columns come after the last one: a table without them is read as having them empty, and the next append
+gives it them.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ class Run:
 
     Accuracies in percent and losses in nats: `accuracy`, `loss` on the test set after the last epoch;
     `train_accuracy`, `train_loss` the means over the last epoch's training batches, as they were trained on.
+    The columns after `run` came later, so older rows have none of them.
     """
 
     framework: str
@@ -67,6 +70,11 @@ class Run:
     status: Status
     started: str
     run: str
+    import_seconds: float | None = None
+    build_seconds: float | None = None
+    cpu_seconds: float | None = None
+    load_before: float | None = None
+    load_after: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +155,10 @@ TABLES: dict[str, type[Row]] = {
 }
 
 
+FIRST_VERSION_ENDS = {"results.csv": "run"}
+"""The last column of a table's first version, where others were added after it."""
+
+
 def header(kind: type[Row]) -> list[str]:
     """Column names, in order."""
     return [field.name for field in dataclasses.fields(kind)]
@@ -210,7 +222,9 @@ def rows(folder: Path, name: str) -> list[dict[str, str]]:
         complete = text[: text.rfind(b"\n") + 1].decode()
     except (OSError, UnicodeDecodeError) as error:
         raise ResultsError(f"Cannot read {path}: {error}.") from None
-    return list(csv.DictReader(io.StringIO(complete, newline="")))
+    lines = io.StringIO(complete, newline="")
+    lines.readline()  # the header, which may lack the last columns
+    return list(csv.DictReader(lines, header(TABLES[name]), restval=""))
 
 
 def _lock(folder: Path) -> FileLock:
@@ -225,7 +239,8 @@ def _check_header(path: Path, kind: type[Row]) -> None:
     found = first.decode(errors="replace").rstrip("\r\n")
     expected = ",".join(header(kind))
     torn = not first.endswith(b"\n") and expected.startswith(found)  # killed while it made the file
-    if found != expected and not torn:
+    older = expected.startswith(f"{found},") and FIRST_VERSION_ENDS.get(path.name) in found.split(",")
+    if found != expected and not torn and not older:
         raise ResultsError(
             f"{path} has another header, so nothing is read from it or written to it.\n"
             f"  found:    {found}\n  expected: {expected}\n"
@@ -246,6 +261,7 @@ def _lines(new: Iterable[Row]) -> bytes:
 
 def _append_lines(path: Path, kind: type[Row], lines: bytes) -> None:
     """One write after the last complete row; a torn one is cut off."""
+    _complete_columns(path, kind)
     with path.open("a+b") as file:
         end = _end_of_rows(path)
         file.truncate(end)
@@ -253,6 +269,25 @@ def _append_lines(path: Path, kind: type[Row], lines: bytes) -> None:
         file.write(heading + lines)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _complete_columns(path: Path, kind: type[Row]) -> None:
+    """Give a table of an older version the columns it lacks, empty; it is written whole or not at all."""
+    columns = header(kind)
+    with path.open("a+b") as file:
+        file.seek(0)
+        missing = len(columns) - len(file.readline().rstrip(b"\r\n").split(b","))
+        if _end_of_rows(path) == 0 or missing == 0:
+            return
+        lines = file.read().split(b"\n")[:-1]  # what follows the last newline is torn
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(
+            b"".join([",".join(columns).encode(), b"\n", *(line + b"," * missing + b"\n" for line in lines)])
+        )
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
 
 
 def _end_of_rows(path: Path) -> int:

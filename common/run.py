@@ -57,19 +57,37 @@ class Job:
         return recipe_hash(self.spec, self.recipe, start=digest)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Cost:
+    """What a run took, but for the times of its epochs."""
+
+    clock: machine.Clock
+    build_seconds: float | None
+    total_seconds: float
+    cpu_seconds: float
+
+
 def execute(
-    framework: Backend, dataset: Dataset, job: Job, *, show: Callable[[str], None], spent: float = 0.0
+    framework: Backend,
+    dataset: Dataset,
+    job: Job,
+    *,
+    show: Callable[[str], None],
+    clock: machine.Clock | None = None,
 ) -> Status:
     """Run `job`, write its rows and its checkpoint; how it ended.
 
-    `show` is given the lines of its course; `spent` are seconds that the process has spent on it before.
+    `show` is given the lines of its course; `clock` tells when it began, if that was not just now.
     """
-    clock = time.perf_counter() - spent
+    clock = clock or machine.Clock.now()
+    build_seconds = None
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     epochs: list[Epoch] = []
     status: Status = "ok"
     try:
+        begun = time.perf_counter()
         model = build(framework, job)
+        build_seconds = time.perf_counter() - begun
         for epoch in _shown(model, dataset, job, show):
             epochs.append(epoch)
     except Diverged as error:
@@ -79,10 +97,13 @@ def execute(
         status = "interrupted"
         show("Interrupted.")
     if job.results:
-        total_seconds = time.perf_counter() - clock
-        row = _row(
-            framework, dataset, job, epochs, status=status, started=started, total_seconds=total_seconds
+        cost = _Cost(
+            clock=clock,
+            build_seconds=build_seconds,
+            total_seconds=clock.wall_seconds(),
+            cpu_seconds=clock.cpu_seconds(),
         )
+        row = _row(framework, dataset, job, epochs, status=status, started=started, cost=cost)
         results.append(job.results, row, *_details(row, epochs, dataset))
         show(f"Run {row.run} is in {job.results / 'results.csv'}.")
     if job.save_model and job.results and status == "ok":
@@ -170,7 +191,7 @@ def _row(
     *,
     status: Status,
     started: str,
-    total_seconds: float,
+    cost: _Cost,
 ) -> Run:
     """The run's row. What a failed run did not reach, and times of a run that went on, stay empty."""
     last = epochs[-1] if epochs and status == "ok" else None
@@ -196,7 +217,7 @@ def _row(
         predict_seconds=last.test.seconds if last else None,
         images_per_second=steady / (seconds - (first_step or 0.0)) if steady else None,
         peak_memory_mib=machine.peak_memory_mib(),
-        total_seconds=total_seconds,
+        total_seconds=cost.total_seconds,
         dataset=dataset.name,
         optimizer=label(job.recipe.optimizer),
         schedule=label(job.recipe.schedule),
@@ -216,6 +237,11 @@ def _row(
         status=status,
         started=started,
         run=secrets.token_hex(6),
+        import_seconds=cost.clock.import_seconds,
+        build_seconds=cost.build_seconds,
+        cpu_seconds=cost.cpu_seconds,
+        load_before=cost.clock.load,
+        load_after=machine.load(),
     )
 
 

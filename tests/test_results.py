@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.results import EpochRow, ErrorRow, ResultsError, Row, Run, append, prepare, rows
+from common.results import EpochRow, ErrorRow, ResultsError, Row, Run, append, header, prepare, rows
 
 ROOT = Path(__file__).parents[1]
 
@@ -66,7 +66,7 @@ COLUMNS = {
     "train_loss, seed, train_seconds, first_step_seconds, predict_seconds, images_per_second, "
     "peak_memory_mib, total_seconds, dataset, optimizer, schedule, lr, augment, native, loader, precision, "
     "device, threads, world_size, machine, framework_version, python, commit, recipe_hash, status, "
-    "started, run",
+    "started, run, import_seconds, build_seconds, cpu_seconds, load_before, load_after",
     "epochs.csv": "run, epoch, lr, train_loss, train_accuracy, loss, accuracy, seconds",
     "errors.csv": "run, index, predicted",
 }
@@ -257,10 +257,36 @@ def test_writers_at_once_lose_nothing(tmp_path: Path, writers: int) -> None:
         assert all(row["run"] == found[index - index % each]["run"] for index, row in enumerate(found))
 
 
+# Older versions
+
+FIRST = COLUMNS["results.csv"].partition(", import_seconds")[0].split(", ")
+
+
+def test_a_table_without_the_columns_that_came_later_is_read_and_completed(tmp_path: Path) -> None:
+    """Row by row, whatever stands in their cells; a torn last row goes."""
+    folder = tmp_path / "results"
+    prepare(folder)
+    name, old = "results.csv", [str(number) for number in range(len(FIRST))]
+    for kept in range(len(FIRST), len(header(Run))):
+        older = header(Run)[:kept]
+        quoted = [*old[:-1], '"a, b"', *["1.5"] * (kept - len(FIRST))]
+        (folder / name).write_text(f"{','.join(older)}\n{','.join(quoted)}\n{','.join(old[:5])}")
+        (row,) = rows(folder, name)
+        assert row["run"] == "a, b"
+        assert list(row) == header(Run)
+        assert [row[column] for column in older[len(FIRST) :]] == ["1.5"] * (kept - len(FIRST))
+        assert {row[column] for column in header(Run)[kept:]} == {""}
+        add(folder, "new")
+        assert (folder / name).read_text().splitlines()[0] == ",".join(header(Run))
+        assert [row, rows(folder, name)[1]] == rows(folder, name)
+        assert runs(folder) == ["a, b", "new"]
+        assert sorted(contents(folder)) == ["epochs.csv", "errors.csv", "results.csv"]
+
+
 # What is refused
 
 OTHER_HEADERS: dict[str, Callable[[list[str]], list[str]]] = {
-    "older": lambda columns: columns[:-1],
+    "shorter": lambda columns: columns[:-6] if len(columns) > 8 else columns[:-1],
     "newer": lambda columns: [*columns, "extra"],
     "reordered": lambda columns: columns[::-1],
     "foreign": lambda columns: ["date", "price"],
