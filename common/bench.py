@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import IO
 
-from common import chaos, ladder, results, speed, stats, timings
+from common import chaos, ladder, pace, results, speed, stats, timings
 from common.cli import SCRIPTS, number
 from common.run import ROOT
 from common.zoo import ZOO, recipe_hash
@@ -133,6 +133,8 @@ def main(words: list[str] | None = None) -> int:
         return _measure(arguments, partial(_sit, arguments.speed))
     if arguments.traces:
         return _measure(arguments, _trace)
+    if arguments.aa:
+        return _measure(arguments, _again)
     todo = missing(wanted, rows)
     print(f"{len(wanted)} cells, {len(wanted) - len(todo)} in the tables already, {len(todo)} to run.")
     if arguments.dry_run:
@@ -182,6 +184,16 @@ def _sit(parts: Sequence[str], sitting: speed.Sitting, begun: str) -> str:
             print(f"{name} {row.value:10.4g} {row.unit}", flush=True)
     found = stats.frame("speed.csv", results.rows(sitting.folder, "speed.csv"))
     return timings.section(found[found["sitting"] == begun])
+
+
+def _again(sitting: speed.Sitting, begun: str) -> str:
+    """Each network in both frameworks and against itself; what the ratios come to."""
+    for model in sitting.models:
+        rows = [dataclasses.replace(row, sitting=begun) for row in speed.again(sitting, model)]
+        results.append_speed(sitting.folder, rows)
+        print(f"{model}: {len(rows)} figures", flush=True)
+    found = stats.frame("speed.csv", results.rows(sitting.folder, "speed.csv"))
+    return pace.table(found[found["sitting"] == begun])
 
 
 def _trace(sitting: speed.Sitting, begun: str) -> str:
@@ -266,6 +278,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="record the losses of first steps instead, in double and single precision and from a start one "
         "unit in the last place away",
+    )
+    parser.add_argument(
+        "--aa",
+        action="store_true",
+        help="measure the speed of an epoch in both frameworks instead, and of each against itself: where "
+        "that differs the clock is not to be trusted with a ratio",
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what is missing")
     return parser

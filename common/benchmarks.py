@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from common import chaos, ladder, stats, timings, verdicts
+from common import chaos, ladder, pace, stats, timings, verdicts
 from common.markdown import listed, markdown
 from common.stats import POOLED, Group, Tables
 from common.zoo import ZOO
@@ -45,7 +45,7 @@ def page(tables: Tables) -> str:
                 *("## What the defaults move", ladder.section(runs)),
                 *("## Test accuracy per epoch", _per_epoch(stats.groups(main), tables.epochs)),
                 *("## Time and memory", _times(runs)),
-                *("## Speed", timings.section(tables.speed)),
+                *("## Speed", pace.section(tables), timings.section(tables.speed)),
                 *("## Other settings", _others(stats.groups(rest))),
                 *("## Failed runs", _failed(runs)),
             ]
@@ -152,8 +152,8 @@ def _times(runs: pd.DataFrame) -> str:
         return "None yet."
     places = list(dict.fromkeys(_place(group) for group in groups))
     head = (
-        "MODEL | FRAMEWORK | SETTINGS | ON | N | TRAIN S | S / EPOCH | FIRST STEP S | PREDICT S | "
-        "IMAGES / S | MEMORY MIB | TOTAL S"
+        "MODEL | FRAMEWORK | SETTINGS | ON | N | TRAIN S | S / EPOCH | IMPORT S | BUILD S | FIRST STEP S | "
+        "PREDICT S | IMAGES / S | MEMORY MIB | TOTAL S | CPU S | LOAD BEFORE | AFTER"
     )
     rows = []
     for group in groups:
@@ -170,14 +170,21 @@ def _times(runs: pd.DataFrame) -> str:
                 ),
                 str(len(group.runs)),
                 *(measured(group, "train_seconds", 1), measured(per_epoch, "each", 2)),
-                *(measured(group, "first_step_seconds", 2), measured(group, "predict_seconds", 2)),
+                *(
+                    measured(group, f"{part}_seconds", 2)
+                    for part in ("import", "build", "first_step", "predict")
+                ),
                 *(measured(group, "images_per_second", 0), measured(group, "peak_memory_mib", 0)),
-                measured(group, "total_seconds", 1),
+                *(measured(group, "total_seconds", 1), measured(group, "cpu_seconds", 1)),
+                *(measured(group, "load_before", 1), measured(group, "load_after", 1)),
             ]
         )
-    note = "ON is the machine and the versions in the list below. Training time leaves tests out."
+    note = (
+        "ON is the machine and the versions in the list below. Training time leaves tests out; total and CPU "
+        "seconds are of the whole process, the latter of all cores; loads are averages of a minute."
+    )
     machines = "\n".join(f"{number}. {place}" for number, place in enumerate(places, start=1))
-    return f"{note}\n\n{markdown(head.split(' | '), rows, right=range(3, 12))}\n\n{machines}"
+    return f"{note}\n\n{markdown(head.split(' | '), rows, right=range(3, 17))}\n\n{machines}"
 
 
 def _place(group: Group) -> str:

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from common import machine, results
@@ -32,6 +33,16 @@ IDIOMS = (
     ("tensorflow", "examples-cnn", PART_OF_MNIST),
 )
 """Framework, network and how much of it is compared with the framework's own loader and usual loop."""
+
+ARMS = ("A", "B")  # of one thing measured against itself
+AGAIN = {
+    "images_per_second": "images / s",
+    "predict_seconds": "s",
+    "peak_memory_mib": "MiB",
+    "train_seconds": "s",
+    "cpu_seconds": "s",
+}
+"""What is kept of such runs: columns of results.csv and their units."""
 
 RACE = ("one-epoch-215k", "speedrun")
 START = {"pytorch": "pytorch-model-1", "tensorflow": "tf-model-1"}
@@ -137,6 +148,23 @@ def startup(sitting: Sitting) -> Iterator[SpeedRow]:
                     taken[arm].append(_until(command, line))
         for arm, values in taken.items():
             yield row(measure="start", framework=framework, model=model, arm=arm, unit="s", **spread(values))
+
+
+def again(sitting: Sitting, model: str) -> Iterator[SpeedRow]:
+    """An epoch of a network ROUNDS times in every framework, each time twice: as arm A and as arm B.
+
+    Every run is a row for each of AGAIN, its arm named with the round; the frameworks swap places each round.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        apart = dataclasses.replace(sitting, folder=Path(folder))
+        for number in range(1, ROUNDS + 1):
+            for arm, framework in product(ARMS, sitting.frameworks[:: 1 if number % 2 else -1]):
+                told = _trained(apart, framework, model, "--epochs", "1", "--seed", str(number))
+                about = {name: told[name] for name in ("framework", "model", "framework_version", "device")}
+                for column, unit in AGAIN.items():
+                    value = spread([float(told[column])])
+                    arms = {"measure": f"again {column}", "arm": f"{arm} {number}", "unit": unit}
+                    yield row(**arms, **about, threads=int(told["threads"]), **value)
 
 
 def traced(sitting: Sitting, model: str, precision: str, perturb: str) -> Iterator[TraceRow]:

@@ -161,6 +161,32 @@ def compare(first: Sequence[float], second: Sequence[float], *, margin: float = 
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ratio:
+    """First over second, of pairs: geometric mean, its 95 % interval (None for one pair), number of pairs."""
+
+    mean: float
+    interval: tuple[float, float] | None
+    n: int
+
+    @property
+    def excludes_one(self) -> bool:
+        """That both sides are the same is not within the interval."""
+        return self.interval is not None and not self.interval[0] <= 1 <= self.interval[1]
+
+
+def ratio(first: Sequence[float], second: Sequence[float]) -> Ratio:
+    """Of positive values, in the same order, by Student's interval of their logarithms' mean difference.
+
+    Raises ValueError if they are not as many, or none, or not positive.
+    """
+    if min(*first, *second) <= 0:
+        raise ValueError("Only positive values have a ratio.")
+    known = compare([math.log(value) for value in first], [math.log(value) for value in second])
+    bounds = None if known.interval is None else (math.exp(known.interval[0]), math.exp(known.interval[1]))
+    return Ratio(mean=math.exp(known.mean), interval=bounds, n=known.n)
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjusted for as many tests as there are, in the same order (Holm, 1979)."""
     adjusted, least = [0.0] * len(p_values), 0.0

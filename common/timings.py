@@ -1,6 +1,7 @@
 """speed.csv as tables: a step over a bare loop, the idioms, the way to 99 %, the start, and where time goes.
 
-Of each measure, network and framework the latest sitting counts; a ratio is of two arms of one sitting.
+Of each measure, network and framework the latest sitting counts; a ratio is of two arms of one sitting. No
+ratio of training times is told where `common.pace` found the clock unsteady.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from common import pace
 from common.markdown import markdown
 from common.stats import FRAMEWORKS, rank, title
 from common.zoo import ZOO
@@ -27,6 +29,7 @@ class Measured:
     framework: str
     model: str
     rows: pd.DataFrame
+    steady: bool  # whether its training was as fast as itself, as far as that was measured
 
     def value(self, measure: str, arm: str, column: str = "value") -> float | None:
         """The figure, None where it was not measured."""
@@ -35,8 +38,7 @@ class Measured:
 
     def ratio(self, measure: str, arm: str, over: str) -> float | None:
         """Of two arms of a measure; None where one is missing."""
-        upper, lower = self.value(measure, arm), self.value(measure, over)
-        return upper / lower if upper and lower else None
+        return _over(self.value(measure, arm), self.value(measure, over))
 
     @property
     def name(self) -> list[str]:
@@ -45,10 +47,11 @@ class Measured:
 
 def latest(speed: pd.DataFrame) -> list[Measured]:
     """For each network and framework the rows of the last sitting of each measure, in the zoo's order."""
-    found = []
+    found, unclear = [], pace.unsteady(speed)
     for (model, framework), part in speed.groupby(["model", "framework"], sort=True):
         last = part.groupby("measure")["sitting"].transform("max")
-        found.append(Measured(str(framework), str(model), part[part["sitting"] == last]))
+        steady = (model, framework) not in unclear
+        found.append(Measured(str(framework), str(model), part[part["sitting"] == last], steady))
     return sorted(found, key=lambda one: (rank(one.model, ZOO), rank(one.framework, FRAMEWORKS)))
 
 
@@ -80,6 +83,15 @@ def _shown(value: float | None, digits: int = 2) -> str:
     return "" if value is None else f"{value:,.{digits}f}"
 
 
+def _over(upper: float | None, lower: float | None) -> float | None:
+    return upper / lower if upper and lower else None
+
+
+def _steady(ratio: float | None, *sides: Measured | None) -> str:
+    """A ratio of training times, told only where the clock found no ratio of a side to itself."""
+    return "unsteady" if any(side and not side.steady for side in sides) else _shown(ratio)
+
+
 def _overhead(found: list[Measured]) -> Iterator[str]:
     rows = []
     for one in found:
@@ -109,7 +121,7 @@ def _idioms(found: list[Measured]) -> Iterator[str]:
             continue
         seconds = [_shown(one.value("idiom train_seconds", arm)) for arm in ("memory", "native")]
         accuracies = [_shown(one.value("idiom mean accuracy", arm)) for arm in ("memory", "native")]
-        rows.append([*one.name, *seconds, f"{ratio:.2f}", *accuracies])
+        rows.append([*one.name, *seconds, _steady(ratio, one), *accuracies])
     yield from _table(
         "Against the frameworks' own loaders",
         "The same network, batch size, optimizer and epochs with `--loader memory` and `--loader native` "
@@ -132,7 +144,7 @@ def _race(found: list[Measured]) -> Iterator[str]:
         rows.append(
             [
                 *one.name,
-                *(_shown(seconds), _shown(seconds / base if base else None)),
+                *(_shown(seconds), _steady(_over(seconds, base), one, mark)),
                 _shown(one.value("race total_seconds", "run")),
                 _shown(one.value("race mean accuracy", "run")),
                 *(_shown(one.value("race mean accuracy", "run", side)) for side in ("low", "high")),

@@ -78,7 +78,7 @@ def _epoch(run: results.Run, epoch: int) -> results.EpochRow:
         **(trained if epoch else dict.fromkeys(trained)),
         loss=2.3 - 2 * share,
         accuracy=10 + (accuracy - 10) * share,
-        seconds=2.0,
+        seconds=2.0 if epoch else 0.0,
     )
 
 

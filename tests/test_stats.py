@@ -147,3 +147,17 @@ def test_a_cell_that_is_no_number_is_named(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace(",99,", ",many,"))
     with pytest.raises(ResultsError, match=r"results\.csv, column accuracy.*many"):
         stats.read(tmp_path)
+
+
+def test_ratio_of_pairs() -> None:
+    """By hand: logarithms of the ratios are 0, ln 2 and ln 4; t of 2 degrees at 97.5 % is 4.302653."""
+    known = stats.ratio([3.0, 2.0, 4.0], [3.0, 1.0, 1.0])
+    half = 4.302653 * math.log(2) / math.sqrt(3)
+    assert known.mean == pytest.approx(2)
+    assert known.interval == pytest.approx((2 * math.exp(-half), 2 * math.exp(half)))
+    assert not known.excludes_one
+    assert stats.ratio([2.0, 2.1], [1.0, 1.05]).excludes_one
+    assert stats.ratio([2.0], [1.0]).interval is None
+    assert not stats.ratio([2.0], [1.0]).excludes_one
+    with pytest.raises(ValueError, match="positive values"):
+        stats.ratio([0.0], [1.0])

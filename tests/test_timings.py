@@ -102,7 +102,10 @@ def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
             told = {"device": "cpu", "threads": 1, "framework_version": "9", "figures": [figure]}
             Path(command[command.index("--profile") + 1]).write_text(json.dumps(told))
         else:
-            add_run(tmp_path, train_seconds=float(len(seen)), total_seconds=50.0)
+            folder = Path(command[command.index("--results") + 1])
+            framework = {"pytorch.py": "pytorch", "tf.py": "tensorflow"}[Path(command[1]).name]
+            seconds = {"train_seconds": float(len(seen)), "total_seconds": 50.0, "cpu_seconds": 9.0}
+            add_run(folder, framework=framework, **seconds)
 
     monkeypatch.setattr(speed, "_run", run)
     return seen
@@ -144,3 +147,24 @@ def test_a_sitting_of_the_bench_is_kept_and_shown(
     )
     assert row["sitting"]
     assert "### Steps over a bare loop" in capsys.readouterr().out
+
+
+def test_every_round_has_both_arms_of_both_frameworks(
+    trained: list[list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With one seed a round; the runs leave no rows but those of the sitting, which are shown as a table."""
+    assert bench.main(["--aa", "--models", "tf-model-1", "--results", str(tmp_path)]) == 0
+    frameworks = [Path(command[1]).name for command in trained]
+    assert frameworks[:8] == ["pytorch.py", "tf.py"] * 2 + ["tf.py", "pytorch.py"] * 2
+    seeds = [command[command.index("--seed") + 1] for command in trained]
+    assert seeds == [str(seed) for seed in range(1, speed.ROUNDS + 1) for _ in range(4)]
+    made = results.rows(tmp_path, "speed.csv")
+    assert len(made) == len(trained) * len(speed.AGAIN)
+    seconds = [row for row in made if row["measure"] == "again train_seconds"]
+    assert [(row["framework"], row["arm"], row["value"]) for row in seconds[2:5]] == [
+        ("pytorch", "B 1", "3"),
+        ("tensorflow", "B 1", "4"),
+        ("tensorflow", "A 2", "5"),
+    ]
+    assert results.rows(tmp_path, "results.csv") == []
+    assert "| `tf-model-1` | training, images / s | 30,000 | 30,000 | 1.00 (1.00" in capsys.readouterr().out
