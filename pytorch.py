@@ -14,7 +14,7 @@ import contextlib
 import inspect
 import shutil
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Any, assert_never
 
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from common import machine, spec
-from common.backend import Execution, Feed, Native, Precision, Stage, Unavailable
+from common.backend import Execution, Feed, Native, Natives, Precision, Stage, Unavailable
 from common.data import Digits, Scaling
 from common.dropout import Masks
 from common.optimizer import SGD, Adadelta, Adam, Optimizer, slots
@@ -372,11 +372,70 @@ class TorchModel:
                 yield taken
 
 
+class TorchNatives:
+    """PyTorch's parts as its users get them (`common.backend.Natives`)."""
+
+    versions = str(torch.__version__)
+    optimizers = torch.optim.SGD, torch.optim.Adam, torch.optim.Adadelta
+    batch_norm, channel_dropout = nn.BatchNorm2d, nn.Dropout2d
+    threads_program = "import torch; print(torch.get_num_threads())"
+
+    def compiles(self) -> bool:
+        """See common.backend.Natives."""
+        return nn.Identity()._compiled_call_impl is not None
+
+    def dense(self, fan_in: int, fan_out: int) -> tuple[Array, Array]:
+        """See common.backend.Natives."""
+        made = nn.Linear(fan_in, fan_out)
+        return made.weight.detach().numpy(), made.bias.detach().numpy()
+
+    def statistics(self, batch: Array) -> tuple[float, float]:
+        """See common.backend.Natives."""
+        made = nn.BatchNorm1d(1)
+        made(torch.from_numpy(batch).float()[:, None])
+        return float(made.state_dict()["running_mean"]), float(made.state_dict()["running_var"])
+
+    def parameters_of_batch_norm(self, channels: int) -> int:
+        """See common.backend.Natives."""
+        return sum(parameter.numel() for parameter in nn.BatchNorm2d(channels).parameters())
+
+    def convolve(self, images: Array, channels: int, *, stride: int = 1, padding: str = "valid") -> Array:
+        """See common.backend.Natives."""
+        made = nn.Conv2d(images.shape[1], channels, 3, stride=stride, padding=padding, bias=False)
+        nn.init.ones_(made.weight)
+        return made(torch.from_numpy(images).float()).detach().numpy()
+
+    def descend(
+        self,
+        optimizer: Any,
+        weight: float,
+        gradients: Sequence[float],
+        rates: Sequence[float],
+        **constants: float,
+    ) -> list[float]:
+        """See common.backend.Natives."""
+        variable = nn.Parameter(torch.tensor(weight, dtype=torch.float64))
+        made = optimizer([variable], lr=rates[0], **constants)
+        after = []
+        for gradient, rate in zip(gradients, rates, strict=True):
+            variable.grad = torch.tensor(gradient, dtype=torch.float64)
+            made.param_groups[0]["lr"] = rate
+            made.step()
+            after.append(variable.item())
+        return after
+
+    def batches(self, count: int) -> list[list[int]]:
+        """See common.backend.Natives."""
+        loader: Any = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.arange(count)))
+        return [batch.tolist() for (batch,) in loader]
+
+
 class PyTorch:
     """PyTorch in this process (`common.backend.Backend`)."""
 
     name = "pytorch"
     version = str(torch.__version__)
+    natives: Natives = TorchNatives()
 
     def __init__(self, *, accelerate: bool, threads: int) -> None:
         torch.set_num_threads(threads)

@@ -18,7 +18,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters comes as an e
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, assert_never
@@ -34,7 +34,7 @@ with machine.quiet_stderr():
     import tensorflow as tf
     from tensorflow import Tensor
 
-from common.backend import Execution, Native, Precision, Stage
+from common.backend import Execution, Native, Natives, Precision, Stage
 from common.data import Digits
 from common.dropout import Masks
 from common.optimizer import SGD, Adadelta, Adam, Optimizer, slots
@@ -501,11 +501,83 @@ def slot_variables(optimizer: keras.optimizers.Optimizer) -> list[list[keras.Var
             raise TypeError(f"Unknown optimizer {type(optimizer).__name__}.")
 
 
+class KerasNatives:
+    """Keras' parts as its users get them (`common.backend.Natives`)."""
+
+    versions = f"{tf.__version__} with Keras {keras.__version__}"
+    optimizers = keras.optimizers.SGD, keras.optimizers.Adam, keras.optimizers.Adadelta
+    batch_norm, channel_dropout = keras.layers.BatchNormalization, keras.layers.SpatialDropout2D
+    threads_program = "import tensorflow as tf; print(tf.config.threading.get_intra_op_parallelism_threads())"
+
+    def compiles(self) -> bool:
+        """See common.backend.Natives."""
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        model.compile()
+        return bool(model.jit_compile)
+
+    def dense(self, fan_in: int, fan_out: int) -> tuple[Array, Array]:
+        """See common.backend.Natives."""
+        made = keras.layers.Dense(fan_out)
+        made.build((None, fan_in))
+        return tuple(made.get_weights())
+
+    def statistics(self, batch: Array) -> tuple[float, float]:
+        """See common.backend.Natives."""
+        made = keras.layers.BatchNormalization()
+        made(batch[:, None], training=True)
+        return float(made.moving_mean[0]), float(made.moving_variance[0])
+
+    def parameters_of_batch_norm(self, channels: int) -> int:
+        """See common.backend.Natives."""
+        made = keras.layers.BatchNormalization()
+        made.build((None, channels))
+        return int(made.count_params())
+
+    def convolve(self, images: Array, channels: int, *, stride: int = 1, padding: str = "valid") -> Array:
+        """See common.backend.Natives."""
+        made = keras.layers.Conv2D(channels, 3, strides=stride, padding=padding, kernel_initializer="ones")
+        return made(images).numpy()
+
+    def descend(
+        self,
+        optimizer: Any,
+        weight: float,
+        gradients: Sequence[float],
+        rates: Sequence[float],
+        **constants: float,
+    ) -> list[float]:
+        """See common.backend.Natives."""
+        variable = keras.Variable(weight, dtype="float64")
+        made = optimizer(learning_rate=rates[0], **constants)
+        made.build([variable])
+        after = []
+        for gradient, rate in zip(gradients, rates, strict=True):
+            made.learning_rate = rate
+            made.apply([tf.constant(gradient, tf.float64)], [variable])
+            after.append(float(variable.numpy()))
+        return after
+
+    def batches(self, count: int) -> list[list[int]]:
+        """See common.backend.Natives."""
+        seen = []
+
+        class Watching(keras.Model):
+            def train_step(self, data: tuple[Tensor, Tensor]) -> dict[str, float]:
+                seen.append([int(example) for example in data[0]])
+                return {"loss": 0.0}  # fit wants a figure
+
+        model = Watching()
+        model.compile(run_eagerly=True)
+        model.fit(np.arange(count), np.arange(count), verbose=0)
+        return seen
+
+
 class TensorFlow:
     """TensorFlow in this process (`common.backend.Backend`)."""
 
     name = "tensorflow"
     version = str(tf.__version__)
+    natives: Natives = KerasNatives()
 
     def __init__(self, *, accelerate: bool, threads: int) -> None:
         # Read when the first operation runs, so this comes before anything else.

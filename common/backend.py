@@ -5,7 +5,7 @@ Canonical names and layouts (see `common.spec`) hold on this side of the interfa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -117,6 +117,60 @@ class Model(Protocol):
         ...
 
 
+class Natives(Protocol):
+    """A framework's own parts as its users get them, for `common.defaults` to look into.
+
+    `optimizers` are SGD, Adam and Adadelta. `threads_program` is Python that prints how many threads the
+    framework takes in a process of its own.
+    """
+
+    @property
+    def versions(self) -> str: ...
+    @property
+    def optimizers(self) -> tuple[type, ...]: ...
+    @property
+    def batch_norm(self) -> type: ...
+    @property
+    def channel_dropout(self) -> type: ...
+    @property
+    def threads_program(self) -> str: ...
+
+    def compiles(self) -> bool:
+        """Whether a network is compiled without being asked for."""
+        ...
+
+    def dense(self, fan_in: int, fan_out: int) -> tuple[Array, Array]:
+        """Initial kernel and bias of a dense layer."""
+        ...
+
+    def statistics(self, batch: Array) -> tuple[float, float]:
+        """Running mean and variance of a new BatchNorm after one training batch (N,) of one feature."""
+        ...
+
+    def parameters_of_batch_norm(self, channels: int) -> int:
+        """As the framework counts them."""
+        ...
+
+    def convolve(self, images: Array, channels: int, *, stride: int = 1, padding: str = "valid") -> Array:
+        """Images, in the framework's layout, through a convolution 3 x 3 of ones; ValueError if it cannot."""
+        ...
+
+    def descend(
+        self,
+        optimizer: type,
+        weight: float,
+        gradients: Sequence[float],
+        rates: Sequence[float],
+        **constants: float,
+    ) -> list[float]:
+        """One weight after each step of an optimizer, given its gradients and learning rates."""
+        ...
+
+    def batches(self, count: int) -> list[list[int]]:
+        """In which batches the usual loader hands out examples 0 to count - 1."""
+        ...
+
+
 class Backend(Protocol):
     """A framework, set up for one process."""
 
@@ -124,6 +178,7 @@ class Backend(Protocol):
     version: str
     device: str  # "cpu", or the accelerator's kind and name
     threads: int  # of one operation, as read back from the framework
+    natives: Natives
 
     def __init__(self, *, accelerate: bool, threads: int) -> None: ...
 

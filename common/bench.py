@@ -21,8 +21,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import IO
 
-from common import chaos, ladder, pace, results, speed, stats, timings
-from common.cli import SCRIPTS, number
+from common import benchmarks, chaos, ladder, pace, results, speed, stats, timings
+from common.arguments import SCRIPTS, number
 from common.run import ROOT
 from common.zoo import ZOO, recipe_hash
 
@@ -135,6 +135,8 @@ def main(words: list[str] | None = None) -> int:
         return _measure(arguments, _trace)
     if arguments.aa:
         return _measure(arguments, _again)
+    if arguments.defaults:
+        return _measure(arguments, _ask)
     todo = missing(wanted, rows)
     print(f"{len(wanted)} cells, {len(wanted) - len(todo)} in the tables already, {len(todo)} to run.")
     if arguments.dry_run:
@@ -156,7 +158,7 @@ def _wanted(arguments: argparse.Namespace) -> list[Cell]:
 
 def _measure(arguments: argparse.Namespace, record: Callable[[speed.Sitting, str], str]) -> int:
     """Let `record` write rows of a new sitting as they come, and show the page that it returns."""
-    begun = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    begun = _now()
     sitting = speed.Sitting(
         folder=arguments.results,
         data_dir=arguments.data_dir,
@@ -173,6 +175,10 @@ def _measure(arguments: argparse.Namespace, record: Callable[[speed.Sitting, str
         return 130
     print(f"\n{page}")
     return 0
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def _sit(parts: Sequence[str], sitting: speed.Sitting, begun: str) -> str:
@@ -203,6 +209,14 @@ def _trace(sitting: speed.Sitting, begun: str) -> str:
         results.append_traces(sitting.folder, [dataclasses.replace(row, sitting=begun) for row in rows])
         print(f"{model}: {len(rows)} losses", flush=True)
     return chaos.section(stats.frame("traces.csv", results.rows(sitting.folder, "traces.csv")))
+
+
+def _ask(sitting: speed.Sitting, begun: str) -> str:
+    """The frameworks' own defaults, side by side."""
+    for framework in sitting.frameworks:
+        rows = [dataclasses.replace(row, sitting=begun) for row in speed.asked(framework)]
+        results.append_defaults(sitting.folder, rows)
+    return benchmarks.side_by_side(stats.frame("defaults.csv", results.rows(sitting.folder, "defaults.csv")))
 
 
 def _run_all(todo: Sequence[Cell], arguments: argparse.Namespace) -> int:
@@ -284,6 +298,9 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="measure the speed of an epoch in both frameworks instead, and of each against itself: where "
         "that differs the clock is not to be trusted with a ratio",
+    )
+    parser.add_argument(
+        "--defaults", action="store_true", help="record instead what each installed framework does by default"
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what is missing")
     return parser

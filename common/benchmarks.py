@@ -11,7 +11,7 @@ import pandas as pd
 
 from common import chaos, ladder, pace, stats, timings, verdicts
 from common.markdown import listed, markdown
-from common.stats import POOLED, Group, Tables
+from common.stats import FRAMEWORKS, POOLED, Group, Tables
 from common.zoo import ZOO
 
 MEASURED_ON = ("machine", "framework_version", "python")
@@ -42,6 +42,7 @@ def page(tables: Tables) -> str:
                 *("## Accuracy of the zoo's recipes", _accuracy(stats.groups(main))),
                 *("## Verdicts", verdicts.full(tables)),
                 *("## First steps", chaos.section(tables.traces)),
+                *("## The defaults", side_by_side(tables.defaults)),
                 *("## What the defaults move", ladder.section(runs)),
                 *("## Test accuracy per epoch", _per_epoch(stats.groups(main), tables.epochs)),
                 *("## Time and memory", _times(runs)),
@@ -88,6 +89,30 @@ def differing(groups: Sequence[Group]) -> list[str]:
             pair = f"{stats.title(group.framework)} against {stats.title(against.framework)}"
             found.append(f"`{group.model}`, {pair}: {settings(names)}")
     return found
+
+
+def snapshot(defaults: pd.DataFrame, framework: str) -> dict[str, str]:
+    """The defaults of a framework as they were last recorded."""
+    mine = defaults[defaults["framework"] == framework]
+    last = mine[mine["sitting"] == mine["sitting"].max()]
+    return dict(zip(last["item"], last["value"], strict=True))
+
+
+def side_by_side(defaults: pd.DataFrame) -> str:
+    """Both frameworks' defaults, with the versions that were asked."""
+    sides = {framework: snapshot(defaults, framework) for framework in FRAMEWORKS}
+    items = dict.fromkeys(item for side in sides.values() for item in side)
+    if not items:
+        return "Not read yet: `python -m common.bench --defaults`."
+    versions = defaults.groupby("framework")["framework_version"].last()
+    asked = " and ".join(f"{stats.title(name)} {versions[name]}" for name, side in sides.items() if side)
+    note = (
+        "What each framework does when nothing is said, read from the installed library: constants from its "
+        "signatures, formulas from what it does with numbers that tell them apart. Runs are pinned to one "
+        f"definition of all this unless `--native` says otherwise. Read from {asked}."
+    )
+    rows = [[item, *(side.get(item, "") for side in sides.values())] for item in items]
+    return f"{note}\n\n{markdown(['OF', *(stats.title(name).upper() for name in sides)], rows)}"
 
 
 def _counted(runs: pd.DataFrame) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common import benchmarks, cli, plots, stats, verdicts
+from common import arguments, benchmarks, plots, stats, verdicts
 from common.benchmarks import accuracy
 from common.data import DataError, load
 from common.markdown import listed, markdown
@@ -129,6 +129,13 @@ COLUMNS: dict[str, dict[str, tuple[str, str]]] = {
         "machine": ("", "processor, cores and operating system"),
         "framework_version": ("", "version of the framework"),
         "commit": ("", "git commit of the code; `-dirty` where tracked files had been changed"),
+    },
+    "defaults.csv": {
+        "sitting": ("UTC", "time they were read"),
+        "framework": ("", "`pytorch` or `tensorflow`"),
+        "framework_version": ("", "version of the framework, and of Keras"),
+        "item": ("", "what the default is of"),
+        "value": ("", "what it is"),
     },
 }
 """By table and column: unit and meaning."""
@@ -301,7 +308,7 @@ def _training(entry: Entry) -> str:
 
 def command_line_block() -> str:
     """What `--help` prints, 100 columns wide, with no path of this machine in it."""
-    parser = cli.parser("pytorch")
+    parser = arguments.parser("pytorch")
     # The width of argparse is its formatter's; two columns are its margin, as for a terminal.
     formatter: Any = parser.formatter_class
     parser.formatter_class = functools.partial(formatter, width=HELP_WIDTH - 2)

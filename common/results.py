@@ -145,13 +145,25 @@ class TraceRow:
     commit: str
 
 
-Row = Run | EpochRow | ErrorRow | SpeedRow | TraceRow
+@dataclass(frozen=True, kw_only=True)
+class DefaultRow:
+    """A row of defaults.csv: what a framework does of its own accord, in words."""
+
+    sitting: str
+    framework: str
+    framework_version: str
+    item: str
+    value: str
+
+
+Row = Run | EpochRow | ErrorRow | SpeedRow | TraceRow | DefaultRow
 TABLES: dict[str, type[Row]] = {
     "results.csv": Run,
     "epochs.csv": EpochRow,
     "errors.csv": ErrorRow,
     "speed.csv": SpeedRow,
     "traces.csv": TraceRow,
+    "defaults.csv": DefaultRow,
 }
 
 
@@ -195,6 +207,11 @@ def append_speed(folder: Path, new: Sequence[SpeedRow]) -> None:
 def append_traces(folder: Path, new: Sequence[TraceRow]) -> None:
     """Add traces. Raises ResultsError as `append` does."""
     _append(folder, {"traces.csv": new})
+
+
+def append_defaults(folder: Path, new: Sequence[DefaultRow]) -> None:
+    """Add a framework's defaults. Raises ResultsError as `append` does."""
+    _append(folder, {"defaults.csv": new})
 
 
 def _append(folder: Path, new: Mapping[str, Sequence[Row]]) -> None:

@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from common import machine, results
-from common.cli import SCRIPTS
+from common.arguments import SCRIPTS
 from common.profile import ROUNDS, spread
-from common.results import SpeedRow, TraceRow
+from common.results import DefaultRow, SpeedRow, TraceRow
 from common.run import ROOT
 
 RACE_SEEDS = 10
@@ -80,18 +81,20 @@ class Sitting:
 
     def command(self, framework: str, model: str, *words: str) -> list[str]:
         """A command line of a framework's script."""
-        start = [sys.executable, str(ROOT / SCRIPTS[framework]), "--no-accel", "--model", model, *words]
-        return start + (["--data-dir", str(self.data_dir)] if self.data_dir else [])
+        folder = ["--data-dir", str(self.data_dir)] if self.data_dir else []
+        return [*script(framework), "--no-accel", "--model", model, *folder, *words]
+
+
+def script(framework: str) -> list[str]:
+    """The command that starts a framework's script."""
+    return [sys.executable, str(ROOT / SCRIPTS[framework])]
 
 
 def profiles(sitting: Sitting, *words: str) -> Iterator[SpeedRow]:
     """Every network in every framework, part by part."""
     for model in sitting.models:
         for framework in sitting.frameworks:
-            with tempfile.TemporaryDirectory() as folder:
-                file = Path(folder, "profile.json")
-                _run(sitting.command(framework, model, "--profile", str(file), *words))
-                told = json.loads(file.read_text())
+            told = _told(sitting.command(framework, model, *words, "--profile"))
             figures = told.pop("figures")
             for figure in figures:
                 yield row(framework=framework, model=model, **figure, **told)
@@ -171,10 +174,7 @@ def traced(sitting: Sitting, model: str, precision: str, perturb: str) -> Iterat
     """The losses of a network's first steps in every framework; the sitting is put in by who writes them."""
     for framework in sitting.frameworks:
         words = ["--precision", precision, *(["--perturb", perturb] if perturb != "none" else [])]
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder, "trace.json")
-            _run(sitting.command(framework, model, *words, "--trace", str(file)))
-            told = json.loads(file.read_text())
+        told = _told(sitting.command(framework, model, *words, "--trace"))
         whole = TraceRow(
             sitting="",
             framework=framework,
@@ -190,6 +190,21 @@ def traced(sitting: Sitting, model: str, precision: str, perturb: str) -> Iterat
         )
         for step, loss in enumerate(told["losses"], start=1):
             yield dataclasses.replace(whole, step=step, loss=repr(loss))
+
+
+def asked(framework: str) -> list[DefaultRow]:
+    """A framework's own defaults; the sitting is put in by who writes them."""
+    told = _told([*script(framework), "--defaults"])
+    return [
+        DefaultRow(
+            sitting="",
+            framework=framework,
+            framework_version=told["framework_version"],
+            item=item,
+            value=value,
+        )
+        for item, value in told["defaults"].items()
+    ]
 
 
 PARTS: dict[str, Callable[[Sitting], Iterator[SpeedRow]]] = {
@@ -227,6 +242,15 @@ def _trained(sitting: Sitting, framework: str, model: str, *words: str) -> dict[
     before = len(results.rows(sitting.folder, "results.csv"))
     _run(sitting.command(framework, model, *words, "--results", str(sitting.folder)))
     return results.rows(sitting.folder, "results.csv")[before]
+
+
+def _told(command: Sequence[str]) -> dict[str, Any]:
+    """What a process writes as JSON into the file that its last flag is given."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "told.json")
+        _run([*command, str(file)])
+        told: dict[str, Any] = json.loads(file.read_text())
+    return told
 
 
 def _run(command: Sequence[str]) -> None:

@@ -48,6 +48,7 @@ class Tables:
     errors: pd.DataFrame
     speed: pd.DataFrame
     traces: pd.DataFrame
+    defaults: pd.DataFrame
 
 
 @dataclass(frozen=True)
