@@ -134,7 +134,8 @@ def parser(framework: str) -> argparse.ArgumentParser:
         "--trace",
         metavar="FILE",
         type=Path,
-        help=f"take only the first {STEPS} steps, dropout masks from NumPy; FILE gets each loss, as JSON",
+        help=f"take only the first {STEPS} steps, or with --epochs 1 an epoch, dropout masks from NumPy; "
+        "FILE gets each loss, and the accuracy after the epoch, as JSON",
     )
     add(
         "--defaults",

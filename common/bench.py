@@ -27,6 +27,7 @@ from common.run import ROOT
 from common.zoo import ZOO, recipe_hash
 
 SEEDS, LADDER_SEEDS = 3, 5
+TRACES = ("steps", "epoch")
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,8 @@ def main(words: list[str] | None = None) -> int:
         return 2
     if arguments.speed is not None:
         return _measure(arguments, partial(_sit, arguments.speed))
-    if arguments.traces:
-        return _measure(arguments, _trace)
+    if arguments.traces is not None:
+        return _measure(arguments, partial(_trace, arguments.traces or TRACES, arguments.seeds or SEEDS))
     if arguments.aa:
         return _measure(arguments, _again)
     if arguments.defaults:
@@ -202,11 +203,15 @@ def _again(sitting: speed.Sitting, begun: str) -> str:
     return pace.table(found[found["sitting"] == begun])
 
 
-def _trace(sitting: speed.Sitting, begun: str) -> str:
-    """Each network's first steps in both frameworks, in every arm of chaos.ARMS; how they compare."""
+def _trace(kinds: Sequence[str], seeds: int, sitting: speed.Sitting, begun: str) -> str:
+    """Each network's first steps in both frameworks, in every arm of chaos.ARMS, and first epochs in those in
+    single precision; how they compare."""
     for model in sitting.models:
-        rows = [row for arm in chaos.ARMS for row in speed.traced(sitting, model, *arm)]
-        results.append_traces(sitting.folder, [dataclasses.replace(row, sitting=begun) for row in rows])
+        arms = [speed.traced(sitting, model, *arm) for arm in chaos.ARMS] if "steps" in kinds else []
+        for seed in range(1, seeds + 1) if "epoch" in kinds else ():
+            arms += [speed.traced(sitting, model, *arm, epoch_of_seed=seed) for arm in chaos.ARMS[1:]]
+        rows = [dataclasses.replace(row, sitting=begun) for arm in arms for row in arm]
+        results.append_traces(sitting.folder, rows)
         print(f"{model}: {len(rows)} losses", flush=True)
     return chaos.section(stats.frame("traces.csv", results.rows(sitting.folder, "traces.csv")))
 
@@ -289,9 +294,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--traces",
-        action="store_true",
+        nargs="*",
+        choices=TRACES,
+        metavar="KIND",
         help="record the losses of first steps instead, in double and single precision and from a start one "
-        "unit in the last place away",
+        "unit in the last place away, and accuracies after an epoch over seeds, or one of them: "
+        f"{', '.join(TRACES)}",
     )
     parser.add_argument(
         "--aa",

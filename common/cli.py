@@ -22,7 +22,7 @@ from common.defaults import defaults
 from common.profile import profile
 from common.run import Job, execute
 from common.spec import summary
-from common.trace import trace
+from common.trace import STEPS, trace
 from common.zoo import ENTRIES, ZOO, Entry, described
 
 
@@ -39,6 +39,8 @@ def parse_arguments(framework: str, words: list[str] | None = None) -> argparse.
         command.error(f"--batch-size {batch_size} is more than the {kept:,} training images that are left.")
     if arguments.epochs == 0 and (arguments.save_model or arguments.resume):
         command.error("--epochs 0 only tests: there is nothing to save or to go on with.")
+    if arguments.trace and arguments.epochs not in (None, 1):
+        command.error(f"--trace takes the first {STEPS} steps, or with --epochs 1 an epoch.")
     if arguments.resume and arguments.checkpoint:
         command.error(
             "--resume and --checkpoint exclude each other: one goes on with a run, one starts a new one."
@@ -101,9 +103,7 @@ def _main(backend: type[Backend], arguments: argparse.Namespace) -> int:
     if arguments.profile:
         return _profile(framework, dataset, job, arguments.profile)
     if arguments.trace:
-        losses = trace(framework, dataset.train, job).tolist()
-        arguments.trace.write_text(json.dumps({"losses": losses, "framework_version": framework.version}))
-        return 0
+        return _trace(framework, dataset, job, arguments)
     statuses = set()
     for seed in range(job.seed, job.seed + arguments.seeds):
         one = dataclasses.replace(job, seed=seed)
@@ -122,6 +122,14 @@ def _defaults(backend: type[Backend], file: Path) -> int:
     for item, value in found.items():
         _show(f"{item:{width}}  {value}")
     file.write_text(json.dumps({"framework_version": backend.natives.versions, "defaults": found}))
+    return 0
+
+
+def _trace(framework: Backend, dataset: Dataset, job: Job, arguments: argparse.Namespace) -> int:
+    """The losses of first steps, or of the first epoch and the accuracy after it, into the file."""
+    taken = trace(framework, dataset, job, whole=arguments.epochs is not None)
+    told = {"losses": taken.losses.tolist(), "accuracy": taken.accuracy}
+    arguments.trace.write_text(json.dumps({**told, "framework_version": framework.version}))
     return 0
 
 

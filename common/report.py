@@ -129,6 +129,7 @@ COLUMNS: dict[str, dict[str, tuple[str, str]]] = {
         "machine": ("", "processor, cores and operating system"),
         "framework_version": ("", "version of the framework"),
         "commit": ("", "git commit of the code; `-dirty` where tracked files had been changed"),
+        "accuracy": ("percent", "on the test set after the step, where it is the last of the epoch"),
     },
     "defaults.csv": {
         "sitting": ("UTC", "time they were read"),

@@ -130,6 +130,7 @@ class TraceRow:
     """A row of traces.csv: the loss (nats, all its digits) at a step, from 1, of a run's first ones.
 
     `perturb` is `ulp` where the run started from weights one unit in the last place larger, else `none`.
+    `accuracy`, in percent, is that of the test after the step, where it is the last of the epoch.
     """
 
     sitting: str
@@ -143,6 +144,7 @@ class TraceRow:
     machine: str
     framework_version: str
     commit: str
+    accuracy: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +169,7 @@ TABLES: dict[str, type[Row]] = {
 }
 
 
-FIRST_VERSION_ENDS = {"results.csv": "run"}
+FIRST_VERSION_ENDS = {"results.csv": "run", "traces.csv": "commit"}
 """The last column of a table's first version, where others were added after it."""
 
 

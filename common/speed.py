@@ -170,10 +170,14 @@ def again(sitting: Sitting, model: str) -> Iterator[SpeedRow]:
                     yield row(**arms, **about, threads=int(told["threads"]), **value)
 
 
-def traced(sitting: Sitting, model: str, precision: str, perturb: str) -> Iterator[TraceRow]:
-    """The losses of a network's first steps in every framework; the sitting is put in by who writes them."""
+def traced(
+    sitting: Sitting, model: str, precision: str, perturb: str, *, epoch_of_seed: int | None = None
+) -> Iterator[TraceRow]:
+    """The losses of a network's first steps in every framework, with seed 1, or only that of the last step of
+    an epoch, with the accuracy after it; the sitting is put in by who writes them."""
     for framework in sitting.frameworks:
         words = ["--precision", precision, *(["--perturb", perturb] if perturb != "none" else [])]
+        words += ["--seed", str(epoch_of_seed), "--epochs", "1"] if epoch_of_seed else []
         told = _told(sitting.command(framework, model, *words, "--trace"))
         whole = TraceRow(
             sitting="",
@@ -181,15 +185,16 @@ def traced(sitting: Sitting, model: str, precision: str, perturb: str) -> Iterat
             model=model,
             precision=precision,
             perturb=perturb,
-            seed=1,
+            seed=epoch_of_seed or 1,
             step=0,
             loss="",
             machine=machine.name(),
             framework_version=told["framework_version"],
             commit=machine.commit(ROOT),
         )
-        for step, loss in enumerate(told["losses"], start=1):
-            yield dataclasses.replace(whole, step=step, loss=repr(loss))
+        steps = list(enumerate(told["losses"], start=1))
+        for step, loss in steps[-1:] if epoch_of_seed else steps:
+            yield dataclasses.replace(whole, step=step, loss=repr(loss), accuracy=told["accuracy"])
 
 
 def asked(framework: str) -> list[DefaultRow]:

@@ -66,6 +66,12 @@ def test_the_last_whole_sitting_counts_and_none_is_said(tmp_path: Path) -> None:
     assert one.unit == np.spacing(np.float32(3))
 
 
+def test_recorded_epochs_part_no_more_than_rounding_does() -> None:
+    """At 5 %, for as many networks as there are."""
+    found = list(chaos.after_an_epoch(stats.read(ROOT / "results").traces))
+    assert all(one.p > 0.05 / len(found) for one in found)
+
+
 @pytest.mark.parametrize("name", ZOO)
 def test_recorded_traces_hold(name: str) -> None:
     """In double precision to 1e-10; in single precision within five times what rounding alone does.
@@ -104,11 +110,12 @@ def test_perturbed_start_is_one_unit_in_the_last_place_away(framework: str) -> N
 def test_both_frameworks_trace_the_same_with_dropout(few_digits: Dataset) -> None:
     planned = job("nextjournal", 3, execution=Execution(precision="float64", scaling=Scaling(0.1, 0.3)))
     pytorch, tensorflow = (
-        worker.run(framework, "trace", digits=few_digits.train, job=planned)
+        worker.run(framework, "trace", dataset=few_digits, job=planned, whole=True)
         for framework in worker.FRAMEWORKS
     )
-    np.testing.assert_allclose(pytorch, tensorflow, rtol=1e-10)
-    assert len(pytorch) > 5
+    np.testing.assert_allclose(pytorch.losses, tensorflow.losses, rtol=1e-10)
+    assert len(pytorch.losses) == len(few_digits.train) // planned.recipe.batch_size
+    assert pytorch.accuracy == tensorflow.accuracy > 15
 
 
 def test_masks_keep_their_share_and_scale_the_rest() -> None:
@@ -132,13 +139,30 @@ def test_bench_records_every_arm(
 
     def run(command: list[str]) -> None:
         commands.append(command)
-        told = {"losses": [2.0, 1.5 + len(commands) / 1e3], "framework_version": "9"}
+        accuracy = 90.0 + len(commands) / 100 if "--epochs" in command else None
+        losses = [2.0, 1.5 + len(commands) / 1e3]
+        told = {"losses": losses, "accuracy": accuracy, "framework_version": "9"}
         Path(command[command.index("--trace") + 1]).write_text(json.dumps(told))
 
     monkeypatch.setattr(speed, "_run", run)
-    assert bench.main(["--traces", "--models", "under-8k", "--results", str(tmp_path)]) == 0
+    words = ["--models", "under-8k", "--results", str(tmp_path)]
+    assert bench.main(["--traces", "steps", *words]) == 0
     rows = results.rows(tmp_path, "traces.csv")
     assert len(rows) == 2 * len(commands) == 2 * len(chaos.ARMS) * len(worker.FRAMEWORKS)
     assert sum("--perturb" in command for command in commands) == 2
     assert {row["loss"] for row in rows if row["step"] == "1"} == {"2.0"}
     assert "| `under-8k` |" in capsys.readouterr().out
+    commands.clear()
+    assert bench.main(["--traces", "epoch", "--seeds", "4", *words]) == 0
+    new = results.rows(tmp_path, "traces.csv")[len(rows) :]
+    assert [row["seed"] for row in new] == [str(seed) for seed in (1, 2, 3, 4) for _ in range(4)]
+    assert {row["step"] for row in new} == {"2"}
+    # Each seed: both frameworks, then both from the perturbed start; an accuracy of 0.01 more each.
+    assert "| `under-8k` | 4 | 0.010 | 0.020 | 0.01 | 0.02 | 1.00 |" in capsys.readouterr().out
+
+
+def test_a_difference_beyond_rounding_has_a_small_p() -> None:
+    assert chaos.After("x", [0.5, 0.6, 0.7], [0.1, 0.2, 0.1, 0.3, 0.2, 0.1]).p == pytest.approx(
+        1 / 84, abs=0.01
+    )
+    assert chaos.After("x", [0.1, 0.2, 0.1], [0.1, 0.2, 0.1, 0.3, 0.2, 0.1]).p > 0.4

@@ -65,6 +65,10 @@ REFUSED = {
     "one file for two runs": (["--seeds", "2", "--save-model", "a"], "--seeds 2 makes several runs"),
     "perturbed checkpoint": (["--perturb", "ulp", "--checkpoint", "a"], "--perturb is of the shared initial"),
     "perturbed native start": (["--perturb", "ulp", "--native", "all"], "--perturb is of the shared initial"),
+    "trace of two epochs": (
+        ["--trace", "losses.json", "--epochs", "2"],
+        "--trace takes the first 100 steps, or with --epochs 1 an epoch.",
+    ),
     "trace into no folder": (
         ["--trace", "no/where.json"],
         "no/where.json cannot be written: there is no folder no",

@@ -25,6 +25,7 @@ from common.run import Job
 from common.run import build as build_job
 from common.run import execute as run_job
 from common.spec import ModelSpec
+from common.trace import Trace
 from common.trace import trace as take_trace
 from common.train import evaluate
 
@@ -200,9 +201,9 @@ def started(backend: Any, *, job: Job) -> dict[str, np.ndarray]:
     return build_job(backend, job).state_dict()
 
 
-def trace(backend: Any, *, digits: Digits, job: Job) -> np.ndarray:
-    """Losses of a job's first steps."""
-    return take_trace(backend, digits, job)
+def trace(backend: Any, *, dataset: Dataset, job: Job, whole: bool = False) -> Trace:
+    """A job's first steps, or first epoch."""
+    return take_trace(backend, dataset, job, whole=whole)
 
 
 def profile(backend: Any, *, dataset: Dataset, job: Job) -> list[profiling.Figure]:
