@@ -45,14 +45,23 @@ class Ladder:
     model: str
     groups: Mapping[tuple[str, str], Group]
 
+    @property
+    def machine(self) -> str:
+        """The one that made most of the runs above matched: only there can times be compared."""
+        made = [group.runs["machine"] for (_, rung), group in self.groups.items() if rung != MATCHED]
+        return str(pd.concat(made).mode().iloc[0])
+
+    def values(self, framework: str, rung: str, column: str) -> dict[int, float]:
+        """By seed; empty where the rung was not run."""
+        group = self.groups.get((framework, rung))
+        if group is None:
+            return {}
+        kept = group.runs["machine"] == self.machine if column == "train_seconds" else slice(None)
+        return stats.by_seed(Group(group.fields, group.runs.loc[kept]), column)
+
     def moved(self, framework: str, rung: str, column: str) -> Comparison | None:
         """A rung less matched, by seed."""
-        on, below = self.groups.get((framework, rung)), self.groups.get((framework, MATCHED))
-        return (
-            None
-            if on is None or below is None
-            else _compare(stats.by_seed(on, column), stats.by_seed(below, column))
-        )
+        return _compare(self.values(framework, rung, column), self.values(framework, MATCHED, column))
 
     def gap(self, rung: str, *, beyond: str | None = None) -> Comparison | None:
         """Accuracy of the first framework less that of the second on a rung; less that `beyond` another."""
@@ -92,30 +101,30 @@ def section(runs: pd.DataFrame) -> str:
     note = (
         "With `--native PART` that part is left to each framework's own defaults, with `all` every part. "
         "Accuracies in percent, and seconds of training, are means over seeds; MOVED is the difference from "
-        "matched, runs with one seed in pairs, with the 95 % interval of its mean."
+        "matched, runs with one seed in pairs, with the 95 % interval of its mean; seconds are compared only "
+        "where both were run on one machine."
     )
     return "\n\n".join([note, *(_table(ladder) for ladder in found)])
 
 
 def _table(ladder: Ladder) -> str:
-    head = "FRAMEWORK | NATIVE | N | ACCURACY | MOVED | TRAIN S | MOVED S"
+    head = "FRAMEWORK | NATIVE | SEEDS | ACCURACY | MOVED | TRAIN S | MOVED S"
     rows = []
     for framework in FRAMEWORKS:
         for rung in rungs(ZOO[ladder.model].spec):
             group = ladder.groups.get((framework, rung))
             if group is None:
                 continue
-            accuracy, seconds = (
-                stats.summary(group.runs[column]).mean for column in ("accuracy", "train_seconds")
-            )
-            moved = [
-                "" if rung == MATCHED else told(ladder.moved(framework, rung, column), digits)
-                for column, digits in (("accuracy", 2), ("train_seconds", 1))
-            ]
+            cells = []
+            for column, digits in (("accuracy", 2), ("train_seconds", 1)):
+                known = ladder.values(framework, rung, column)
+                moved = None if rung == MATCHED else ladder.moved(framework, rung, column)
+                cells += [
+                    f"{stats.summary(known.values()).mean:.{digits}f}" if known else "",
+                    told(moved, digits),
+                ]
             name = [stats.title(framework), "matched" if rung == MATCHED else f"`{rung}`"]
-            rows.append(
-                [*name, str(len(group.runs)), f"{accuracy:.2f}", moved[0], f"{seconds:.1f}", moved[1]]
-            )
+            rows.append([*name, str(group.seeds), *cells])
     notes = [f"Not run: {sentence}" for sentence in unmoved(ZOO[ladder.model].spec).values()]
     table = markdown(head.split(" | "), rows, right=range(2, 7))
     return "\n\n".join([f"### `{ladder.model}`", table, *_attribution(ladder), *notes])

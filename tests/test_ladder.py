@@ -47,6 +47,21 @@ def test_the_gap_is_laid_to_its_parts(tmp_path: Path) -> None:
     assert moved.n == 3
 
 
+def test_times_are_compared_on_one_machine(tmp_path: Path) -> None:
+    """Matched runs elsewhere, quicker ones, count for accuracy only."""
+    climb(tmp_path, none=(99.0, 99.0), init=(99.1, 99.0))
+    for seed in (4, 5):
+        add_run(tmp_path, "under-5k", seed=seed, native="init", accuracy=99.2, train_seconds=13.0)
+        for machine, seconds in (("another", 5.0), ("a machine", 11.0)):
+            told = {"accuracy": 99.0, "machine": machine, "train_seconds": seconds}
+            add_run(tmp_path, "under-5k", seed=seed, **told)
+    (found,) = ladder.ladders(stats.read(tmp_path).runs)
+    seconds, accuracy = (found.moved("pytorch", "init", column) for column in ("train_seconds", "accuracy"))
+    assert seconds is not None and accuracy is not None
+    assert (seconds.n, seconds.mean) == (5, pytest.approx(2 * 2 / 5))
+    assert (accuracy.n, accuracy.mean) == (5, pytest.approx((3 * 0.1 + 2 * 0.2) / 5))
+
+
 def test_matched_runs_alone_are_no_ladder(tmp_path: Path) -> None:
     climb(tmp_path, none=(99.0, 99.0))
     assert ladder.ladders(stats.read(tmp_path).runs) == []
