@@ -119,10 +119,8 @@ def _table(ladder: Ladder) -> str:
             for column, digits in (("accuracy", 2), ("train_seconds", 1)):
                 known = ladder.values(framework, rung, column)
                 moved = None if rung == MATCHED else ladder.moved(framework, rung, column)
-                cells += [
-                    f"{stats.summary(known.values()).mean:.{digits}f}" if known else "",
-                    told(moved, digits),
-                ]
+                mean = f"{stats.summary(known.values()).mean:.{digits}f}" if known else ""
+                cells += [mean, told(moved, digits)]
             name = [stats.title(framework), "matched" if rung == MATCHED else f"`{rung}`"]
             rows.append([*name, str(group.seeds), *cells])
     notes = [f"Not run: {sentence}" for sentence in unmoved(ZOO[ladder.model].spec).values()]

@@ -57,7 +57,8 @@ def test_times_are_compared_on_one_machine(tmp_path: Path) -> None:
             add_run(tmp_path, "under-5k", seed=seed, **told)
     (found,) = ladder.ladders(stats.read(tmp_path).runs)
     seconds, accuracy = (found.moved("pytorch", "init", column) for column in ("train_seconds", "accuracy"))
-    assert seconds is not None and accuracy is not None
+    assert seconds is not None
+    assert accuracy is not None
     assert (seconds.n, seconds.mean) == (5, pytest.approx(2 * 2 / 5))
     assert (accuracy.n, accuracy.mean) == (5, pytest.approx((3 * 0.1 + 2 * 0.2) / 5))
 
