@@ -199,6 +199,7 @@ class TorchModel:
         self, network: spec.ModelSpec, optimizer: Optimizer, *, device: torch.device, execution: Execution
     ) -> None:
         self.device, self.feed, self.scaling = device, execution.feed, execution.scaling
+        self.smoothing = execution.label_smoothing
         self.dtype = torch.float64 if execution.precision == "float64" else torch.float32
         self.reduced = execution.precision == "bfloat16"
         native = execution.native
@@ -254,7 +255,7 @@ class TorchModel:
     def _loss(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         with self._cast():
             logits = self.forward(images)
-            return logits, nn.functional.cross_entropy(logits, labels)
+            return logits, nn.functional.cross_entropy(logits, labels, label_smoothing=self.smoothing)
 
     def _cast(self) -> contextlib.AbstractContextManager[object]:
         """Where bfloat16 is asked for, autocast; its context costs small networks too much to stay open."""

@@ -256,8 +256,10 @@ class KerasModel:
         # Without AutoGraph, which takes longer to read this file than TensorFlow to trace the network.
         self.infer = tf.function(partial(self.module, training=False), [images], autograph=False)
         self.scaling, self.feed, self.batches = execution.scaling, execution.feed, None
+        self.smoothing = execution.label_smoothing
         if self.feed:
-            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            plain = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            loss = self._losses if self.smoothing else plain
             options = {"jit_compile": True} if execution.compiled else {}
             self.module.compile(self.optimizer, loss, metrics=["accuracy"], **options)
 
@@ -334,11 +336,19 @@ class KerasModel:
         if isinstance(self.optimizer, TorchSGD):
             self.optimizer.current_momentum.assign(momentum)
 
+    def _losses(self, labels: Tensor, logits: Tensor) -> Tensor:
+        """Cross-entropy of each image with its smoothed label. Keras' own smooths only one-hot labels."""
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        if not self.smoothing:
+            return losses
+        evenly = tf.reduce_logsumexp(logits, axis=1) - tf.reduce_mean(logits, axis=1)
+        return (1 - self.smoothing) * losses + self.smoothing * evenly
+
     def _gradients(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Logits, loss, and the gradient of the loss for each weight."""
         with tf.GradientTape() as tape:
             logits = tf.cast(self.module(images, training=True), self.dtype)
-            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+            loss = tf.reduce_mean(self._losses(labels, logits))
         return logits, loss, tape.gradient(loss, self.module.trainable_variables)
 
     def train_epoch(

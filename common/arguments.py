@@ -88,6 +88,12 @@ def parser(framework: str) -> argparse.ArgumentParser:
         help="leave a part to the framework's own defaults: init, norm, optimizer, or all",
     )
     add(
+        "--vary",
+        metavar="FIELD=VALUE",
+        nargs="+",
+        help="change the recipe: epochs=20, label_smoothing=0.1, schedule.warm_up=0.25, augment=none",
+    )
+    add(
         "--perturb",
         choices=("ulp",),
         help="start from weights one unit in the last place larger: what rounding alone does to a run",

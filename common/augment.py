@@ -6,7 +6,7 @@ All steps of an `Affine` are composed into one 2x3 matrix an image, so each imag
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import repeat
 
 import numpy as np
@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 
 _PURPOSE = 0xA06  # keeps these draws apart from those of the order and of the weights
 _DRAWS = 10  # of a crop window
+
+
+LATER = {"later": True}
+"""Metadata of a field that recipes did not have from the start: see `common.recipe`."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,18 @@ class ZoomCrop:
 
 @dataclass(frozen=True)
 class Affine:
-    """Crop or zoom first, then rotate about the centre by up to `rotation` degrees either way."""
+    """Crop or zoom first, then rotate about the centre by up to `rotation` degrees either way.
+
+    Then enlarge or reduce by up to the share `scaling`, and move by up to `translation` pixels along each
+    axis. All of this is done to an image with `probability`.
+    """
 
     crop: RandomCrop | None = None
     zoom: ZoomCrop | None = None
     rotation: float = 0.0
+    scaling: float = field(default=0.0, metadata=LATER)
+    translation: float = field(default=0.0, metadata=LATER)
+    probability: float = field(default=1.0, metadata=LATER)
 
 
 def matrices(augment: Affine, count: int, *, side: int, seed: int, epoch: int) -> NDArray[np.float64]:
@@ -68,6 +79,13 @@ def matrices(augment: Affine, count: int, *, side: int, seed: int, epoch: int) -
     angle = np.deg2rad(random.uniform(-augment.rotation, augment.rotation, count))
     cos, sin = np.cos(angle), np.sin(angle)
     rotation = np.stack([np.stack([cos, -sin], 1), np.stack([sin, cos], 1)], 1)
+    if augment.scaling:
+        scale = scale / (1 + random.uniform(-augment.scaling, augment.scaling, count))[:, None]
+    if augment.translation:
+        centre = centre + random.uniform(-augment.translation, augment.translation, (count, 2))
+    if augment.probability < 1:
+        left = random.random(count) >= augment.probability
+        scale[left], centre[left], rotation[left] = 1.0, middle, np.eye(2)
     linear = scale[:, :, None] * rotation
     shift = centre - linear @ np.full(2, middle)
     return np.concatenate([linear, shift[:, :, None]], axis=2)

@@ -39,9 +39,10 @@ class Feed:
 class Execution:
     """How a network is run; what its row says apart from network and recipe.
 
-    `scaling` is of training images that come as bytes. `compiled` asks for torch.compile or XLA. With `feed`
-    the model is set up and trained as the framework's users usually do, with none of what makes `train_steps`
-    quick. With `masks` dropout takes those of `common.dropout` with that seed instead of drawing its own.
+    `scaling` is of training images that come as bytes, `label_smoothing` of the loss (see `common.recipe`).
+    `compiled` asks for torch.compile or XLA. With `feed` the model is set up and trained as the framework's
+    users usually do, with none of what makes `train_steps` quick. With `masks` dropout takes those of
+    `common.dropout` with that seed instead of drawing its own.
     """
 
     precision: Precision = "float32"
@@ -50,6 +51,7 @@ class Execution:
     scaling: Scaling = Scaling()
     feed: Feed | None = None
     masks: int | None = None
+    label_smoothing: float = 0.0
 
 
 class Model(Protocol):

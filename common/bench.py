@@ -23,8 +23,9 @@ from typing import IO
 
 from common import benchmarks, chaos, ladder, pace, results, speed, stats, timings
 from common.arguments import SCRIPTS, number
+from common.recipe import recipe_hash
 from common.run import ROOT
-from common.zoo import ZOO, recipe_hash
+from common.zoo import ZOO
 
 SEEDS, LADDER_SEEDS = 3, 5
 TRACES = ("steps", "epoch")

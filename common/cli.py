@@ -10,6 +10,7 @@ import dataclasses
 import json
 import signal
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,6 +21,7 @@ from common.backend import NATIVE_PARTS, Backend, Execution, Feed, Unavailable
 from common.data import DataError, Dataset, Digits, Scaling, hold_out, load
 from common.defaults import defaults
 from common.profile import profile
+from common.recipe import RecipeError, varied
 from common.run import Job, execute
 from common.spec import summary
 from common.trace import STEPS, trace
@@ -33,6 +35,10 @@ def parse_arguments(framework: str, words: list[str] | None = None) -> argparse.
     if arguments.list:
         print("\n".join(map(described, ENTRIES)))
         command.exit(0)
+    try:
+        _varied(ZOO[arguments.model], arguments.vary or [])
+    except RecipeError as error:
+        command.error(str(error))
     batch_size = arguments.batch_size or ZOO[arguments.model].recipe.batch_size
     kept = TRAINING_IMAGES - (arguments.validation or 0)
     if batch_size > kept:
@@ -77,7 +83,7 @@ def main(backend: type[Backend], arguments: argparse.Namespace) -> NoReturn:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         sys.exit(_main(backend, arguments))
-    except (DataError, weights.CheckpointError, results.ResultsError, Unavailable) as error:
+    except (DataError, RecipeError, weights.CheckpointError, results.ResultsError, Unavailable) as error:
         print(f"{SCRIPTS[backend.name]}: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
@@ -151,10 +157,9 @@ def _show(line: str) -> None:
 
 def _job(arguments: argparse.Namespace) -> Job:
     """The run that the command line describes, the rest from the checkpoint it resumes or from the recipe."""
-    entry = ZOO[arguments.model]
-    saved = None
-    if arguments.resume:
-        saved = weights.read(arguments.resume)
+    saved = weights.read(arguments.resume) if arguments.resume else None
+    entry = _varied(ZOO[arguments.model], arguments.vary or (saved.about.get("vary", []) if saved else []))
+    if saved:
         weights.check(saved, arguments.resume, entry.spec, entry.recipe.optimizer)
     settings = _settings(arguments, entry, saved.about if saved else {})
     recipe = dataclasses.replace(
@@ -179,6 +184,7 @@ def _job(arguments: argparse.Namespace) -> Job:
             native=frozenset(settings["native"]),
             compiled=settings["compile"],
             scaling=Scaling(recipe.mean, recipe.std),
+            label_smoothing=recipe.label_smoothing,
             feed=feed if settings["loader"] == "native" else None,
         ),
         test_batch_size=arguments.test_batch_size,
@@ -196,6 +202,15 @@ def _job(arguments: argparse.Namespace) -> Job:
         kept = (*entry.spec.weights, *entry.spec.statistics)
         return dataclasses.replace(job, start={name: checkpoint.state[name] for name in kept})
     return job
+
+
+def _varied(entry: Entry, changes: Sequence[str]) -> Entry:
+    """The entry with a changed recipe. Raises RecipeError for what has a flag of its own."""
+    for change in changes:
+        name = change.partition("=")[0]
+        if name in ("batch_size", "lr"):
+            raise RecipeError(f"--vary {change}: for this there is --{name.replace('_', '-')}.")
+    return dataclasses.replace(entry, recipe=varied(entry.recipe, changes))
 
 
 def _epochs(arguments: argparse.Namespace, entry: Entry) -> int:
@@ -216,6 +231,7 @@ def _settings(arguments: argparse.Namespace, entry: Entry, saved: dict[str, Any]
         "precision": "float32",
         "native": [],
         "perturb": None,
+        "vary": [],
         "compile": False,
         "loader": "memory",
         "dataset": "mnist",

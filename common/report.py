@@ -21,9 +21,10 @@ from common import arguments, benchmarks, plots, stats, verdicts
 from common.benchmarks import accuracy
 from common.data import DataError, load
 from common.markdown import listed, markdown
+from common.recipe import label
 from common.results import TABLES, ResultsError, header
 from common.stats import FRAMEWORKS, Group, Tables
-from common.zoo import ZOO, Entry, label
+from common.zoo import ZOO, Entry
 
 ROOT = Path(__file__).resolve().parents[1]
 NO_RUNS = "No runs yet."

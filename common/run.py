@@ -16,10 +16,10 @@ import numpy as np
 from common import machine, results, weights
 from common.backend import Array, Backend, Execution, Feed, Model
 from common.data import Dataset
+from common.recipe import Recipe, label, recipe_hash
 from common.results import EpochRow, ErrorRow, Run, Status
 from common.spec import ModelSpec
 from common.train import Diverged, Epoch, Plan, Progress, train
-from common.zoo import Recipe, label, recipe_hash
 
 ROOT = Path(__file__).resolve().parent.parent
 

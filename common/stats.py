@@ -17,8 +17,9 @@ from pathlib import Path
 import pandas as pd
 import scipy.stats
 
+from common.recipe import label, recipe_hash
 from common.results import TABLES, ResultsError, header, rows
-from common.zoo import ZOO, Entry, label, recipe_hash
+from common.zoo import ZOO, Entry
 
 FRAMEWORKS = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}
 """The frameworks every network is expected to run in, as the tables and as the reports write them."""

@@ -7,7 +7,7 @@ steps. Evaluation has its own. Batches come from memory, in our order, or from t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from common import schedule
 from common.augment import Ahead
 from common.backend import Model
 from common.data import Dataset, Digits, epoch_order, normalise
-from common.zoo import Recipe
+from common.recipe import Recipe
 
 Array = NDArray[Any]
 
@@ -104,6 +104,7 @@ def train(model: Model, dataset: Dataset, plan: Plan) -> Iterator[Progress | Epo
     rates, momenta = _schedule(plan, len(labels) // recipe.batch_size)
     pixels = _Pixels(dataset.train, plan)
     batch_size = recipe.batch_size
+    ends: list[dict[str, Array]] = []  # of the epochs that are averaged
     if plan.start_epoch == 0:
         test = evaluate(model, dataset.test.images, test_labels, scaled, batch_size=plan.test_batch_size)
         yield Epoch(epoch=0, training=None, test=test)
@@ -120,8 +121,23 @@ def train(model: Model, dataset: Dataset, plan: Plan) -> Iterator[Progress | Epo
             batches = pixels.of(epoch), labels, order, rates[epoch - 1], momentum
             parts = _from_memory(model, batches, pixels, plan, epoch)
         training = yield from _train_epoch(parts, rates[epoch - 1], plan, epoch=epoch, begun=begun)
+        if epoch > recipe.epochs - recipe.averaged:
+            ends.append(_weights(model))
+        if ends and epoch == recipe.epochs:
+            model.load_state_dict({name: _mean([end[name] for end in ends]) for name in ends[0]})
         test = evaluate(model, dataset.test.images, test_labels, scaled, batch_size=plan.test_batch_size)
         yield Epoch(epoch=epoch, training=training, test=test)
+
+
+def _weights(model: Model) -> dict[str, Array]:
+    """Weights and statistics as they are now, without what only training needs."""
+    state = model.state_dict()
+    return {name: array for name, array in state.items() if not name.startswith(("optimizer.", "random."))}
+
+
+def _mean(arrays: Sequence[Array]) -> Array:
+    """In double precision, as the type of the arrays."""
+    return np.asarray(np.mean(arrays, axis=0, dtype=np.float64), arrays[0].dtype)
 
 
 def evaluate(

@@ -6,14 +6,12 @@ or wrong. Adding a network is one entry in ZOO.
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
 from dataclasses import dataclass
 
 from common.augment import Affine, RandomCrop, ZoomCrop
-from common.optimizer import SGD, Adadelta, Adam, Optimizer
-from common.schedule import Constant, Linear, OneCycle, Schedule, StepDecay
+from common.optimizer import SGD, Adadelta, Adam
+from common.recipe import Recipe, label
+from common.schedule import Linear, OneCycle, StepDecay
 from common.spec import (
     Activation,
     BatchNorm,
@@ -27,29 +25,6 @@ from common.spec import (
     ModelSpec,
     SpatialDropout,
 )
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained. Pixels in 0..1 have `mean` taken off and are divided by `std`."""
-
-    optimizer: Optimizer
-    lr: float
-    batch_size: int
-    epochs: int
-    schedule: Schedule = Constant()
-    augment: Affine | None = None
-    mean: float = 0.1307
-    std: float = 0.3081
-
-    def to_dict(self) -> dict[str, object]:
-        """Plain values for JSON, each choice with the name of its kind."""
-        choices = {"optimizer": self.optimizer, "schedule": self.schedule, "augment": self.augment}
-        named = {
-            key: None if choice is None else {"kind": type(choice).__name__} | dataclasses.asdict(choice)
-            for key, choice in choices.items()
-        }
-        return dataclasses.asdict(self) | named
 
 
 @dataclass(frozen=True)
@@ -73,25 +48,6 @@ class Entry:
     def name(self) -> str:
         """The name on the command line and in the tables."""
         return self.spec.name
-
-
-def recipe_hash(spec: ModelSpec, recipe: Recipe, *, start: str = "") -> str:
-    """Twelve hexadecimal digits that change with anything in the network, its recipe, or the digest of the
-    weights it starts from where those are not the initial ones."""
-    text = json.dumps([spec.to_dict(), recipe.to_dict(), *([start] if start else [])], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def label(choice: object) -> str:
-    """`OneCycle(warm_up=0.25)`: a choice and its settings that are not the default, as the tables show it."""
-    if not dataclasses.is_dataclass(choice):
-        return "none"
-    shown = []
-    for field in dataclasses.fields(choice):
-        value = getattr(choice, field.name)
-        if value != field.default:
-            shown.append(f"{field.name}={value}".replace(" ", ""))
-    return f"{type(choice).__name__}({' '.join(shown)})"
 
 
 def described(entry: Entry) -> str:

@@ -186,11 +186,13 @@ def softmax(logits: Array) -> Array:
     return np.asarray(powers / powers.sum(1, keepdims=True))
 
 
-def cross_entropy(logits: Array, labels: NDArray[np.integer]) -> float:
-    """Mean over the batch of -log softmax(logits)[label], in nats."""
+def cross_entropy(logits: Array, labels: NDArray[np.integer], *, smoothing: float = 0.0) -> float:
+    """Mean over the batch of -sum(wanted * log softmax(logits)), in nats: of the label 1 - smoothing is
+    wanted, the rest of all classes evenly."""
     shifted = logits - logits.max(1, keepdims=True)
-    chosen = np.take_along_axis(shifted, labels[:, None], 1)[:, 0]
-    return float(np.mean(np.log(np.exp(shifted).sum(1)) - chosen))
+    wanted = np.full(logits.shape, smoothing / logits.shape[1])
+    wanted[np.arange(len(labels)), labels] += 1 - smoothing
+    return float(np.mean(np.log(np.exp(shifted).sum(1)) - (wanted * shifted).sum(1)))
 
 
 def initial_slots(optimizer: Optimizer, shapes: Mapping[str, Shape]) -> Arrays:

@@ -10,7 +10,8 @@ import numpy as np
 
 from common import results
 from common.data import Dataset, Digits
-from common.zoo import ZOO, label, recipe_hash
+from common.recipe import label, recipe_hash
+from common.zoo import ZOO
 
 
 def add_run(

@@ -219,7 +219,31 @@ def test_augmentation_of_the_zoo_is_the_one_tested_here(model: str, choice: Affi
     assert ZOO[model].recipe.augment == choice
 
 
-@pytest.mark.parametrize("changed", [{"rotation": 6.0}, {"crop": None}, {"zoom": ZoomCrop(20, 1.0)}], ids=str)
+def test_scaling_and_translation_are_uniform() -> None:
+    """Enlarged by s, an output pixel at the distance d from the centre comes from d / (1 + s)."""
+    maps = drawn(Affine(rotation=10.0, scaling=0.06, translation=1.5))
+    assert_uniform(1 / np.sqrt(np.linalg.det(maps[:, :, :2])) - 1, -0.06, 0.06)
+    centre = np.full(2, (SIDE - 1) / 2)
+    moved = maps[:, :, :2] @ centre + maps[:, :, 2] - centre
+    for axis in range(2):
+        assert_uniform(moved[:, axis], -1.5, 1.5)
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
+def test_share_of_images_that_are_changed_at_all(probability: float) -> None:
+    maps = drawn(Affine(rotation=10.0, scaling=0.06, translation=1.5, probability=probability))
+    same = np.isclose(maps, np.eye(2, 3)).all(axis=(1, 2))
+    error = np.sqrt(probability * (1 - probability) / COUNT)
+    assert abs(1 - same.mean() - probability) <= 4 * error
+
+
+PARTS = [
+    *({"rotation": 6.0}, {"crop": None}, {"zoom": ZoomCrop(20, 1.0)}),
+    *({"scaling": 0.3}, {"translation": 2.0}, {"probability": 0.01}),
+]
+
+
+@pytest.mark.parametrize("changed", PARTS, ids=str)
 def test_every_part_of_an_affine_has_an_effect(changed: dict[str, Any]) -> None:
     images = noise(10)
     ours = augmented(images, UNDER_5K, seed=1, epoch=1)

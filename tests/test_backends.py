@@ -169,6 +169,30 @@ def test_batch_norm_trains_as_in_numpy(
         np.testing.assert_allclose(out["state"][name], array, rtol=tolerance, err_msg=name)
 
 
+@frameworks
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_smoothed_labels_are_as_in_numpy(framework: str, precision: str, random: np.random.Generator) -> None:
+    """The loss, and by one step of gradient descent its gradient: softmax less what is wanted."""
+    spec = ModelSpec("linear", (Flatten(), Dense(4)), (1, 3, 3))
+    state = {name: array.astype(precision) for name, array in random_state(spec, random).items()}
+    images, labels = random.normal(size=(6, 1, 3, 3)).astype(precision), np.array([0, 1, 2, 3, 3, 1])
+    logits, _ = reference.forward(spec, state, images)
+    wanted = 0.8 * np.eye(4)[labels] + 0.05
+    gradient = (reference.softmax(logits) - wanted).mean(0)
+    out = worker.run(
+        framework,
+        "steps",
+        **{"spec": spec, "optimizer": SGD(), "precision": precision, "state": state, "smoothing": 0.2},
+        **{"images": images, "labels": labels, "order": np.arange(6)[None], "rate": np.ones(1)},
+    )
+    tolerance = 1e-5 if precision == "float32" else 1e-12
+    assert out["losses"][0] == pytest.approx(
+        reference.cross_entropy(logits, labels, smoothing=0.2), rel=tolerance
+    )
+    (bias,) = (name for name in state if name.endswith("bias"))
+    np.testing.assert_allclose(out["state"][bias], state[bias] - gradient, rtol=0, atol=10 * tolerance)
+
+
 @pytest.mark.parametrize("framework, least, most", [("pytorch", 0.0, 1e-6), ("tensorflow", 1e-5, 1e-3)])
 def test_how_exactly_a_batch_is_summed(
     framework: str, least: float, most: float, random: np.random.Generator

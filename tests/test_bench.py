@@ -15,7 +15,8 @@ from tables import add_run
 
 from common import bench, results
 from common.bench import Cell, cells, missing, seconds_left
-from common.zoo import ZOO, recipe_hash
+from common.recipe import recipe_hash
+from common.zoo import ZOO
 
 ROOT = Path(__file__).resolve().parents[1]
 

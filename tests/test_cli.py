@@ -17,8 +17,9 @@ from safetensors.numpy import save_file
 from common import cli, results, stats, weights
 from common.backend import Unavailable
 from common.data import Dataset
+from common.recipe import recipe_hash
 from common.stats import read
-from common.zoo import ZOO, recipe_hash
+from common.zoo import ZOO
 
 REFUSED = {
     "unknown model": (["--model", "resnet"], "resnet is not in the zoo, which has pytorch-model-1, "),
@@ -65,6 +66,8 @@ REFUSED = {
     "one file for two runs": (["--seeds", "2", "--save-model", "a"], "--seeds 2 makes several runs"),
     "perturbed checkpoint": (["--perturb", "ulp", "--checkpoint", "a"], "--perturb is of the shared initial"),
     "perturbed native start": (["--perturb", "ulp", "--native", "all"], "--perturb is of the shared initial"),
+    "rate by another way": (["--vary", "lr=1"], "--vary lr=1: for this there is --lr."),
+    "no change": (["--vary", "schedule=OneCycle(", "x"], "x is no change of a recipe: write FIELD=VALUE"),
     "trace of two epochs": (
         ["--trace", "losses.json", "--epochs", "2"],
         "--trace takes the first 100 steps, or with --epochs 1 an epoch.",

@@ -232,6 +232,11 @@ def test_softmax_and_cross_entropy() -> None:
         reference.cross_entropy(small, labels), -np.log(reference.softmax(small)[np.arange(6), labels]).mean()
     )
     agree(reference.cross_entropy(np.zeros((6, 10)), labels), math.log(10))
+    for smoothing in (0.0, 0.1, 0.9):
+        agree(
+            formulas()["smoothed_cross_entropy"](logits.tolist(), labels, smoothing),
+            reference.cross_entropy(logits, labels, smoothing=smoothing),
+        )
 
 
 def test_a_whole_network() -> None:

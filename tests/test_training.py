@@ -3,6 +3,7 @@ frameworks: a run that goes on is the run that never stopped."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,10 +18,11 @@ from common import weights
 from common.augment import Affine, augmented
 from common.backend import Execution
 from common.data import Dataset, epoch_order, normalise
+from common.recipe import Recipe, recipe_hash
 from common.run import Job
 from common.schedule import OneCycle, StepDecay
 from common.train import Diverged, Epoch, Plan, Progress, evaluate, train
-from common.zoo import ZOO, Recipe, recipe_hash
+from common.zoo import ZOO
 
 Array = np.ndarray[Any, Any]
 RECIPE = replace(ZOO["tf-model-1"].recipe, batch_size=64, epochs=3, lr=0.5, schedule=StepDecay(0.5))
@@ -100,6 +102,42 @@ def test_momentum_and_rate_follow_the_whole_schedule_in_a_run_cut_short(few_digi
     assert rates.max() < 0.5 / 2, "15 epochs are planned: the first is all warm-up"
     assert momenta[0] == pytest.approx(0.95)
     assert len(momenta) == len(rates) == 31
+
+
+@pytest.mark.parametrize("averaged, steps", [(0, None), (1, [93]), (2, [62, 93]), (9, [31, 62, 93])])
+def test_the_network_tested_at_last_is_the_mean_of_the_last_epochs_ends(
+    few_digits: Dataset, averaged: int, steps: list[int] | None
+) -> None:
+    """Weights and statistics of it, not what only training needs; before the last test, not the others."""
+    model = Averaging()
+    course(model, few_digits, plan(replace(RECIPE, epochs=3, averaged=averaged)))
+    if steps is None:
+        assert model.loaded == []
+        return
+    ((tests, state),) = model.loaded
+    assert tests == 3, "before the last test, after the one before training and two more"
+    assert set(state) == {"weight"}
+    np.testing.assert_array_equal(state["weight"], np.full(2, np.mean(steps), np.float32))
+    assert state["weight"].dtype == np.float32
+
+
+class Averaging(Recorder):
+    """Its weight is the number of its steps; it remembers what it was given, and after how many tests."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tests, self.loaded = 0, list[tuple[int, dict[str, Any]]]()
+
+    def predict(self, images: Any) -> Any:
+        self.tests += 1
+        return super().predict(images)
+
+    def state_dict(self) -> dict[str, Any]:
+        weight = np.full(2, self.steps, np.float32)
+        return {"weight": weight, "optimizer.step": np.array(self.steps), "random.x": np.zeros(1)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.loaded.append((self.tests, dict(state)))
 
 
 def test_augmented_pixels_are_those_of_their_epoch(few_digits: Dataset) -> None:

@@ -12,6 +12,7 @@ import reference
 
 from common.augment import Affine, RandomCrop, ZoomCrop
 from common.optimizer import SGD, Adadelta, Adam, Optimizer
+from common.recipe import Recipe, recipe_hash
 from common.schedule import Constant, Linear, OneCycle, Schedule, StepDecay
 from common.spec import (
     Activation,
@@ -27,7 +28,7 @@ from common.spec import (
     Shape,
     SpatialDropout,
 )
-from common.zoo import ZOO, Recipe, recipe_hash
+from common.zoo import ZOO
 
 PARAMETERS = {
     "pytorch-model-1": 13_248,

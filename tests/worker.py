@@ -66,6 +66,7 @@ def build(
     scaling: Scaling = Scaling(),
     feed: Feed | None = None,
     masks: int | None = None,
+    smoothing: float = 0.0,
     state: dict[str, Any] | None = None,
     seed: int = 1,
 ) -> Any:
@@ -77,6 +78,7 @@ def build(
         scaling=scaling,
         feed=feed,
         masks=masks,
+        label_smoothing=smoothing,
     )
     model = backend.build(spec, optimizer, execution=execution, seed=seed)
     model.load_state_dict(weights.initial(spec, seed) if state is None else state)
