@@ -185,7 +185,7 @@ def test_area_aspect_and_place_of_a_crop() -> None:
         assert_uniform(edge, 0, 1)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.floats(0.05, 1),
     st.floats(0.05, 1),

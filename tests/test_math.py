@@ -316,7 +316,7 @@ def test_momentum_goes_the_other_way() -> None:
 
 SEEDS = st.integers(0, 2**32 - 1)
 SIDES = st.integers(4, 9)
-few = settings(max_examples=25, deadline=None)
+few = settings(max_examples=25)
 
 
 @few

@@ -90,11 +90,11 @@ def test_seconds_to_a_target_are_those_of_the_first_epoch_at_it(tmp_path: Path) 
         add_run(tmp_path, seed=seed, accuracy=98.5)
         add_run(tmp_path, framework="tensorflow", seed=seed, accuracy=98.5)
     tables = stats.read(tmp_path)
-    assert set(pace.seconds_to(90.0, tables.epochs).values()) == {16.0}
-    assert set(pace.seconds_to(80.0, tables.epochs).values()) == {14.0}
-    assert pace.seconds_to(99.0, tables.epochs) == {}
+    assert pace.reached(90.0, tables.epochs).to_numpy().tolist() == [[8, 16.0]] * 4
+    assert pace.reached(80.0, tables.epochs).to_numpy().tolist() == [[7, 14.0]] * 4
+    assert pace.reached(99.0, tables.epochs).empty
     page = pace.section(tables)
-    assert "| `tf-model-1` | 98 % | 2 | 16.0 | 16.0 | 1.00 (1.00 to 1.00) |" in page
+    assert "| `tf-model-1` | 98 % | 2 | 8.0 | 16.0 | 8.0 | 16.0 | 1.00 (1.00 to 1.00) |" in page
     assert "| 99 % |" not in page
 
 

@@ -137,7 +137,7 @@ def any_row(kind: type[Row]) -> st.SearchStrategy[Row]:
     return st.fixed_dictionaries(fields).map(lambda values: kind(**values))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(any_row(Run), st.lists(any_row(EpochRow), max_size=2), st.lists(any_row(ErrorRow), max_size=2))
 def test_any_row_is_read_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, run: Run, epochs: list[EpochRow], errors: list[ErrorRow]

@@ -72,7 +72,7 @@ def test_linear_of_the_zoo_is_the_one_tested_here() -> None:
     assert (recipe.schedule, recipe.lr, recipe.epochs) == (UNDER_5K, 0.01, 12)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 60))
 def test_linear_keeps_its_points_and_is_never_negative(epochs: int) -> None:
     """A shorter run is the beginning of the schedule, a longer one the whole of it, stretched."""

@@ -254,7 +254,7 @@ def _vectors() -> st.SearchStrategy[Layer]:
     return st.builds(Dense, st.integers(1, 5), st.booleans()) | _anywhere()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(specs(), st.booleans())
 def test_any_network_has_the_shapes_and_counts_it_says(spec: ModelSpec, training: bool) -> None:
     random = np.random.default_rng(0)
