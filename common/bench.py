@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import IO
 
-from common import benchmarks, chaos, ladder, pace, results, speed, stats, timings
+from common import benchmarks, chaos, ladder, machine, pace, results, speed, stats, timings
 from common.arguments import SCRIPTS, number
 from common.recipe import recipe_hash
 from common.run import ROOT
@@ -63,17 +63,20 @@ def cells(
     return [Cell(model, framework, seed, rung) for seed, model, rung, framework in order]
 
 
-def missing(wanted: Sequence[Cell], rows: Sequence[dict[str, str]]) -> list[Cell]:
+def missing(
+    wanted: Sequence[Cell], rows: Sequence[dict[str, str]], *, machine: str | None = None
+) -> list[Cell]:
     """Those of `wanted` without a finished row: ok, or diverged, which it would be again.
 
-    Only rows of the zoo's own recipe count, in float32, on the real test set of MNIST.
+    Only rows of the zoo's own recipe count, in float32, on the real test set of MNIST, and of `machine` alone
+    if it is named.
     """
     fixed = {
         "precision": "float32",
         "dataset": "mnist",
         "loader": "memory",
         "device": "cpu",
-    }
+    } | ({"machine": machine} if machine else {})
     present = {
         (row["model"], row["framework"], row["seed"], row["native"], row["recipe_hash"])
         for row in rows
@@ -139,12 +142,17 @@ def main(words: list[str] | None = None) -> int:
         return _measure(arguments, _again)
     if arguments.defaults:
         return _measure(arguments, _ask)
-    todo = missing(wanted, rows)
+    todo = missing(wanted, rows, machine=_machine(arguments))
     print(f"{len(wanted)} cells, {len(wanted) - len(todo)} in the tables already, {len(todo)} to run.")
     if arguments.dry_run:
         print("\n".join(map(str, todo)))
         return 0
     return _run_all(todo, arguments)
+
+
+def _machine(arguments: argparse.Namespace) -> str | None:
+    """A ladder's runs are all of one machine, other cells may be of any."""
+    return machine.name() if arguments.ladder else None
 
 
 def _wanted(arguments: argparse.Namespace) -> list[Cell]:
@@ -243,7 +251,8 @@ def _run_all(todo: Sequence[Cell], arguments: argparse.Namespace) -> int:
                 f"{time.perf_counter() - begun:.0f} s, {_outcome(cell, status, arguments.results)}",
                 flush=True,
             )
-            if missing([cell], results.rows(arguments.results, "results.csv")):
+            rows = results.rows(arguments.results, "results.csv")
+            if missing([cell], rows, machine=_machine(arguments)):
                 failed.append(cell)
     if failed:
         names = ", ".join(map(str, failed))

@@ -47,7 +47,8 @@ class Ladder:
 
     @property
     def machine(self) -> str:
-        """The one that made most of the runs above matched: only there can times be compared."""
+        """The one that made most of the runs above matched. Only its runs are on the ladder: times of others
+        cannot be compared, and on one machine a rung that changes nothing moves nothing."""
         made = [group.runs["machine"] for (_, rung), group in self.groups.items() if rung != MATCHED]
         return str(pd.concat(made).mode().iloc[0])
 
@@ -56,8 +57,7 @@ class Ladder:
         group = self.groups.get((framework, rung))
         if group is None:
             return {}
-        kept = group.runs["machine"] == self.machine if column == "train_seconds" else slice(None)
-        return stats.by_seed(Group(group.fields, group.runs.loc[kept]), column)
+        return stats.by_seed(Group(group.fields, group.runs[group.runs["machine"] == self.machine]), column)
 
     def moved(self, framework: str, rung: str, column: str) -> Comparison | None:
         """A rung less matched, by seed."""
@@ -65,12 +65,9 @@ class Ladder:
 
     def gap(self, rung: str, *, beyond: str | None = None) -> Comparison | None:
         """Accuracy of the first framework less that of the second on a rung; less that `beyond` another."""
-        sides = [self.groups.get((framework, rung)) for framework in FRAMEWORKS]
-        bases = [self.groups.get((framework, beyond)) for framework in FRAMEWORKS] if beyond else []
-        if None in sides or None in bases:
-            return None
-        known = [stats.by_seed(group, "accuracy") for group in (*sides, *bases) if group]
-        seeds = set.intersection(*(set(values) for values in known))
+        pair = [rung, beyond] if beyond else [rung]
+        known = [self.values(framework, one, "accuracy") for one in pair for framework in FRAMEWORKS]
+        seeds = set.intersection(*map(set, known))
         if not seeds:
             return None
         gaps = [
@@ -101,8 +98,8 @@ def section(runs: pd.DataFrame) -> str:
     note = (
         "With `--native PART` that part is left to each framework's own defaults, with `all` every part. "
         "Accuracies in percent, and seconds of training, are means over seeds; MOVED is the difference from "
-        "matched, runs with one seed in pairs, with the 95 % interval of its mean; seconds are compared only "
-        "where both were run on one machine."
+        "matched, runs with one seed in pairs, with the 95 % interval of its mean. All runs of a ladder are "
+        "of one machine, so a part that changes nothing moves nothing."
     )
     return "\n\n".join([note, *(_table(ladder) for ladder in found)])
 
@@ -122,7 +119,7 @@ def _table(ladder: Ladder) -> str:
                 mean = f"{stats.summary(known.values()).mean:.{digits}f}" if known else ""
                 cells += [mean, told(moved, digits)]
             name = [stats.title(framework), "matched" if rung == MATCHED else f"`{rung}`"]
-            rows.append([*name, str(group.seeds), *cells])
+            rows.append([*name, str(len(ladder.values(framework, rung, "accuracy"))), *cells])
     notes = [f"Not run: {sentence}" for sentence in unmoved(ZOO[ladder.model].spec).values()]
     table = markdown(head.split(" | "), rows, right=range(2, 7))
     return "\n\n".join([f"### `{ladder.model}`", table, *_attribution(ladder), *notes])

@@ -185,5 +185,5 @@ def _between(sides: Sequence[Arms | None]) -> str:
 
 def _told(known: Ratio) -> str:
     if known.interval is None:
-        return f"{known.mean:.2f}"
-    return f"{known.mean:.2f} ({known.interval[0]:.2f} to {known.interval[1]:.2f})"
+        return f"{known.mean:.3f}"
+    return f"{known.mean:.3f} ({known.interval[0]:.3f} to {known.interval[1]:.3f})"

@@ -47,20 +47,19 @@ def test_the_gap_is_laid_to_its_parts(tmp_path: Path) -> None:
     assert moved.n == 3
 
 
-def test_times_are_compared_on_one_machine(tmp_path: Path) -> None:
-    """Matched runs elsewhere, quicker ones, count for accuracy only."""
+def test_a_ladder_is_of_one_machine(tmp_path: Path) -> None:
+    """Matched runs elsewhere, better and quicker ones, are not on it."""
     climb(tmp_path, none=(99.0, 99.0), init=(99.1, 99.0))
-    for seed in (4, 5):
-        add_run(tmp_path, "under-5k", seed=seed, native="init", accuracy=99.2, train_seconds=13.0)
-        for machine, seconds in (("another", 5.0), ("a machine", 11.0)):
-            told = {"accuracy": 99.0, "machine": machine, "train_seconds": seconds}
-            add_run(tmp_path, "under-5k", seed=seed, **told)
+    for seed, machine, accuracy, seconds in ((2, "another", 99.9, 5.0), (4, "another", 99.9, 5.0)):
+        told = {"seed": seed, "machine": machine, "accuracy": accuracy, "train_seconds": seconds}
+        add_run(tmp_path, "under-5k", **told)
     (found,) = ladder.ladders(stats.read(tmp_path).runs)
-    seconds, accuracy = (found.moved("pytorch", "init", column) for column in ("train_seconds", "accuracy"))
-    assert seconds is not None
-    assert accuracy is not None
-    assert (seconds.n, seconds.mean) == (5, pytest.approx(2 * 2 / 5))
-    assert (accuracy.n, accuracy.mean) == (5, pytest.approx((3 * 0.1 + 2 * 0.2) / 5))
+    seconds_moved, moved = (found.moved("pytorch", "init", name) for name in ("train_seconds", "accuracy"))
+    assert seconds_moved is not None
+    assert moved is not None
+    assert (seconds_moved.n, seconds_moved.mean) == (3, 0.0)
+    assert (moved.n, moved.mean) == (3, pytest.approx(0.1))
+    assert "| PyTorch | matched | 3 | 99.04 |" in ladder.section(stats.read(tmp_path).runs)
 
 
 def test_matched_runs_alone_are_no_ladder(tmp_path: Path) -> None:
@@ -85,8 +84,12 @@ def test_runs_of_other_recipes_are_on_no_rung(tmp_path: Path) -> None:
     assert len(found.groups["pytorch", "init"].runs) == 3
 
 
-def test_bench_runs_the_rungs_that_are_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bench_runs_the_rungs_that_are_missing_on_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     climb(tmp_path, seeds=1, model="tf-model-1", none=(97.0, 97.0), all=(97.0, 97.0))
+    add_run(tmp_path, native="init", machine="another")
+    monkeypatch.setattr("common.machine.name", lambda: "a machine")
     words = ["--ladder", "tf-model-1", "--seeds", "1", "--dry-run", "--results", str(tmp_path)]
     assert bench.main(words) == 0
     said = capsys.readouterr().out.splitlines()

@@ -48,7 +48,7 @@ def test_a_steady_clock_tells_the_ratio(tmp_path: Path) -> None:
         rows([100.0, 102.0, 98.0], [102.0, 100.0, 98.0]),
         rows([50.0, 51.0, 49.0], [51.0, 50.0, 49.0], framework="tensorflow"),
     )
-    assert "| `tf-model-1` | training, images / s | 100 | 50 | 2.00 (2.00 to 2.00) | 1.00 (0.95 to " in page
+    assert "| `tf-model-1` | training, images / s | 100 | 50 | 2.000 (2.000 to 2.000) | 1.000 (0.9" in page
 
 
 @pytest.mark.parametrize("unclear", ["pytorch", "tensorflow"])
@@ -94,7 +94,7 @@ def test_seconds_to_a_target_are_those_of_the_first_epoch_at_it(tmp_path: Path) 
     assert pace.reached(80.0, tables.epochs).to_numpy().tolist() == [[7, 14.0]] * 4
     assert pace.reached(99.0, tables.epochs).empty
     page = pace.section(tables)
-    assert "| `tf-model-1` | 98 % | 2 | 8.0 | 16.0 | 8.0 | 16.0 | 1.00 (1.00 to 1.00) |" in page
+    assert "| `tf-model-1` | 98 % | 2 | 8.0 | 16.0 | 8.0 | 16.0 | 1.000 (1.000 to 1.000) |" in page
     assert "| 99 % |" not in page
 
 

@@ -167,4 +167,4 @@ def test_every_round_has_both_arms_of_both_frameworks(
         ("tensorflow", "A 2", "5"),
     ]
     assert results.rows(tmp_path, "results.csv") == []
-    assert "| `tf-model-1` | training, images / s | 30,000 | 30,000 | 1.00 (1.00" in capsys.readouterr().out
+    assert "| `tf-model-1` | training, images / s | 30,000 | 30,000 | 1.000 (1.000" in capsys.readouterr().out
