@@ -24,7 +24,6 @@ from typing import IO
 from common import benchmarks, chaos, ladder, machine, pace, results, speed, stats, timings
 from common.arguments import SCRIPTS, number
 from common.recipe import recipe_hash
-from common.run import ROOT
 from common.zoo import ZOO
 
 SEEDS, LADDER_SEEDS = 3, 5
@@ -46,7 +45,7 @@ class Cell:
 
     def command(self, folder: Path, data_dir: Path | None) -> list[str]:
         """The command line that makes the run."""
-        words = [sys.executable, str(ROOT / SCRIPTS[self.framework]), "--no-accel"]
+        words = [*speed.script(self.framework), "--no-accel"]
         words += ["--model", self.model, "--seed", str(self.seed), "--results", str(folder)]
         words += [] if self.rung == ladder.MATCHED else ["--native", self.rung]
         return words + (["--data-dir", str(data_dir)] if data_dir else [])

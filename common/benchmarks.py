@@ -11,11 +11,8 @@ import pandas as pd
 
 from common import chaos, ladder, pace, stats, timings, verdicts
 from common.markdown import listed, markdown
-from common.stats import FRAMEWORKS, POOLED, Group, Tables
+from common.stats import FRAMEWORKS, MEASURED_ON, POOLED, Group, Tables
 from common.zoo import ZOO
-
-MEASURED_ON = ("machine", "framework_version", "python")
-"""What may differ in a group when accuracy is pooled, but not when time and memory are."""
 
 DIFFERING = (
     "Rows of one network with other settings too; a difference between them need not be the framework's:"

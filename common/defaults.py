@@ -45,20 +45,23 @@ TOLERANCE = 1e-6  # relative; parts that keep single precision are asked too
 def defaults(natives: Natives) -> dict[str, str]:
     """Every default by what it is of, in words and numbers."""
     kernel, bias = natives.dense(FAN_IN, FAN_OUT)
+    # The running mean starts at 0, so of a batch whose mean is 1 it takes over its weight.
+    weight, variance = natives.statistics(np.array([0.0, 2.0]))
+    layout = _layout(natives)
     optimizers = {optimizer.__name__: optimizer for optimizer in natives.optimizers}
     return {
         "kernel of a dense layer": _initial(kernel),
         "bias of a dense layer": _initial(bias),
         "BatchNorm": constants(natives.batch_norm),
-        "BatchNorm: weight of the new batch": f"{_new_weight(natives):.4g}",
-        "BatchNorm: running variance": _variance(natives),
+        "BatchNorm: weight of the new batch": f"{weight:.4g}",
+        "BatchNorm: running variance": _variance(weight, variance),
         **{name: constants(optimizer) for name, optimizer in optimizers.items()},
         "Adam: epsilon": _epsilon(natives, optimizers["Adam"]),
         "SGD: momentum": _velocity(natives, optimizers["SGD"]),
         "SGD: weight decay": _decay(natives, optimizers["SGD"], momentum=0.9),
         "Adam: weight decay": _decay(natives, optimizers["Adam"]),
-        "layout of images": _layout(natives),
-        "same padding with a stride": _same_padding(natives),
+        "layout of images": layout,
+        "same padding with a stride": _same_padding(natives, layout),
         "dropout of whole channels": natives.channel_dropout.__name__,
         "usual loader": _loader(natives),
         "OMP_NUM_THREADS": _threads(natives),
@@ -86,14 +89,8 @@ def _initial(values: Array) -> str:
     return f"other, within ±{largest:.3g}"
 
 
-def _new_weight(natives: Natives) -> float:
-    """The running mean starts at 0; of a batch whose mean is 1 it takes over its weight."""
-    return natives.statistics(np.array([0.0, 2.0]))[0]
-
-
-def _variance(natives: Natives) -> str:
+def _variance(weight: float, variance: float) -> str:
     """Of 0 and 2 the biased variance is 1, the unbiased 2; the running one starts at 1."""
-    weight, variance = natives.statistics(np.array([0.0, 2.0]))
     return _which((variance - 1) / weight + 1, {"biased": 1.0, "unbiased": 2.0}, within=1e-3)
 
 
@@ -139,9 +136,9 @@ def _layout(natives: Natives) -> str:
     return {1: "channels first (NCHW)", 3: "channels last (NHWC)"}[shape.index(CHANNELS)]
 
 
-def _same_padding(natives: Natives) -> str:
+def _same_padding(natives: Natives, layout: str) -> str:
     """A kernel of ones on an even image of ones: a corner that saw padding sums to less."""
-    first = _layout(natives).startswith("channels first")
+    first = layout.startswith("channels first")
     images = np.ones((1, 1, SIDE, SIDE) if first else (1, SIDE, SIDE, 1))
     try:
         sums = natives.convolve(images, 1, stride=2, padding="same").squeeze()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
@@ -45,7 +46,7 @@ class Ladder:
     model: str
     groups: Mapping[tuple[str, str], Group]
 
-    @property
+    @cached_property
     def machine(self) -> str:
         """The one that made most of the runs above matched. Only its runs are on the ladder: times of others
         cannot be compared, and on one machine a rung that changes nothing moves nothing."""

@@ -14,12 +14,11 @@ import pandas as pd
 
 from common import stats
 from common.markdown import markdown
-from common.stats import FRAMEWORKS, Group, Ratio, Tables, rank, title
+from common.stats import FRAMEWORKS, TEST_IMAGES, Group, Ratio, Tables, rank, title
 from common.zoo import ZOO
 
-TEST_IMAGES = 10_000
 TARGETS = (98.0, 99.0, 99.4)  # percent of test accuracy
-STEPS, MEASURED_ON = "images_per_second", ("machine", "framework_version", "python")
+STEPS = "images_per_second"
 
 SHOWN: dict[str, tuple[str, Callable[[float], float]]] = {
     "images_per_second": ("training, images / s", lambda value: value),
@@ -143,7 +142,7 @@ def _targets(tables: Tables) -> list[list[str]]:
 def _pairs(runs: pd.DataFrame) -> list[tuple[str, list[Group]]]:
     """Of each network the runs of both frameworks on the machine that made most of them."""
     found: dict[tuple[str, str], dict[str, Group]] = {}
-    for group in stats.groups(runs, by=(*stats.POOLED, *MEASURED_ON)):
+    for group in stats.groups(runs, by=(*stats.POOLED, *stats.MEASURED_ON)):
         sides = found.setdefault((group.model, str(group.fields["machine"])), {})
         if group.framework not in sides or len(group.runs) > len(sides[group.framework].runs):
             sides[group.framework] = group

@@ -57,16 +57,6 @@ class Job:
         return recipe_hash(self.spec, self.recipe, start=digest)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Cost:
-    """What a run took, but for the times of its epochs."""
-
-    clock: machine.Clock
-    build_seconds: float | None
-    total_seconds: float
-    cpu_seconds: float
-
-
 def execute(
     framework: Backend,
     dataset: Dataset,
@@ -97,13 +87,13 @@ def execute(
         status = "interrupted"
         show("Interrupted.")
     if job.results:
-        cost = _Cost(
+        row = _row(
+            *(framework, dataset, job, epochs),
+            status=status,
+            started=started,
             clock=clock,
             build_seconds=build_seconds,
-            total_seconds=clock.wall_seconds(),
-            cpu_seconds=clock.cpu_seconds(),
         )
-        row = _row(framework, dataset, job, epochs, status=status, started=started, cost=cost)
         results.append(job.results, row, *_details(row, epochs, dataset))
         show(f"Run {row.run} is in {job.results / 'results.csv'}.")
     if job.save_model and job.results and status == "ok":
@@ -191,7 +181,8 @@ def _row(
     *,
     status: Status,
     started: str,
-    cost: _Cost,
+    clock: machine.Clock,
+    build_seconds: float | None,
 ) -> Run:
     """The run's row. What a failed run did not reach, and times of a run that went on, stay empty."""
     last = epochs[-1] if epochs and status == "ok" else None
@@ -217,7 +208,7 @@ def _row(
         predict_seconds=last.test.seconds if last else None,
         images_per_second=steady / (seconds - (first_step or 0.0)) if steady else None,
         peak_memory_mib=machine.peak_memory_mib(),
-        total_seconds=cost.total_seconds,
+        total_seconds=clock.wall_seconds(),
         dataset=dataset.name,
         optimizer=label(job.recipe.optimizer),
         schedule=label(job.recipe.schedule),
@@ -237,10 +228,10 @@ def _row(
         status=status,
         started=started,
         run=secrets.token_hex(6),
-        import_seconds=cost.clock.import_seconds,
-        build_seconds=cost.build_seconds,
-        cpu_seconds=cost.cpu_seconds,
-        load_before=cost.clock.load,
+        import_seconds=clock.import_seconds,
+        build_seconds=build_seconds,
+        cpu_seconds=clock.cpu_seconds(),
+        load_before=clock.load,
         load_after=machine.load(),
     )
 

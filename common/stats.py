@@ -30,8 +30,13 @@ POOLED = (
 )
 """Runs that agree in all of these, and ended with status ok, are repetitions with other seeds."""
 
+MEASURED_ON = ("machine", "framework_version", "python")
+"""What may differ in a group when accuracy is pooled, but not when time and memory are."""
+
 DEFAULTS = {"dataset": "mnist", "native": "none", "loader": "memory", "precision": "float32"}
 """What a run has when the command line asks for nothing else."""
+
+TEST_IMAGES = 10_000
 
 MARGIN = 0.1
 """Percentage points of accuracy below which a difference does not matter; fixed before there were results."""

@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from common import stats
 from common.fingerprint import Fingerprint, disagreements, fingerprint
 from common.markdown import listed, markdown
-from common.stats import FRAMEWORKS, LEVEL, MARGIN, Comparison, Group, Tables
-
-TEST_IMAGES = 10_000
+from common.stats import FRAMEWORKS, LEVEL, MARGIN, TEST_IMAGES, Comparison, Group, Tables
 
 Shares = NDArray[np.float64]  # (TEST_IMAGES,)
 
