@@ -152,6 +152,12 @@ def parser(framework: str) -> argparse.ArgumentParser:
         help="show the framework's own defaults, read from the installed library, and stop; FILE gets them "
         "as JSON",
     )
+    add(
+        "--serve",
+        metavar="DIR",
+        type=Path,
+        help="predict for common.demo with the checkpoints in DIR: lines of JSON in, lines of JSON out",
+    )
     add("--dry-run", action="store_true", help="one training and one test batch; writes nothing")
     add(
         "--data-dir",

@@ -23,6 +23,7 @@ from common.defaults import defaults
 from common.profile import profile
 from common.recipe import RecipeError, varied
 from common.run import Job, execute
+from common.serving import serve
 from common.spec import summary
 from common.trace import STEPS, trace
 from common.zoo import ENTRIES, ZOO, Entry, described
@@ -72,7 +73,9 @@ def parse_arguments(framework: str, words: list[str] | None = None) -> argparse.
     if words is None:
         # While a framework is imported Ctrl-C ends the process without a traceback; `main` takes over.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        if not arguments.resume and not arguments.defaults:  # a checkpoint names its data set itself
+        if not (
+            arguments.resume or arguments.defaults or arguments.serve
+        ):  # a checkpoint names its data set itself
             # Read and verified on a thread meanwhile: an import leaves it most of a core.
             arguments.loading = ThreadPoolExecutor(1).submit(_load, arguments, arguments.dataset or "mnist")
     return arguments
@@ -94,6 +97,9 @@ def main(backend: type[Backend], arguments: argparse.Namespace) -> NoReturn:
 def _main(backend: type[Backend], arguments: argparse.Namespace) -> int:
     if arguments.defaults:
         return _defaults(backend, arguments.defaults)
+    if arguments.serve:
+        serve(backend(accelerate=False, threads=1), arguments.serve, sys.stdin, sys.stdout)
+        return 0
     clock = machine.Clock.of_process(load=arguments.load)
     job = _job(arguments)
     dataset = _dataset(arguments, job)
