@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install run report test check format clean
+.PHONY: help install run report demo test check format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ run: install ## get MNIST, train the default network in each framework, render t
 
 report: install ## tables into README.md and benchmarks.md, figures into results/plots
 	$(BIN)/python -m common.report
+
+demo: install ## a page to draw digits on; both frameworks say what they are
+	$(BIN)/python -m common.demo
 
 test: $(INSTALLED_DEV) ## the whole test suite
 	$(BIN)/python -m pytest

@@ -15,21 +15,21 @@ FRAMEWORKS = {"torch", "torchvision", "tensorflow", "keras", "pytorch", "tf"}
 
 # From the bottom up; a module imports only from rows above its own.
 FLOORS = (
-    {"spec", "schedule", "optimizer", "carriers", "results", "machine", "markdown", "fingerprint", "dropout"},
+    {"spec", "schedule", "optimizer", "carriers", "results", "machine", "markdown", "fingerprint", "dropout", "drawing"},
     {"data", "augment"},
     {"recipe", "weights", "backend"},
     {"zoo"},
     {"train", "stats", "defaults"},
-    {"run", "gallery", "pace", "verdicts", "ladder", "chaos"},
+    {"run", "gallery", "pace", "verdicts", "ladder", "chaos", "serving", "mistakes"},
     {"profile", "trace", "charts", "timings"},
     {"benchmarks"},
     {"arguments"},
-    {"cli"},
-    {"speed"},
+    {"cli", "inference"},
+    {"speed", "demo"},
     {"plots"},
     {"report", "check", "bench"},
 )
-PRINTING = {"cli", "bench", "report", "check"}
+PRINTING = {"cli", "bench", "report", "check", "demo"}
 LONGEST = {
     "tf.py": 625,
     "pytorch.py": 475,
