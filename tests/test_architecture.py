@@ -15,7 +15,18 @@ FRAMEWORKS = {"torch", "torchvision", "tensorflow", "keras", "pytorch", "tf"}
 
 # From the bottom up; a module imports only from rows above its own.
 FLOORS = (
-    {"spec", "schedule", "optimizer", "carriers", "results", "machine", "markdown", "fingerprint", "dropout", "drawing"},
+    {
+        "spec",
+        "schedule",
+        "optimizer",
+        "carriers",
+        "results",
+        "machine",
+        "markdown",
+        "fingerprint",
+        "dropout",
+        "drawing",
+    },
     {"data", "augment"},
     {"recipe", "weights", "backend"},
     {"zoo"},
