@@ -32,7 +32,7 @@ MARKER = {"pytorch": "o", "tensorflow": "s"}
 OTHERS = (("#009E73", "^"), ("#CC79A7", "v"), ("#E69F00", "P"))
 GREY = "#808080"
 RECORDS = ((3_762, 99.52), (9_768, 99.6), (697, 99.0))
-"""Published accuracies of the smallest networks, by their parameters: one run each, chosen on the test set."""
+"""Parameters and published accuracies of the smallest networks: one run each, chosen on the test set."""
 
 WALK_THROUGH = "nextjournal"
 """The network whose source shows its loss against the examples seen, and its predictions."""
