@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import subprocess
 import sys
@@ -32,7 +33,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from common import mistakes, stats
-from common.arguments import SCRIPTS, number
+from common.arguments import DEFAULT_MODELS, SCRIPTS, number
 from common.data import DataError, Digits, load
 from common.drawing import DrawingError, prepared
 from common.inference import Down, Worker
@@ -43,7 +44,6 @@ from common.serving import checkpoint
 from common.zoo import ZOO
 
 PAGE = Path(__file__).with_name("page")
-FIRST = "speedrun"  # trained where there is no checkpoint yet: one epoch, a few seconds
 LARGEST_REQUEST = 4 << 20  # bytes: a picture of 1024 x 1024 numbers
 SHOWN = 60  # wrong digits in a page of the gallery
 
@@ -103,7 +103,7 @@ async def _refused(request: Request, error: HTTPException) -> Response:
 
 
 async def _models(request: Request) -> Response:
-    return JSONResponse({"models": request.app.state.demo.models(), "first": FIRST, "zoo": list(ZOO)})
+    return JSONResponse({"models": request.app.state.demo.models(), "zoo": list(ZOO)})
 
 
 async def _state(request: Request) -> Response:
@@ -224,15 +224,19 @@ def _one_of(text: str | None, allowed: Sequence[str]) -> str | None:
 
 
 def train_first(checkpoints: Path) -> int:
-    """Train FIRST in each framework that has no checkpoint at all, showing its progress; an exit status."""
-    for framework, script in SCRIPTS.items():
-        if any(checkpoint(checkpoints, name, framework).exists() for name in ZOO):
-            continue
-        print(f"There is no checkpoint of {stats.title(framework)} in {checkpoints} yet: training {FIRST}.")
+    """Train the default networks for an epoch in each framework that has no checkpoint at all, showing their
+    progress; an exit status."""
+    bare = [
+        framework
+        for framework in SCRIPTS
+        if not any(checkpoint(checkpoints, name, framework).exists() for name in ZOO)
+    ]
+    for framework, model in itertools.product(bare, DEFAULT_MODELS.values()):
+        print(f"No checkpoint of {stats.title(framework)} is in {checkpoints} yet: an epoch of {model}.")
         with tempfile.TemporaryDirectory() as results:
-            file = checkpoint(checkpoints, FIRST, framework)
-            words = ["--model", FIRST, "--save-model", str(file), "--results", results]
-            done = subprocess.run([sys.executable, str(ROOT / script), *words])
+            words = ["--model", model, "--epochs", "1", "--results", results]
+            words += ["--save-model", str(checkpoint(checkpoints, model, framework))]
+            done = subprocess.run([sys.executable, str(ROOT / SCRIPTS[framework]), *words])
         if done.returncode:
             return done.returncode
     return 0

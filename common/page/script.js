@@ -9,20 +9,24 @@ const byId = (id) => document.getElementById(id);
 const canvas = byId("canvas");
 const context = canvas.getContext("2d", { willReadFrequently: true });
 let strokes = []; // each a list of points; or one picture that was loaded
-let loaded = null; // {image, prepared}: a test digit or a photo under the strokes
+let loaded = null; // under the strokes: a test digit {source, pixels} or a photo {source, light}
 let drawing = null;
 let models = [];
 
 // Drawing
 
 function redraw() {
-  context.fillStyle = "#000";
+  context.fillStyle = loaded?.paper ?? "#000";
   context.fillRect(0, 0, canvas.width, canvas.height);
   if (loaded) {
+    const { source } = loaded;
+    const scale = canvas.width / Math.max(source.width, source.height);
+    const [width, height] = [scale * source.width, scale * source.height];
     context.imageSmoothingEnabled = !loaded.pixels;
-    context.drawImage(loaded.source, 0, 0, canvas.width, canvas.height);
+    context.imageSmoothingQuality = "high";
+    context.drawImage(source, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
   }
-  context.strokeStyle = context.fillStyle = "#fff";
+  context.strokeStyle = loaded?.light ? "#000" : "#fff";
   context.lineWidth = PEN;
   context.lineCap = context.lineJoin = "round";
   for (const points of strokes) {
@@ -108,7 +112,7 @@ byId("photo").addEventListener("change", async (event) => {
   event.target.value = "";
   if (!file) return;
   try {
-    loaded = { source: await createImageBitmap(file) };
+    loaded = photo(await createImageBitmap(file));
   } catch {
     say(`${file.name} is not a picture that this browser can read.`);
     return;
@@ -117,19 +121,35 @@ byId("photo").addEventListener("change", async (event) => {
   changed();
 });
 
+// A photo keeps its proportions; what it leaves of the square is filled with the shade of its edge, and strokes
+// are as dark or light as what is on such paper.
+function photo(source) {
+  const small = document.createElement("canvas");
+  small.width = small.height = 32;
+  const view = small.getContext("2d");
+  view.drawImage(source, 0, 0, 32, 32);
+  const shades = luminance(view, 32).flatMap((row, y) => (y % 31 ? [row[0], row[31]] : row));
+  const shade = shades.sort((one, other) => one - other)[shades.length / 2];
+  return { source, paper: `rgb(${shade} ${shade} ${shade})`, light: shade > 127 };
+}
+
+function luminance(view, side) {
+  const { data } = view.getImageData(0, 0, side, side);
+  return Array.from({ length: side }, (_, y) =>
+    Array.from({ length: side }, (_, x) => {
+      const at = 4 * (y * side + x);
+      return Math.round(0.299 * data[at] + 0.587 * data[at + 1] + 0.114 * data[at + 2]);
+    }),
+  );
+}
+
 function grey() {
   const small = document.createElement("canvas");
   small.width = small.height = SENT;
   const scaled = small.getContext("2d");
   scaled.imageSmoothingQuality = "high";
   scaled.drawImage(canvas, 0, 0, SENT, SENT);
-  const { data } = scaled.getImageData(0, 0, SENT, SENT);
-  return Array.from({ length: SENT }, (_, y) =>
-    Array.from({ length: SENT }, (_, x) => {
-      const at = 4 * (y * SENT + x);
-      return Math.round(0.299 * data[at] + 0.587 * data[at + 1] + 0.114 * data[at + 2]);
-    }),
-  );
+  return luminance(scaled, SENT);
 }
 
 // Asking: one question at a time, always the newest; what was drawn meanwhile is asked next.
@@ -230,9 +250,8 @@ function card(framework) {
   return made;
 }
 
-function fill(select, values, first) {
+function fill(select, values) {
   select.replaceChildren(...values.map(([value, text]) => new Option(text, value)));
-  if (first) select.value = first;
 }
 
 // The gallery
@@ -312,7 +331,7 @@ byId("frameworks").append(...Object.keys(NAMES).map(card));
 const told = await (await fetch("api/models")).json();
 models = told.models;
 const names = models.map(({ name }) => [name, name]);
-fill(byId("model"), names, names.some(([name]) => name === told.first) ? told.first : null);
+fill(byId("model"), names);
 byId("model").addEventListener("change", chosen);
 const digits = [["", "any"], ...Array.from({ length: 10 }, (_, digit) => [String(digit), String(digit)])];
 fill(byId("label"), digits);
