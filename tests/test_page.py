@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import shutil
 import signal
 import socket
@@ -165,15 +166,16 @@ def test_a_wrong_digit_is_loaded_from_the_gallery(page: Page) -> None:
     page.select_option("#predicted", "9")
     first = page.locator("#digits button").first
     expect(first).to_contain_text("a 4, said to be 9")
-    page.check("#one-only")
+    with page.expect_response("**/api/mistakes*one_only=yes*"):
+        page.check("#one-only")
     expect(page.locator("#total")).to_contain_text("test digits.")
-    page.uncheck("#one-only")
     page.click("#clear")
+    expect(page.locator("#verdict")).to_have_text("")
+    index = first.get_attribute("data-index")
     first.click()
     expect(page.locator("#verdict")).not_to_have_text("")
     seen = "c => c.getContext('2d').getImageData(0, 0, 28, 28).data.filter((_, at) => at % 4 === 0)"
-    image = np.array(list(page.locator("#seen").evaluate(seen).values()))
-    index = first.get_attribute("data-index")
+    image = np.array(page.locator("#seen").evaluate(seen))
     digit = page.evaluate(f"fetch('api/digits/{index}').then(answer => answer.json())")
     np.testing.assert_array_equal(image.reshape(28, 28), digit["image"])
 
@@ -233,6 +235,24 @@ def test_it_is_accessible_and_fits(page: Page, scheme: str, width: int) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     found = Axe().run(page).response["violations"]
     assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
+
+
+@browser_needed
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_can_be_pictured(page: Page, scheme: str, tmp_path: Path) -> None:
+    """The picture in the README is this one: DEMO_PICTURES=docs pytest tests/test_page.py."""
+    folder = Path(os.environ.get("DEMO_PICTURES", tmp_path))
+    page.set_viewport_size({"width": 1100, "height": 800})
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    start_again(page)
+    turn = [math.pi * step / 12 for step in range(13)]
+    upper = [(0.42 + 0.2 * math.sin(angle), 0.33 - 0.15 * math.cos(angle)) for angle in turn]
+    lower = [(0.42 + 0.22 * math.sin(angle), 0.65 - 0.17 * math.cos(angle)) for angle in turn]
+    stroke(page, (0.3, 0.2), *upper, *lower, (0.28, 0.8))
+    expect(page.locator("#verdict")).to_have_text("Both say 3.")
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=folder / f"demo-{scheme}.png")
+    assert cv2.imread(str(folder / f"demo-{scheme}.png")).shape == (800, 1100, 3)
 
 
 @browser_needed
