@@ -332,6 +332,7 @@ const told = await (await fetch("api/models")).json();
 models = told.models;
 const names = models.map(({ name }) => [name, name]);
 fill(byId("model"), names);
+if (names.some(([name]) => name === told.first)) byId("model").value = told.first;
 byId("model").addEventListener("change", chosen);
 const digits = [["", "any"], ...Array.from({ length: 10 }, (_, digit) => [String(digit), String(digit)])];
 fill(byId("label"), digits);
