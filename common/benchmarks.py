@@ -42,7 +42,7 @@ def page(tables: Tables) -> str:
                 *("## The defaults", side_by_side(tables.defaults)),
                 *("## What the defaults move", ladder.section(runs)),
                 *("## Test accuracy per epoch", _per_epoch(stats.groups(main), tables.epochs)),
-                *("## Time and memory", _times(runs)),
+                *("## Time and memory", _times(stats.alone(runs))),
                 *("## Speed", pace.section(tables), timings.section(tables.speed)),
                 *("## Other settings", _others(stats.groups(rest))),
                 *("## Failed runs", _failed(runs)),

@@ -20,6 +20,7 @@ from common.arguments import SCRIPTS, TRAINING_IMAGES, parser
 from common.backend import NATIVE_PARTS, Backend, Execution, Feed, Unavailable
 from common.data import DataError, Dataset, Digits, Scaling, hold_out, load
 from common.defaults import defaults
+from common.neighbours import Neighbours
 from common.profile import profile
 from common.recipe import RecipeError, varied
 from common.run import Job, execute
@@ -69,8 +70,9 @@ def parse_arguments(framework: str, words: list[str] | None = None) -> argparse.
         command.error("--num-workers and --pin-memory are knobs of --loader native.")
     if framework == "tensorflow" and arguments.pin_memory:
         command.error("--pin-memory is a knob of PyTorch's loader; tf.data has none like it.")
-    arguments.loading, arguments.load = None, machine.load()
+    arguments.loading, arguments.load, arguments.neighbours = None, machine.load(), None
     if words is None:
+        arguments.neighbours = Neighbours()
         # While a framework is imported Ctrl-C ends the process without a traceback; `main` takes over.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         if not (
@@ -119,7 +121,9 @@ def _main(backend: type[Backend], arguments: argparse.Namespace) -> int:
     statuses = set()
     for seed in range(job.seed, job.seed + arguments.seeds):
         one = dataclasses.replace(job, seed=seed)
-        statuses.add(execute(framework, dataset, one, show=_show, clock=clock))
+        statuses.add(
+            execute(framework, dataset, one, show=_show, clock=clock, neighbours=arguments.neighbours)
+        )
         clock = machine.Clock.now()
         if "interrupted" in statuses:
             return 130

@@ -16,6 +16,7 @@ import numpy as np
 from common import machine, results, weights
 from common.backend import Array, Backend, Execution, Feed, Model
 from common.data import Dataset
+from common.neighbours import Neighbours
 from common.recipe import Recipe, label, recipe_hash
 from common.results import EpochRow, ErrorRow, Run, Status
 from common.spec import ModelSpec
@@ -64,10 +65,12 @@ def execute(
     *,
     show: Callable[[str], None],
     clock: machine.Clock | None = None,
+    neighbours: Neighbours | None = None,
 ) -> Status:
     """Run `job`, write its rows and its checkpoint; how it ended.
 
-    `show` is given the lines of its course; `clock` tells when it began, if that was not just now.
+    `show` is given the lines of its course; `clock` tells when it began, if that was not just now, and
+    `neighbours` how many runs there were meanwhile.
     """
     clock = clock or machine.Clock.now()
     build_seconds = None
@@ -93,6 +96,7 @@ def execute(
             started=started,
             clock=clock,
             build_seconds=build_seconds,
+            at_once=neighbours.most() if neighbours else None,
         )
         results.append(job.results, row, *_details(row, epochs, dataset))
         show(f"Run {row.run} is in {job.results / 'results.csv'}.")
@@ -183,6 +187,7 @@ def _row(
     started: str,
     clock: machine.Clock,
     build_seconds: float | None,
+    at_once: int | None,
 ) -> Run:
     """The run's row. What a failed run did not reach, and times of a run that went on, stay empty."""
     last = epochs[-1] if epochs and status == "ok" else None
@@ -233,6 +238,7 @@ def _row(
         cpu_seconds=clock.cpu_seconds(),
         load_before=clock.load,
         load_after=machine.load(),
+        at_once=at_once,
     )
 
 

@@ -26,6 +26,7 @@ FLOORS = (
         "fingerprint",
         "dropout",
         "drawing",
+        "neighbours",
     },
     {"data", "augment"},
     {"recipe", "weights", "backend"},
@@ -37,7 +38,8 @@ FLOORS = (
     {"arguments"},
     {"cli", "inference"},
     {"speed", "demo"},
-    {"plots"},
+    {"plots", "cells"},
+    {"cluster"},
     {"report", "check", "bench"},
 )
 PRINTING = {"cli", "bench", "report", "check", "demo"}
