@@ -1,9 +1,9 @@
 """Which runs are repetitions of one another, and what do they say together?
 
 Runs are pooled only where every setting in POOLED is the same; machine and versions may differ, as an
-accuracy is to be repeated anywhere. Times are of runs that had their machine to themselves. Means are of exact
-sums (math.fsum): the order of the rows cannot move a digit. Then: what do two frameworks' runs say of each
-other, by intervals and by tests of difference and equivalence?
+accuracy is to be repeated anywhere. Times are of runs that had their machine to themselves. Means are of
+exact sums (math.fsum): the order of the rows cannot move a digit. Then: what do two frameworks' runs say of
+each other, by intervals and by tests of difference and equivalence?
 """
 
 from __future__ import annotations

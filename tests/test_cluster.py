@@ -77,9 +77,7 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, lis
         nannies = []
         for name in ("one", "two"):
             words = ["--name", name, "--local-directory", str(folder / name)]
-            process = running(
-                [*worker, *words], until="Registered to", log=folder / name / ".." / f"{name}.log"
-            )
+            process = running([*worker, *words], until="Registered to", log=folder / f"{name}.log")
             nannies.append(stack.enter_context(process).pid)
         yield address, nannies
 
