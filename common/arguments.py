@@ -78,7 +78,7 @@ def parser(framework: str) -> argparse.ArgumentParser:
         help="steps between lines (default: 100)",
     )
     add("--no-accel", action="store_true", help="stay on the CPU where there is an accelerator")
-    add("--threads", metavar="N", type=number(int, 1), default=machine.cores(), help="(default: all cores)")
+    add("--threads", metavar="N", type=number(int, 1), help="(default: all cores)")
     add("--precision", choices=PRECISIONS, help="(default: float32)")
     add(
         "--native",
