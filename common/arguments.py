@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from common import machine
 from common.backend import NATIVE_PARTS
 from common.data import DATASETS
 from common.trace import STEPS

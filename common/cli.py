@@ -137,9 +137,9 @@ def _main(backend: type[Backend], arguments: argparse.Namespace) -> int:
         machine.keep_freed_pages()
     framework = backend(accelerate=not arguments.no_accel, threads=arguments.threads)
     if arguments.share.rank == 0:
-        together = f" in each of {arguments.share.of} processes" if arguments.share.of > 1 else ""
+        each = f" in each of {arguments.share.of} processes" if arguments.share.of > 1 else ""
         print(
-            f"{framework.name} {framework.version} on {framework.device}, {framework.threads} threads{together}"
+            f"{framework.name} {framework.version} on {framework.device}, {framework.threads} threads{each}"
         )
         print(summary(job.spec))
     if arguments.profile:
