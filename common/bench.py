@@ -16,6 +16,8 @@ from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from common import benchmarks, cells, chaos, cluster, ladder, machine, pace, results, speed, stats, timings
 from common.arguments import SCRIPTS, number
 from common.cells import Cell, Done
@@ -53,7 +55,13 @@ def main(words: list[str] | None = None) -> int:
     if arguments.dry_run:
         print("\n".join(map(str, todo)))
         return 0
-    return _run_all(todo, arguments)
+    try:
+        # Two of them would make the same cells, and disturb each other's times.
+        with FileLock(arguments.results / ".bench.lock", blocking=False):
+            return _run_all(todo, arguments)
+    except Timeout:
+        print(f"bench: another bench is at work on {arguments.results}.", file=sys.stderr)
+        return 2
 
 
 def _machine(arguments: argparse.Namespace) -> str | None:

@@ -274,7 +274,10 @@ def rows(folder: Path, name: str) -> list[dict[str, str]]:
         raise ResultsError(f"Cannot read {path}: {error}.") from None
     lines = io.StringIO(complete, newline="")
     lines.readline()  # the header, which may lack the last columns
-    return list(csv.DictReader(lines, header(TABLES[name]), restval=""))
+    try:
+        return list(csv.DictReader(lines, header(TABLES[name]), restval=""))
+    except csv.Error as error:
+        raise ResultsError(f"Cannot read {path}: {error}.") from None
 
 
 def _lock(folder: Path) -> FileLock:
@@ -316,9 +319,13 @@ def _append_lines(path: Path, kind: type[Row], lines: bytes) -> None:
         end = _end_of_rows(path)
         file.truncate(end)
         heading = ",".join(header(kind)).encode() + b"\n" if end == 0 else b""
-        file.write(heading + lines)
-        file.flush()
-        os.fsync(file.fileno())
+        try:
+            file.write(heading + lines)
+            file.flush()
+            os.fsync(file.fileno())
+        except OSError:
+            os.truncate(path, end)  # a full disk takes some of the rows, and may take the half of one
+            raise
 
 
 def _complete_columns(path: Path, kind: type[Row]) -> None:
