@@ -249,7 +249,8 @@ def averaged(values: list[Tensor], strategy: tf.distribute.Strategy) -> list[Ten
     """Over all processes of the run."""
 
     def reduced() -> list[Tensor]:
-        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, values)
+        placed = [tf.identity(value) for value in values]  # where they were computed they have no device yet
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, placed)
 
     return strategy.run(reduced)
 
