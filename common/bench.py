@@ -18,7 +18,20 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from common import benchmarks, cells, chaos, cluster, ladder, machine, pace, results, speed, stats, timings
+from common import (
+    benchmarks,
+    cells,
+    chaos,
+    cluster,
+    ladder,
+    machine,
+    pace,
+    results,
+    scale,
+    speed,
+    stats,
+    timings,
+)
 from common.arguments import SCRIPTS, number
 from common.cells import Cell, Done
 from common.zoo import ZOO
@@ -50,6 +63,8 @@ def main(words: list[str] | None = None) -> int:
         return _measure(arguments, _again)
     if arguments.defaults:
         return _measure(arguments, _ask)
+    if arguments.scale:
+        return _measure(arguments, _scale)
     todo = cells.missing(wanted, rows, machine=_machine(arguments))
     print(f"{len(wanted)} cells, {len(wanted) - len(todo)} in the tables already, {len(todo)} to run.")
     if arguments.dry_run:
@@ -145,6 +160,14 @@ def _ask(sitting: speed.Sitting, begun: str) -> str:
         rows = [dataclasses.replace(row, sitting=begun) for row in speed.asked(framework)]
         results.append_defaults(sitting.folder, rows)
     return benchmarks.side_by_side(stats.frame("defaults.csv", results.rows(sitting.folder, "defaults.csv")))
+
+
+def _scale(sitting: speed.Sitting, begun: str) -> str:
+    """What the same cells take with one worker and with two; the page that tells it."""
+    for row in scale.measured(sitting):
+        results.append_speed(sitting.folder, [dataclasses.replace(row, sitting=begun)])
+        print(f"{row.measure:12} {row.arm}: {row.value:.1f} s", flush=True)
+    return scale.page(stats.read(sitting.folder))
 
 
 def _run_all(todo: Sequence[Cell], arguments: argparse.Namespace) -> int:
@@ -291,6 +314,11 @@ def _parser() -> argparse.ArgumentParser:
         "--accelerated",
         action="store_true",
         help="make the cells on an accelerator, by workers that have the resource GPU",
+    )
+    parser.add_argument(
+        "--scale",
+        action="store_true",
+        help="measure instead what short cells take with one worker and with two",
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what is missing")
     return parser

@@ -28,6 +28,7 @@ FLOORS = (
         "drawing",
         "neighbours",
         "share",
+        "columns",
     },
     {"data", "augment"},
     {"recipe", "weights", "backend"},
@@ -41,6 +42,7 @@ FLOORS = (
     {"speed", "demo"},
     {"plots", "cells"},
     {"cluster"},
+    {"scale"},
     {"report", "check", "bench"},
 )
 PRINTING = {"cli", "bench", "report", "check", "demo"}

@@ -128,7 +128,9 @@ def test_a_process_that_dies_ends_the_run(framework: str, killed: int, tmp_path:
     assert time.monotonic() - begun < 60
     lines = [line for line in output.splitlines() if "Another process of this run has ended" in line]
     assert len(lines) == 1 or (not lines and "Interrupted." in output), output
-    assert f'{SCRIPTS[framework]}", line' not in output, "torchrun has a traceback of its own, there is none of ours"
+    assert f'{SCRIPTS[framework]}", line' not in output, (
+        "torchrun has a traceback of its own, there is none of ours"
+    )
     (row,) = results.rows(tmp_path, "results.csv")
     assert (row["status"], row["world_size"], row["accuracy"]) == ("interrupted", "2", "")
 
