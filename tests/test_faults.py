@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -221,3 +222,11 @@ def test_a_folder_that_only_the_owner_may_write_is_one_sentence(tmp_path: Path) 
     assert found.returncode == 2
     assert found.stderr == f"pytorch.py: Cannot write results to {folder}: Permission denied.\n"
     assert list(folder.iterdir()) == []
+
+
+def test_the_page_of_faults_names_tests_that_are_there() -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    code = "".join((ROOT / name).read_text() for name in set(re.findall(r"tests/test_\w+\.py", page)))
+    named = re.findall(r"`(test_\w+)`", page)
+    assert len(named) > 20
+    assert [name for name in named if f"def {name}(" not in code] == []
