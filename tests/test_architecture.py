@@ -113,3 +113,22 @@ def test_help_and_zoo_import_no_framework(script: str, flag: str) -> None:
     loaded = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
     assert "common" in loaded
     assert not loaded & (FRAMEWORKS - {"pytorch", "tf"} | {"pandas", "matplotlib", "cv2"})
+
+
+@pytest.mark.parametrize("path", [*MODULES, ROOT / "pytorch.py", ROOT / "tf.py"], ids=lambda path: path.stem)
+def test_no_pickle_no_eval_and_no_shell(path: Path) -> None:
+    assert not {name.split(".")[0] for name in imports(path)} & {
+        "pickle",
+        "shelve",
+        "marshal",
+        "dill",
+        "joblib",
+    }
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            named = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            bare = isinstance(node.func, ast.Name)
+            assert not (bare and named in ("eval", "exec", "compile", "__import__"))
+            assert named not in ("popen", "getoutput", "extractall", "create_subprocess_shell")
+            assert ast.unparse(node.func) != "os.system"
+            assert not any(word.arg == "shell" for word in node.keywords)
