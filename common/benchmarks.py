@@ -6,11 +6,13 @@ Numbers are rounded to what they mean; a group of one run has no spread.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 import pandas as pd
 
 from common import chaos, ladder, pace, stats, timings, verdicts
 from common.markdown import listed, markdown
+from common.results import Status
 from common.stats import FRAMEWORKS, MEASURED_ON, POOLED, Group, Tables
 from common.zoo import ZOO
 
@@ -113,9 +115,7 @@ def side_by_side(defaults: pd.DataFrame) -> str:
 
 
 def _counted(runs: pd.DataFrame) -> str:
-    counts = [
-        f"{int((runs['status'] == status).sum())} {status}" for status in ("ok", "diverged", "interrupted")
-    ]
+    counts = [f"{int((runs['status'] == status).sum())} {status}" for status in get_args(Status)]
     return f"{len(runs)} runs: {', '.join(counts)}"
 
 
@@ -252,6 +252,7 @@ def _failed(runs: pd.DataFrame) -> str:
         "precision",
         "started",
         "run",
+        "reason",
     ]
     rows = [[stats.cell(row[column]) for column in columns] for row in failed.to_dict("records")]
     return markdown([column.upper() for column in columns], rows, right=(2, 4, 5))
