@@ -315,16 +315,16 @@ def _lines(new: Iterable[Row]) -> bytes:
 def _append_lines(path: Path, kind: type[Row], lines: bytes) -> None:
     """One write after the last complete row; a torn one is cut off."""
     _complete_columns(path, kind)
-    with path.open("a+b") as file:
+    with path.open("a+b", buffering=0) as file:
         end = _end_of_rows(path)
         file.truncate(end)
-        heading = ",".join(header(kind)).encode() + b"\n" if end == 0 else b""
+        left = (",".join(header(kind)).encode() + b"\n" if end == 0 else b"") + lines
         try:
-            file.write(heading + lines)
-            file.flush()
+            while left:
+                left = left[file.write(left) :]
             os.fsync(file.fileno())
         except OSError:
-            os.truncate(path, end)  # a full disk takes some of the rows, and may take the half of one
+            file.truncate(end)  # a full disk takes some of the rows, and perhaps the half of one
             raise
 
 
