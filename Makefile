@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install run report test check format clean
+.PHONY: help install run report demo test check format audit clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ run: install ## get MNIST, train the default network in each framework, render t
 report: install ## tables into README.md and benchmarks.md, figures into results/plots
 	$(BIN)/python -m common.report
 
+demo: install ## a page to draw digits on; both frameworks say what they are
+	$(BIN)/python -m common.demo
+
 test: $(INSTALLED_DEV) ## the whole test suite
 	$(BIN)/python -m pytest
 
@@ -32,6 +35,9 @@ check: $(INSTALLED_DEV) ## format, lint and types
 format: $(INSTALLED_DEV) ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+audit: $(INSTALLED_DEV) ## known vulnerabilities of the pinned packages
+	$(BIN)/python -m pip_audit --no-deps --disable-pip --requirement requirements.txt --requirement requirements-dev.txt
 
 clean: ## remove .venv and caches, not results or data
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -11,7 +11,9 @@ from common.cli import main, parse_arguments
 arguments = parse_arguments("pytorch") if __name__ == "__main__" else None
 
 import contextlib
+import datetime
 import inspect
+import os
 import shutil
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,15 +23,17 @@ from typing import Any, assert_never
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import distributed, nn
 
 from common import machine, spec
-from common.backend import Execution, Feed, Native, Natives, Precision, Stage, Unavailable
+from common.backend import Execution, Feed, Native, Natives, PeerLost, Precision, Stage, Unavailable
 from common.data import Digits, Scaling
 from common.dropout import Masks
 from common.optimizer import SGD, Adadelta, Adam, Optimizer, slots
+from common.share import Share
 
 Array = NDArray[Any]
+PATIENCE_SECONDS = 60  # with another process of a run
 
 
 class LayoutKeepingFlatten(nn.Flatten):
@@ -192,6 +196,17 @@ def paces(rate: Array, momentum: Array | None) -> Iterator[tuple[float, float | 
     return zip(rate.tolist(), repeat(None) if momentum is None else momentum.tolist())
 
 
+@contextlib.contextmanager
+def together(share: Share) -> Iterator[None]:
+    """What the other processes of a run must be there for."""
+    try:
+        yield
+    except RuntimeError as error:  # gloo has no error of its own for a connection that has closed
+        if share.of == 1:
+            raise
+        raise PeerLost(str(error).splitlines()[0]) from error
+
+
 class TorchModel:
     """A network and its optimizer on one device (`common.backend.Model`)."""
 
@@ -208,7 +223,12 @@ class TorchModel:
         self.module = nn.Sequential(OrderedDict(modules if plain else quickened(modules)))
         self.layout = torch.contiguous_format if self.feed else layout(network)
         self.module.to(device, self.dtype).to(memory_format=self.layout)
+        self.share = execution.share
         self.forward = torch.compile(self.module) if execution.compiled else self.module
+        if self.share.of > 1:
+            # Averages gradients. Each process normalises by its own images; statistics are the first one's.
+            with together(self.share):
+                self.forward = nn.parallel.DistributedDataParallel(self.module)
         if not plain:
             # Told here what it would import torch._dynamo to be told: see update_without_compiler.
             adding = inspect.unwrap(torch.optim.Optimizer.add_param_group)
@@ -225,17 +245,24 @@ class TorchModel:
         self, images: Array, labels: Array, order: Array, rate: Array, momentum: Array | None = None
     ) -> tuple[Array, Array]:
         """See common.backend.Model."""
-        inputs, targets, batches = self._on_device(images, labels, order)
+        inputs, targets, batches = self._on_device(images, labels, self.share.part(order))
         losses, predicted = [], []
         self.module.train()
         steps = zip(self._gathered(inputs, batches), targets, paces(rate, momentum), strict=True)
-        for batch, wanted, pace in steps:
-            logits, loss = self._step(batch, wanted, *pace)
-            losses.append(loss.detach())
-            predicted.append(logits.detach().max(dim=1).indices)
-        # Compared once for all steps: small operations one by one would cost as much as a small network.
-        correct = (torch.stack(predicted) == targets).sum(dim=1)
-        return torch.stack(losses).cpu().double().numpy(), correct.cpu().numpy()
+        with together(self.share):
+            for batch, wanted, pace in steps:
+                logits, loss = self._step(batch, wanted, *pace)
+                losses.append(loss.detach())
+                predicted.append(logits.detach().max(dim=1).indices)
+            # Compared once for all steps: small operations one by one would cost as much as a small network.
+            correct = (torch.stack(predicted) == targets).sum(dim=1)
+            return self._sum(torch.stack(losses).double() / self.share.of), self._sum(correct)
+
+    def _sum(self, values: torch.Tensor) -> Array:
+        """Over all processes of the run."""
+        if self.share.of > 1:
+            distributed.all_reduce(values)
+        return values.cpu().numpy()
 
     def _step(
         self, images: torch.Tensor, labels: torch.Tensor, rate: float, momentum: float | None
@@ -443,6 +470,9 @@ class PyTorch:
         self.threads = torch.get_num_threads()
         found = torch.accelerator.current_accelerator(check_available=True) if accelerate else None
         self.place = found or torch.device("cpu")
+        if found and "LOCAL_RANK" in os.environ:  # torchrun starts a process for each
+            self.place = torch.device(found.type, int(os.environ["LOCAL_RANK"]))
+            torch.accelerator.set_device_index(self.place.index)
         self.device = self.place.type
         if self.device == "cuda":
             self.device = f"cuda ({torch.cuda.get_device_name(self.place)})"
@@ -453,7 +483,10 @@ class PyTorch:
         """See common.backend.Backend."""
         if execution.compiled and self.place.type == "cpu" and not shutil.which("g++"):
             raise Unavailable("--compile needs a C++ compiler, and g++ is not on the PATH.")
-        torch.manual_seed(seed)
+        if execution.share.of > 1 and not distributed.is_initialized():
+            kind = "nccl" if self.place.type == "cuda" else "gloo"
+            distributed.init_process_group(kind, timeout=datetime.timedelta(seconds=PATIENCE_SECONDS))
+        torch.manual_seed(execution.share.seed(seed))
         return TorchModel(network, optimizer, device=self.place, execution=execution)
 
     def product(self, size: int, *, precision: Precision) -> Callable[[], None]:

@@ -15,6 +15,7 @@ import os
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters comes as an exception
 
+import contextlib
 import re
 import tempfile
 from collections import Counter
@@ -34,10 +35,11 @@ with machine.quiet_stderr():
     import tensorflow as tf
     from tensorflow import Tensor
 
-from common.backend import Execution, Native, Natives, Precision, Stage
+from common.backend import Execution, Native, Natives, PeerLost, Precision, Stage
 from common.data import Digits
 from common.dropout import Masks
 from common.optimizer import SGD, Adadelta, Adam, Optimizer, slots
+from common.share import share
 
 Array = NDArray[Any]
 
@@ -232,10 +234,38 @@ def compiled(network: spec.ModelSpec) -> bool:
     return not any(isinstance(node.layer, spec.Conv) for node in network.nodes())
 
 
+@contextlib.contextmanager
+def together(strategy: tf.distribute.Strategy | None) -> Iterator[None]:
+    """What the other processes of a run must be there for."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if not strategy:
+            raise
+        raise PeerLost(error.message.splitlines()[0]) from error
+
+
+def averaged(values: list[Tensor], strategy: tf.distribute.Strategy) -> list[Tensor]:
+    """Over all processes of the run."""
+
+    def reduced() -> list[Tensor]:
+        placed = [tf.identity(value) for value in values]  # where they were computed they have no device yet
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, placed)
+
+    return strategy.run(reduced)
+
+
 class KerasModel:
     """A network and its optimizer (`common.backend.Model`)."""
 
-    def __init__(self, network: spec.ModelSpec, optimizer: Optimizer, execution: Execution) -> None:
+    def __init__(
+        self,
+        network: spec.ModelSpec,
+        optimizer: Optimizer,
+        execution: Execution,
+        strategy: tf.distribute.Strategy | None,
+    ) -> None:
+        self.share, self.strategy = execution.share, strategy
         precision = execution.precision
         keras.config.set_floatx("float64" if precision == "float64" else "float32")
         keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else precision)
@@ -250,7 +280,8 @@ class KerasModel:
         self.optimizer.build(self.module.trainable_variables)
         self.variables = dict(self._variables(network, optimizer))
         self.resident: tuple[Array, Array, Tensor, Tensor] | None = None
-        self.xla = execution.compiled or compiled(network)
+        # Not where processes must talk to each other in every step.
+        self.xla = execution.compiled or (compiled(network) and not strategy)
         self.graphs: dict[tuple[int, str], Callable[..., tuple[Tensor, Tensor]]] = {}
         images = tf.TensorSpec(self.input_shape, self.dtype)
         # Without AutoGraph, which takes longer to read this file than TensorFlow to trace the network.
@@ -269,6 +300,7 @@ class KerasModel:
         """See common.backend.Model."""
         inputs, targets = self._on_device(images, labels)
         momentum = self._momenta(rate, momentum)
+        order = self.share.part(order)
         graph = self._graph(order.shape[1], inputs.dtype)
         # XLA compiles for one shape, so there every call is filled up to the same number of steps.
         length = XLA_STEPS if self.xla else len(order)
@@ -276,10 +308,15 @@ class KerasModel:
         for start in range(0, len(order), length):
             steps = min(length, len(order) - start)
             part, fill = slice(start, start + steps), length - steps
-            loss, hits = graph(
-                *(inputs, targets, tf.constant(steps), tf.constant(np.pad(order[part], ((0, fill), (0, 0))))),
-                *(tf.constant(np.pad(values[part], (0, fill)), self.dtype) for values in (rate, momentum)),
-            )
+            with together(self.strategy):
+                loss, hits = graph(
+                    *(inputs, targets, tf.constant(steps)),
+                    tf.constant(np.pad(order[part], ((0, fill), (0, 0)))),
+                    *(
+                        tf.constant(np.pad(values[part], (0, fill)), self.dtype)
+                        for values in (rate, momentum)
+                    ),
+                )
             losses.append(loss.numpy()[:steps])
             correct.append(hits.numpy()[:steps])
         return np.concatenate(losses), np.concatenate(correct)
@@ -307,9 +344,12 @@ class KerasModel:
         def body(step: Tensor, losses: Tensor, correct: Tensor) -> tuple[Tensor, ...]:
             self._set_rate(rate[step], momentum[step])
             logits, loss, gradients = self._gradients(self._gathered(images, order[step]), targets[step])
-            self.optimizer.apply(gradients, self.module.trainable_variables)
             hits = tf.math.count_nonzero(tf.argmax(logits, axis=1) == targets[step])
-            return step + 1, kept(losses, step, loss), kept(correct, step, hits)
+            if self.strategy:
+                mine = [*gradients, loss, tf.cast(self.share.of * hits, self.dtype)]
+                *gradients, loss, hits = averaged(mine, self.strategy)
+            self.optimizer.apply(gradients, self.module.trainable_variables)
+            return step + 1, kept(losses, step, loss), kept(correct, step, tf.cast(hits, tf.int64))
 
         def kept(values: Tensor, step: Tensor, value: Tensor) -> Tensor:
             # Not a TensorArray, with which a step of a compiled network takes 3 % longer.
@@ -598,6 +638,10 @@ class TensorFlow:
             if not accelerate:
                 tf.config.set_visible_devices([], "GPU")
             accelerators = tf.config.get_visible_devices("GPU")
+        # It wants to be there before the first operation.
+        self.strategy = None
+        if share(self.name, os.environ).of > 1:
+            self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
         self.device = "cpu"
         if accelerators:
             details = tf.config.experimental.get_device_details(accelerators[0])
@@ -607,8 +651,8 @@ class TensorFlow:
         self, network: spec.ModelSpec, optimizer: Optimizer, *, execution: Execution, seed: int
     ) -> KerasModel:
         """See common.backend.Backend."""
-        keras.utils.set_random_seed(seed)
-        return KerasModel(network, optimizer, execution)
+        keras.utils.set_random_seed(execution.share.seed(seed))
+        return KerasModel(network, optimizer, execution, self.strategy)
 
     def product(self, size: int, *, precision: Precision) -> Callable[[], None]:
         """See common.backend.Backend."""

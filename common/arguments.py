@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from common import machine
 from common.backend import NATIVE_PARTS
 from common.data import DATASETS
 from common.trace import STEPS
@@ -78,7 +77,7 @@ def parser(framework: str) -> argparse.ArgumentParser:
         help="steps between lines (default: 100)",
     )
     add("--no-accel", action="store_true", help="stay on the CPU where there is an accelerator")
-    add("--threads", metavar="N", type=number(int, 1), default=machine.cores(), help="(default: all cores)")
+    add("--threads", metavar="N", type=number(int, 1), help="(default: all cores)")
     add("--precision", choices=PRECISIONS, help="(default: float32)")
     add(
         "--native",
@@ -151,6 +150,12 @@ def parser(framework: str) -> argparse.ArgumentParser:
         const=Path(os.devnull),
         help="show the framework's own defaults, read from the installed library, and stop; FILE gets them "
         "as JSON",
+    )
+    add(
+        "--serve",
+        metavar="DIR",
+        type=Path,
+        help="predict for common.demo with the checkpoints in DIR: lines of JSON in, lines of JSON out",
     )
     add("--dry-run", action="store_true", help="one training and one test batch; writes nothing")
     add(

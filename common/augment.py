@@ -1,6 +1,7 @@
-"""Seeded affine augmentation of a whole epoch: the same pixels for either framework.
+"""Seeded affine and elastic augmentation of a whole epoch: the same pixels for either framework.
 
-All steps of an `Affine` are composed into one 2x3 matrix an image, so each image is resampled once.
+All steps of an `Affine` are composed into one 2x3 matrix an image, and where it is elastic with that into one
+map of its pixels, so each image is resampled once.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 _PURPOSE = 0xA06  # keeps these draws apart from those of the order and of the weights
+_ELASTIC_PURPOSE = 0xE1A
 _DRAWS = 10  # of a crop window
+_TOGETHER = 256  # images whose maps are made at once: more leave the caches
 
 
 LATER = {"later": True}
@@ -39,11 +42,22 @@ class ZoomCrop:
 
 
 @dataclass(frozen=True)
+class Elastic:
+    """With `probability`, a grid of `knots` x `knots` points is moved, each coordinate by a normally
+    distributed number of pixels with the standard deviation `displacement`, and what is between them goes
+    along cubically (Ronneberger et al., 2015)."""
+
+    displacement: float
+    knots: int = 5
+    probability: float = 1.0
+
+
+@dataclass(frozen=True)
 class Affine:
     """Crop or zoom first, then rotate about the centre by up to `rotation` degrees either way.
 
     Then enlarge or reduce by up to the share `scaling`, and move by up to `translation` pixels along each
-    axis. All of this is done to an image with `probability`.
+    axis. All of this is done to an image with `probability`; before it, and with its own, what is `elastic`.
     """
 
     crop: RandomCrop | None = None
@@ -52,6 +66,7 @@ class Affine:
     scaling: float = field(default=0.0, metadata=LATER)
     translation: float = field(default=0.0, metadata=LATER)
     probability: float = field(default=1.0, metadata=LATER)
+    elastic: Elastic | None = field(default=None, metadata=LATER)
 
 
 def matrices(augment: Affine, count: int, *, side: int, seed: int, epoch: int) -> NDArray[np.float64]:
@@ -108,6 +123,41 @@ def warp(
     return warped
 
 
+def displacements(elastic: Elastic, count: int, *, seed: int, epoch: int) -> NDArray[np.float32]:
+    """For each of `count` images by how many pixels, x and y, its knots move: (count, 2, knots, knots)."""
+    random = np.random.default_rng([_ELASTIC_PURPOSE, seed, epoch])
+    moved = random.standard_normal((count, 2, elastic.knots, elastic.knots), np.float32)
+    moved *= elastic.displacement
+    moved[random.random(count) >= elastic.probability] = 0.0
+    return moved
+
+
+def warp_elastically(
+    images: NDArray[np.uint8],
+    maps: NDArray[np.float64],
+    moved: NDArray[np.float32],
+    *,
+    out: NDArray[np.uint8],
+) -> None:
+    """`images` (N, H, H) resampled bilinearly along `maps` (N, 2, 3) of pixels that went along with the knots
+    that `moved` (N, 2, knots, knots), zeros outside; into `out`."""
+    import cv2
+
+    cv2.setNumThreads(0)
+    side, knots = images.shape[1], moved.shape[-1]
+    spread = cv2.resize(np.eye(knots, dtype=np.float32), (knots, side), interpolation=cv2.INTER_CUBIC)
+    rows, columns = np.mgrid[:side, :side].astype(np.float32)
+    for start in range(0, len(images), _TOGETHER):
+        part = slice(start, start + _TOGETHER)
+        places = spread @ moved[part] @ spread.T + np.stack([columns, rows])
+        linear = maps[part].astype(np.float32)
+        x, y = np.moveaxis(np.einsum("nij,njhw->nihw", linear[:, :, :2], places), 1, 0)
+        x += linear[:, 0, 2, None, None]
+        y += linear[:, 1, 2, None, None]
+        for image, across, down, warped in zip(images[part], x, y, out[part], strict=True):
+            cv2.remap(image, across, down, cv2.INTER_LINEAR, warped)
+
+
 def augmented(images: NDArray[np.uint8], augment: Affine, *, seed: int, epoch: int) -> NDArray[np.uint8]:
     """The training images (N, H, W) of one epoch, uint8; the same for every framework and batch size."""
     return Ahead(images, augment, seed=seed, epoch=epoch).rest()
@@ -123,12 +173,19 @@ class Ahead:
     def __init__(self, images: NDArray[np.uint8], augment: Affine, *, seed: int, epoch: int) -> None:
         self.images, self.made = images, 0
         self.maps = matrices(augment, len(images), side=images.shape[1], seed=seed, epoch=epoch)
+        self.moved = (
+            displacements(augment.elastic, len(images), seed=seed, epoch=epoch) if augment.elastic else None
+        )
         self.warped = np.empty_like(images)
 
     def until(self, share: float) -> None:
         """Make what is missing of the first `share` (0..1) of the epoch."""
         part = slice(self.made, max(self.made, round(share * len(self.images))))
-        warp(self.images[part], self.maps[part], out=self.warped[part])
+        if self.moved is None:
+            warp(self.images[part], self.maps[part], out=self.warped[part])
+        else:
+            moved = self.moved[part]
+            warp_elastically(self.images[part], self.maps[part], moved, out=self.warped[part])
         self.made = part.stop
 
     def rest(self) -> NDArray[np.uint8]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from common.data import Digits, Scaling
 from common.optimizer import Optimizer
+from common.share import Share
 from common.spec import ModelSpec
 
 Array = NDArray[Any]
@@ -25,6 +26,10 @@ Stage = Literal["input", "forward", "backward", "bare"]
 
 class Unavailable(Exception):
     """What was asked for cannot be had on this machine; the message is for the person at the terminal."""
+
+
+class PeerLost(Exception):
+    """Another process that makes this run has ended; the message is what the framework noticed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +47,7 @@ class Execution:
     `scaling` is of training images that come as bytes, `label_smoothing` of the loss (see `common.recipe`).
     `compiled` asks for torch.compile or XLA. With `feed` the model is set up and trained as the framework's
     users usually do, with none of what makes `train_steps` quick. With `masks` dropout takes those of
-    `common.dropout` with that seed instead of drawing its own.
+    `common.dropout` with that seed instead of drawing its own. `share` is this process' of every batch.
     """
 
     precision: Precision = "float32"
@@ -52,6 +57,7 @@ class Execution:
     feed: Feed | None = None
     masks: int | None = None
     label_smoothing: float = 0.0
+    share: Share = Share()
 
 
 class Model(Protocol):
@@ -70,7 +76,9 @@ class Model(Protocol):
         images (N, 1, 28, 28) bytes, which each step scales as the model was built to, or floats, taken as
         they are; labels (N,) int64. Both are kept on the device while the same arrays are passed.
         order (steps, batch); rate and momentum (steps,). Returns each step's mean loss in nats and its number
-        of correct predictions, both (steps,), as seen while training. The device is idle on return.
+        of correct predictions, both (steps,), as seen while training. The device is idle on return. Where
+        several processes share each batch, all are given all of `order`, and are told of the whole batch.
+        Raises PeerLost.
         """
         ...
 

@@ -7,125 +7,47 @@ machine that slows down slows both. A bench that was stopped goes on where it wa
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import datetime
 import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
-from itertools import product
 from pathlib import Path
-from statistics import fmean
-from typing import IO
 
-from common import benchmarks, chaos, ladder, machine, pace, results, speed, stats, timings
+from filelock import FileLock, Timeout
+
+from common import (
+    benchmarks,
+    cells,
+    chaos,
+    cluster,
+    ladder,
+    machine,
+    pace,
+    results,
+    scale,
+    speed,
+    stats,
+    timings,
+)
 from common.arguments import SCRIPTS, number
-from common.recipe import recipe_hash
+from common.cells import Cell, Done
 from common.zoo import ZOO
 
 SEEDS, LADDER_SEEDS = 3, 5
 TRACES = ("steps", "epoch")
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One run to be made."""
-
-    model: str
-    framework: str
-    seed: int
-    rung: str = ladder.MATCHED  # what is left to the framework's own defaults
-
-    def __str__(self) -> str:
-        native = "" if self.rung == ladder.MATCHED else f" native {self.rung}"
-        return f"{self.model} {self.framework} seed {self.seed}{native}"
-
-    def command(self, folder: Path, data_dir: Path | None) -> list[str]:
-        """The command line that makes the run."""
-        words = [*speed.script(self.framework), "--no-accel"]
-        words += ["--model", self.model, "--seed", str(self.seed), "--results", str(folder)]
-        words += [] if self.rung == ladder.MATCHED else ["--native", self.rung]
-        return words + (["--data-dir", str(data_dir)] if data_dir else [])
-
-
-def cells(
-    models: Sequence[str],
-    frameworks: Sequence[str],
-    seeds: Sequence[int],
-    rungs: Sequence[str] = (ladder.MATCHED,),
-) -> list[Cell]:
-    """All cells, in the order they are run."""
-    order = product(seeds, models, rungs, frameworks)
-    return [Cell(model, framework, seed, rung) for seed, model, rung, framework in order]
-
-
-def missing(
-    wanted: Sequence[Cell], rows: Sequence[dict[str, str]], *, machine: str | None = None
-) -> list[Cell]:
-    """Those of `wanted` without a finished row: ok, or diverged, which it would be again.
-
-    Only rows of the zoo's own recipe count, in float32, on the real test set of MNIST, and of `machine` alone
-    if it is named.
-    """
-    fixed = {
-        "precision": "float32",
-        "dataset": "mnist",
-        "loader": "memory",
-        "device": "cpu",
-    } | ({"machine": machine} if machine else {})
-    present = {
-        (row["model"], row["framework"], row["seed"], row["native"], row["recipe_hash"])
-        for row in rows
-        if row["status"] != "interrupted" and all(row[name] == value for name, value in fixed.items())
-    }
-
-    def key(cell: Cell) -> tuple[str, ...]:
-        entry = ZOO[cell.model]
-        hashed = recipe_hash(entry.spec, entry.recipe)
-        return cell.model, cell.framework, str(cell.seed), ladder.cell(cell.rung), hashed
-
-    return [cell for cell in wanted if key(cell) not in present]
-
-
-def seconds_left(todo: Sequence[Cell], rows: Sequence[dict[str, str]]) -> float | None:
-    """Expected seconds of `todo`: each cell as long as the recorded runs most like it; None without any."""
-    timed = [row for row in rows if row["status"] == "ok" and row["total_seconds"]]
-    if not timed:
-        return None
-
-    def expected(cell: Cell) -> float:
-        same_model = [row for row in timed if row["model"] == cell.model]
-        same = [row for row in same_model if row["framework"] == cell.framework]
-        return fmean(float(row["total_seconds"]) for row in same or same_model or timed)
-
-    return sum(map(expected, todo))
-
-
-def run_cell(cell: Cell, folder: Path, data_dir: Path | None, log: IO[str]) -> int:
-    """Run a cell in a process of its own, its output into `log`; the exit status.
-
-    On Ctrl-C the run is interrupted, recorded as such, and KeyboardInterrupt raised.
-    """
-    # Its own session: Ctrl-C comes to it once, from here, and not also from the terminal.
-    process = subprocess.Popen(
-        cell.command(folder, data_dir), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-    )
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        process.send_signal(signal.SIGINT)
-        process.wait()
-        raise
-
-
 def main(words: list[str] | None = None) -> int:
     """Run what is missing; 0 if every cell has its row at the end, 1 if not, 130 on Ctrl-C."""
     # A shell ignores SIGINT for what it starts in the background; a bench is to be stopped by it there too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    arguments = _parser().parse_args(words)
+    parser = _parser()
+    arguments = parser.parse_args(words)
+    if arguments.ladder and (arguments.cluster or arguments.workers):
+        parser.error("--ladder compares times: its runs are made one after another, on this machine.")
     wanted = _wanted(arguments)
     try:
         results.prepare(arguments.results)
@@ -141,12 +63,20 @@ def main(words: list[str] | None = None) -> int:
         return _measure(arguments, _again)
     if arguments.defaults:
         return _measure(arguments, _ask)
-    todo = missing(wanted, rows, machine=_machine(arguments))
+    if arguments.scale:
+        return _measure(arguments, _scale)
+    todo = cells.missing(wanted, rows, machine=_machine(arguments))
     print(f"{len(wanted)} cells, {len(wanted) - len(todo)} in the tables already, {len(todo)} to run.")
     if arguments.dry_run:
         print("\n".join(map(str, todo)))
         return 0
-    return _run_all(todo, arguments)
+    try:
+        # Two of them would make the same cells, and disturb each other's times.
+        with FileLock(arguments.results / ".bench.lock", blocking=False):
+            return _run_all(todo, arguments)
+    except Timeout:
+        print(f"bench: another bench is at work on {arguments.results}.", file=sys.stderr)
+        return 2
 
 
 def _machine(arguments: argparse.Namespace) -> str | None:
@@ -158,11 +88,11 @@ def _wanted(arguments: argparse.Namespace) -> list[Cell]:
     count = arguments.seeds or (SEEDS if arguments.ladder is None else LADDER_SEEDS)
     seeds = range(arguments.first_seed, arguments.first_seed + count)
     if arguments.ladder is None:
-        return cells(arguments.models, arguments.frameworks, seeds)
+        return cells.cells(arguments.models, arguments.frameworks, seeds, accelerated=arguments.accelerated)
     spec = ZOO[arguments.ladder].spec
     for sentence in ladder.unmoved(spec).values():
         print(sentence)
-    return cells([arguments.ladder], arguments.frameworks, seeds, ladder.rungs(spec))
+    return cells.cells([arguments.ladder], arguments.frameworks, seeds, ladder.rungs(spec))
 
 
 def _measure(arguments: argparse.Namespace, record: Callable[[speed.Sitting, str], str]) -> int:
@@ -232,44 +162,89 @@ def _ask(sitting: speed.Sitting, begun: str) -> str:
     return benchmarks.side_by_side(stats.frame("defaults.csv", results.rows(sitting.folder, "defaults.csv")))
 
 
+def _scale(sitting: speed.Sitting, begun: str) -> str:
+    """What the same cells take with one worker and with two; the page that tells it."""
+    for row in scale.measured(sitting):
+        results.append_speed(sitting.folder, [dataclasses.replace(row, sitting=begun)])
+        print(f"{row.measure:12} {row.arm}: {row.value:.1f} s", flush=True)
+    return scale.page(stats.read(sitting.folder))
+
+
 def _run_all(todo: Sequence[Cell], arguments: argparse.Namespace) -> int:
-    failed = []
-    log_path = arguments.results / "bench.log"
-    with log_path.open("a") as log:
-        for index, cell in enumerate(todo):
-            rows = results.rows(arguments.results, "results.csv")
-            print(_announcement(cell, index, todo, rows), end="", flush=True)
-            begun = time.perf_counter()
-            try:
-                status = run_cell(cell, arguments.results, arguments.data_dir, log)
-            except KeyboardInterrupt:
-                print(f"\nInterrupted; run it again to go on. {len(todo) - index} cells are missing.")
-                return 130
-            log.flush()
-            print(
-                f"{time.perf_counter() - begun:.0f} s, {_outcome(cell, status, arguments.results)}",
-                flush=True,
-            )
-            rows = results.rows(arguments.results, "results.csv")
-            if missing([cell], rows, machine=_machine(arguments)):
-                failed.append(cell)
-    if failed:
-        names = ", ".join(map(str, failed))
-        print(f"No row for {names}: see {log_path}.", file=sys.stderr)
-    return 1 if failed else 0
+    """Make the cells here, or on a cluster; an exit status."""
+    log = arguments.results / "bench.log"
+    if arguments.cluster is None and arguments.workers is None:
+        made = cells.one_by_one(todo, data_dir=arguments.data_dir, threads=arguments.threads, log=log)
+        return _recorded(made, todo, arguments.results, slots=lambda: 1)
+    workers = arguments.workers or 0
+    threads = arguments.threads or (cluster.threads_each(workers) if workers else None)
+    try:
+        with cluster.connected(arguments.cluster, workers=workers) as client:
+            print(f"Dask's dashboard is at {client.dashboard_link}")
+            if not cluster.slots(client):
+                print(f"No worker there has a slot yet: dask worker ADDRESS --resources {cluster.SLOT}=1")
+            made = cluster.made(client, todo, data_dir=arguments.data_dir, threads=threads)
+            return _recorded(_logged(made, log), todo, arguments.results, slots=lambda: cluster.slots(client))
+    except cluster.ClusterError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
 
 
-def _announcement(cell: Cell, index: int, todo: Sequence[Cell], rows: Sequence[dict[str, str]]) -> str:
-    left = seconds_left(todo[index:], rows)
-    shown = "" if left is None else f" (about {datetime.timedelta(seconds=round(left))} left)"
-    return f"{index + 1}/{len(todo)} {cell}{shown} ... "
+def _logged(made: Generator[Done], log: Path) -> Generator[Done]:
+    """The last lines that cells printed elsewhere, into the log."""
+    with contextlib.closing(made), log.open("a") as file:
+        for done in made:
+            print(f"{done.cell}\n{done.outcome.told if done.outcome else done.lost}", file=file, flush=True)
+            yield done
 
 
-def _outcome(cell: Cell, status: int, folder: Path) -> str:
-    if status:
-        return f"exit status {status}"
-    row = results.rows(folder, "results.csv")[-1]
-    return f"{row['accuracy']} %"
+def _recorded(made: Generator[Done], todo: Sequence[Cell], folder: Path, *, slots: Callable[[], int]) -> int:
+    """Write the rows of every cell as it ends, and say so; an exit status. `slots` is of cells at once."""
+    left, lost = list(todo), 0
+    try:
+        with contextlib.closing(made):
+            _tell(left, folder, done=0, lost=0, slots=slots())
+            for done in made:
+                left.remove(done.cell)
+                lost += not done.finished
+                _record(done, folder)
+                _tell(left, folder, done=len(todo) - len(left) - lost, lost=lost, slots=slots())
+    except KeyboardInterrupt as stop:
+        if isinstance(stop, cells.Interrupted):
+            results.merge(folder, stop.outcome.tables)
+        print(f"\nInterrupted; run it again to go on. {len(left)} cells are missing.")
+        return 130
+    except results.ResultsError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    if lost:
+        print(f"{lost} cells failed: see {folder / 'bench.log'}.", file=sys.stderr)
+    return 1 if lost else 0
+
+
+def _record(done: Done, folder: Path) -> None:
+    """Append the rows of a cell, or the one that says why there are none."""
+    outcome = done.outcome
+    if outcome and done.finished:
+        results.merge(folder, outcome.tables)
+        accuracy = results.rows(folder, "results.csv")[-1]["accuracy"]
+        print(f"{done.cell}: {outcome.seconds:.0f} s, {accuracy} %")
+        return
+    results.append(folder, cells.failed(done.cell, done.reason, place=outcome.machine if outcome else ""))
+    print(f"{done.cell} failed: {done.reason}")
+
+
+def _tell(left: Sequence[Cell], folder: Path, *, done: int, lost: int, slots: int) -> None:
+    """How far it is, and how long what is left takes by the recorded runs."""
+    if not left:
+        return
+    running = min(slots, len(left))
+    named = f" ({left[0]})" if slots == 1 else ""
+    words = [f"{done} done, {running} running{named}, {lost} failed, {len(left) - running} to come"]
+    seconds = cells.seconds_left(left, results.rows(folder, "results.csv"))
+    if seconds:
+        words.append(f"about {datetime.timedelta(seconds=round(seconds / max(slots, 1)))} left")
+    print(", ".join(words), flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -318,6 +293,32 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--defaults", action="store_true", help="record instead what each installed framework does by default"
+    )
+    parser.add_argument(
+        "--threads",
+        type=number(int, 1),
+        metavar="N",
+        help="of each run (default: all cores of its machine, with --workers its share of them)",
+    )
+    elsewhere = parser.add_mutually_exclusive_group()
+    elsewhere.add_argument(
+        "--cluster", metavar="ADDRESS", help="hand the cells to the Dask scheduler there, tcp://HOST:8786"
+    )
+    elsewhere.add_argument(
+        "--workers",
+        type=number(int, 1),
+        metavar="N",
+        help="make N cells at once on this machine, by Dask, its cores shared out; their times tell little",
+    )
+    parser.add_argument(
+        "--accelerated",
+        action="store_true",
+        help="make the cells on an accelerator, by workers that have the resource GPU",
+    )
+    parser.add_argument(
+        "--scale",
+        action="store_true",
+        help="measure instead what short cells take with one worker and with two",
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what is missing")
     return parser

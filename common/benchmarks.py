@@ -6,11 +6,13 @@ Numbers are rounded to what they mean; a group of one run has no spread.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 import pandas as pd
 
 from common import chaos, ladder, pace, stats, timings, verdicts
 from common.markdown import listed, markdown
+from common.results import Status
 from common.stats import FRAMEWORKS, MEASURED_ON, POOLED, Group, Tables
 from common.zoo import ZOO
 
@@ -42,7 +44,7 @@ def page(tables: Tables) -> str:
                 *("## The defaults", side_by_side(tables.defaults)),
                 *("## What the defaults move", ladder.section(runs)),
                 *("## Test accuracy per epoch", _per_epoch(stats.groups(main), tables.epochs)),
-                *("## Time and memory", _times(runs)),
+                *("## Time and memory", _times(stats.alone(runs))),
                 *("## Speed", pace.section(tables), timings.section(tables.speed)),
                 *("## Other settings", _others(stats.groups(rest))),
                 *("## Failed runs", _failed(runs)),
@@ -113,9 +115,7 @@ def side_by_side(defaults: pd.DataFrame) -> str:
 
 
 def _counted(runs: pd.DataFrame) -> str:
-    counts = [
-        f"{int((runs['status'] == status).sum())} {status}" for status in ("ok", "diverged", "interrupted")
-    ]
+    counts = [f"{int((runs['status'] == status).sum())} {status}" for status in get_args(Status)]
     return f"{len(runs)} runs: {', '.join(counts)}"
 
 
@@ -252,6 +252,7 @@ def _failed(runs: pd.DataFrame) -> str:
         "precision",
         "started",
         "run",
+        "reason",
     ]
     rows = [[stats.cell(row[column]) for column in columns] for row in failed.to_dict("records")]
     return markdown([column.upper() for column in columns], rows, right=(2, 4, 5))

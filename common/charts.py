@@ -31,6 +31,9 @@ COLOUR = {"pytorch": "#D55E00", "tensorflow": "#0072B2"}
 MARKER = {"pytorch": "o", "tensorflow": "s"}
 OTHERS = (("#009E73", "^"), ("#CC79A7", "v"), ("#E69F00", "P"))
 GREY = "#808080"
+RECORDS = ((3_762, 99.52), (9_768, 99.6), (697, 99.0))
+"""Parameters and published accuracies of the smallest networks: one run each, chosen on the test set."""
+
 WALK_THROUGH = "nextjournal"
 """The network whose source shows its loss against the examples seen, and its predictions."""
 
@@ -122,6 +125,9 @@ def accuracy_against_parameters(material: Material) -> Figure:
         if claim is not None:
             axes.plot(x, 100 - claim, "D", color=GREY, markersize=6, zorder=2)
             points.append((None, x, 100 - claim))
+    for x, accuracy in RECORDS:
+        axes.plot(x, 100 - accuracy, "*", color=GREY, markersize=9, zorder=2)
+        points.append((None, x, 100 - accuracy))
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.margins(x=0.12)

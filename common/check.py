@@ -24,7 +24,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Finding:
-    """A network in a framework: mean accuracy in percent over n runs, against the threshold.
+    """A network in a framework: mean accuracy in percent over n runs, or the lowest that every run's last two
+    epochs have, against the threshold.
 
     `wrong` says what is wrong, and is empty where it holds.
     """
@@ -44,6 +45,10 @@ def findings(tables: Tables, *, first_epoch: bool = False, complete: bool = Fals
     """
     groups = stats.groups(_first_epochs(tables) if first_epoch else stats.main_runs(tables.runs))
     found = [_finding(group, first_epoch=first_epoch) for group in groups]
+    if not first_epoch:
+        found += [
+            _last_two(group, tables.epochs) for group in groups if ZOO[group.model].last_two is not None
+        ]
     found += _perfect(tables.runs)
     if complete:
         found += _missing(groups)
@@ -71,6 +76,18 @@ def _finding(group: Group, *, first_epoch: bool) -> Finding:
         wrong = "below the threshold"
     mean = None if accuracy is None else accuracy.mean
     return Finding(group.model, group.framework, mean, runs, threshold, wrong)
+
+
+def _last_two(group: Group, epochs: pd.DataFrame) -> Finding:
+    """The lowest accuracy of the last two epochs of any run."""
+    last = group.runs.set_index("run")["epochs"]
+    mine = epochs[epochs["run"].isin(set(last.index))]
+    lowest = float(mine[mine["epoch"] > mine["run"].map(last) - 2]["accuracy"].min())
+    threshold = ZOO[group.model].last_two
+    wrong = (
+        "" if lowest >= (threshold or 0.0) else "one of the last two epochs of a run is below the threshold"
+    )
+    return Finding(group.model, group.framework, lowest, len(group.runs), threshold, wrong)
 
 
 def _perfect(runs: pd.DataFrame) -> list[Finding]:

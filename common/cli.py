@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -20,9 +21,12 @@ from common.arguments import SCRIPTS, TRAINING_IMAGES, parser
 from common.backend import NATIVE_PARTS, Backend, Execution, Feed, Unavailable
 from common.data import DataError, Dataset, Digits, Scaling, hold_out, load
 from common.defaults import defaults
+from common.neighbours import Neighbours
 from common.profile import profile
 from common.recipe import RecipeError, varied
 from common.run import Job, execute
+from common.serving import serve
+from common.share import ShareError, share
 from common.spec import summary
 from common.trace import STEPS, trace
 from common.zoo import ENTRIES, ZOO, Entry, described
@@ -68,19 +72,44 @@ def parse_arguments(framework: str, words: list[str] | None = None) -> argparse.
         command.error("--num-workers and --pin-memory are knobs of --loader native.")
     if framework == "tensorflow" and arguments.pin_memory:
         command.error("--pin-memory is a knob of PyTorch's loader; tf.data has none like it.")
-    arguments.loading, arguments.load = None, machine.load()
+    try:
+        arguments.share = share(framework, os.environ)
+    except ShareError as error:
+        command.error(str(error))
+    if arguments.share.of > 1:
+        _check_shared(command, arguments, batch_size)
+    arguments.threads = arguments.threads or max(1, machine.cores() // arguments.share.here)
+    arguments.loading, arguments.load, arguments.neighbours = None, machine.load(), None
     if words is None:
+        arguments.neighbours = Neighbours() if arguments.share.rank == 0 else None
         # While a framework is imported Ctrl-C ends the process without a traceback; `main` takes over.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        if not arguments.resume and not arguments.defaults:  # a checkpoint names its data set itself
+        if not (
+            arguments.resume or arguments.defaults or arguments.serve
+        ):  # a checkpoint names its data set itself
             # Read and verified on a thread meanwhile: an import leaves it most of a core.
             arguments.loading = ThreadPoolExecutor(1).submit(_load, arguments, arguments.dataset or "mnist")
     return arguments
 
 
+def _check_shared(command: argparse.ArgumentParser, arguments: argparse.Namespace, batch_size: int) -> None:
+    """What several processes cannot do together is an error."""
+    of = arguments.share.of
+    if batch_size % of:
+        command.error(f"--batch-size {batch_size} cannot be shared by {of} processes equally.")
+    for flag in ("profile", "compile", "resume"):
+        if getattr(arguments, flag):
+            command.error(f"--{flag} is for a run in one process, not in {of}.")
+    if arguments.loader == "native":
+        command.error(f"--loader native is for a run in one process, not in {of}.")
+
+
 def main(backend: type[Backend], arguments: argparse.Namespace) -> NoReturn:
     """Do what the command line says with `backend`, and exit: 0, 1 diverged, 2 bad input, 130 interrupted."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if arguments.share.of > 1:
+        # How a launcher ends the other processes when one has died.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sys.exit(_main(backend, arguments))
     except (DataError, RecipeError, weights.CheckpointError, results.ResultsError, Unavailable) as error:
@@ -94,6 +123,9 @@ def main(backend: type[Backend], arguments: argparse.Namespace) -> NoReturn:
 def _main(backend: type[Backend], arguments: argparse.Namespace) -> int:
     if arguments.defaults:
         return _defaults(backend, arguments.defaults)
+    if arguments.serve:
+        serve(backend(accelerate=False, threads=1), arguments.serve, sys.stdin, sys.stdout)
+        return 0
     clock = machine.Clock.of_process(load=arguments.load)
     job = _job(arguments)
     dataset = _dataset(arguments, job)
@@ -104,8 +136,12 @@ def _main(backend: type[Backend], arguments: argparse.Namespace) -> int:
     if job.execution.feed is None:  # what most users run has no such setting
         machine.keep_freed_pages()
     framework = backend(accelerate=not arguments.no_accel, threads=arguments.threads)
-    print(f"{framework.name} {framework.version} on {framework.device}, {framework.threads} threads")
-    print(summary(job.spec))
+    if arguments.share.rank == 0:
+        each = f" in each of {arguments.share.of} processes" if arguments.share.of > 1 else ""
+        print(
+            f"{framework.name} {framework.version} on {framework.device}, {framework.threads} threads{each}"
+        )
+        print(summary(job.spec))
     if arguments.profile:
         return _profile(framework, dataset, job, arguments.profile)
     if arguments.trace:
@@ -113,7 +149,9 @@ def _main(backend: type[Backend], arguments: argparse.Namespace) -> int:
     statuses = set()
     for seed in range(job.seed, job.seed + arguments.seeds):
         one = dataclasses.replace(job, seed=seed)
-        statuses.add(execute(framework, dataset, one, show=_show, clock=clock))
+        statuses.add(
+            execute(framework, dataset, one, show=_show, clock=clock, neighbours=arguments.neighbours)
+        )
         clock = machine.Clock.now()
         if "interrupted" in statuses:
             return 130
@@ -134,6 +172,8 @@ def _defaults(backend: type[Backend], file: Path) -> int:
 def _trace(framework: Backend, dataset: Dataset, job: Job, arguments: argparse.Namespace) -> int:
     """The losses of first steps, or of the first epoch and the accuracy after it, into the file."""
     taken = trace(framework, dataset, job, whole=arguments.epochs is not None)
+    if arguments.share.rank:
+        return 0
     told = {"losses": taken.losses.tolist(), "accuracy": taken.accuracy}
     arguments.trace.write_text(json.dumps({**told, "framework_version": framework.version}))
     return 0
@@ -186,6 +226,7 @@ def _job(arguments: argparse.Namespace) -> Job:
             scaling=Scaling(recipe.mean, recipe.std),
             label_smoothing=recipe.label_smoothing,
             feed=feed if settings["loader"] == "native" else None,
+            share=arguments.share,
         ),
         test_batch_size=arguments.test_batch_size,
         log_interval=arguments.log_interval,

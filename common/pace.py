@@ -125,7 +125,7 @@ def reached(target: float, epochs: pd.DataFrame) -> pd.DataFrame:
 
 def _targets(tables: Tables) -> list[list[str]]:
     unclear, rows = {model for model, _ in unsteady(tables.speed)}, []
-    for model, sides in _pairs(stats.main_runs(tables.runs)):
+    for model, sides in _pairs(stats.alone(stats.main_runs(tables.runs))):
         for target in TARGETS:
             first = reached(target, tables.epochs)
             known = [{what: _known(side, first[what]) for what in first} for side in sides]

@@ -128,7 +128,8 @@ def _of_training(material: Material) -> list[Picture]:
         Picture(
             "accuracy-against-parameters.png",
             "Test accuracy against parameters",
-            "Means over the runs. Each network has its own recipe.",
+            "Means over the runs. Each network has its own recipe. Stars are published records, single runs "
+            "chosen on the test set.",
             charts.accuracy_against_parameters,
         ),
         Picture(

@@ -1,4 +1,4 @@
-"""`python -m common.report`: the tables become README.md's marked blocks, benchmarks.md and figures.
+"""`python -m common.report`: the tables become README.md's marked blocks, two more pages, and figures.
 
 What stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->` is written here and nowhere else, from the
 tables, the zoo and the command line; so no number in the pages is typed by hand, and `--check` can tell when
@@ -17,8 +17,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common import arguments, benchmarks, plots, stats, verdicts
+from common import arguments, benchmarks, plots, scale, stats, verdicts
 from common.benchmarks import accuracy
+from common.columns import COLUMNS
 from common.data import DataError, load
 from common.markdown import listed, markdown
 from common.recipe import label
@@ -32,115 +33,6 @@ SHOWN = "under-5k"
 """The network whose confusion matrix and wrong images the README shows; the others' are linked."""
 
 HELP_WIDTH = 100
-
-COLUMNS: dict[str, dict[str, tuple[str, str]]] = {
-    "results.csv": {
-        "framework": ("", "`pytorch` or `tensorflow`"),
-        "model": ("", "name in the zoo"),
-        "batch_size": ("images", "images in a training step"),
-        "epochs": ("epochs", "passes over the training images"),
-        "accuracy": ("percent", "on the test set after the last epoch"),
-        "parameters": ("", "trained values; BatchNorm's running statistics are not counted"),
-        "train_accuracy": ("percent", "mean over the last epoch's training batches, as they were trained on"),
-        "loss": ("nats", "mean cross-entropy on the test set after the last epoch"),
-        "train_loss": ("nats", "mean over the last epoch's training batches, as they were trained on"),
-        "seed": ("", "of initial weights, order, augmentation and dropout"),
-        "train_seconds": (
-            "seconds",
-            "all epochs' training, tests left out; empty after `--resume`",
-        ),
-        "first_step_seconds": ("seconds", "the first step, in which a framework compiles and allocates"),
-        "predict_seconds": ("seconds", "predictions of the whole test set, after the last epoch"),
-        "images_per_second": (
-            "images / second",
-            "training images a second of training, the first step left out",
-        ),
-        "peak_memory_mib": ("MiB", "largest resident memory of the process"),
-        "total_seconds": ("seconds", "from the start of the process to the row"),
-        "dataset": (
-            "",
-            "`mnist`, `fashion-mnist`; with `-validation-N` where N training images were held out",
-        ),
-        "optimizer": ("", "update rule and its constants that are not the default"),
-        "schedule": ("", "learning-rate schedule and its constants that are not the default"),
-        "lr": ("", "learning rate that the schedule multiplies"),
-        "augment": ("", "augmentation of the training images, or `none`"),
-        "native": ("", "parts left to the framework's own defaults, or `none`"),
-        "loader": ("", "`memory`, or `native` and its knobs: the framework's own loader and usual loop"),
-        "precision": ("", "number format of training; with `+compile` where --compile was asked for"),
-        "device": ("", "`cpu`, or the accelerator"),
-        "threads": ("threads", "of one operation, as read back from the framework"),
-        "world_size": ("processes", "that trained together"),
-        "machine": ("", "processor, cores and operating system"),
-        "framework_version": ("", "version of the framework"),
-        "python": ("", "version of Python"),
-        "commit": ("", "git commit of the code; `-dirty` where tracked files had been changed"),
-        "recipe_hash": ("", "changes with anything in the network or its recipe"),
-        "status": ("", "`ok`, `diverged` or `interrupted`; a failed run has empty cells, not numbers"),
-        "started": ("UTC", "time the run began"),
-        "run": ("", "name of the run, the key into the other two tables"),
-        "import_seconds": ("seconds", "from the start of the process until the framework was imported"),
-        "build_seconds": ("seconds", "until the network was built and had its weights"),
-        "cpu_seconds": ("seconds", "processor time of all cores, from the start of the process to the row"),
-        "load_before": ("processes", "load average of the last minute before the run"),
-        "load_after": ("processes", "the same after it, the run itself included"),
-    },
-    "epochs.csv": {
-        "run": ("", "the run"),
-        "epoch": ("", "1 is the first; 0 is the test before training"),
-        "lr": ("", "learning rate of the epoch's first step"),
-        "train_loss": ("nats", "mean over the epoch's training batches, as they were trained on"),
-        "train_accuracy": ("percent", "mean over the epoch's training batches, as they were trained on"),
-        "loss": ("nats", "on the test set after the epoch"),
-        "accuracy": ("percent", "on the test set after the epoch"),
-        "seconds": ("seconds", "the epoch's training, tests left out"),
-    },
-    "errors.csv": {
-        "run": ("", "the run"),
-        "index": ("", "of the test image, from 0"),
-        "predicted": ("", "what the run said it is after its last epoch; every other prediction was right"),
-    },
-    "speed.csv": {
-        "sitting": ("UTC", "time the sitting began; only within one can times be compared"),
-        "measure": ("", "what was measured"),
-        "framework": ("", "`pytorch` or `tensorflow`"),
-        "model": ("", "name in the zoo"),
-        "arm": ("", "which of the things that are compared, or which part"),
-        "value": ("`unit`", "the median of the rounds"),
-        "low": ("`unit`", "the lowest of the rounds"),
-        "high": ("`unit`", "the highest of the rounds"),
-        "unit": ("", "of the three before it"),
-        "rounds": ("", "how often it was measured, in turn with what it is compared with"),
-        "device": ("", "`cpu`, or the accelerator"),
-        "threads": ("threads", "of one operation"),
-        "machine": ("", "processor, cores and operating system"),
-        "framework_version": ("", "version of the framework"),
-        "python": ("", "version of Python"),
-        "commit": ("", "git commit of the code; `-dirty` where tracked files had been changed"),
-    },
-    "traces.csv": {
-        "sitting": ("UTC", "time the sitting began"),
-        "framework": ("", "`pytorch` or `tensorflow`"),
-        "model": ("", "name in the zoo"),
-        "precision": ("", "number format of training"),
-        "perturb": ("", "`ulp`: from weights one unit in the last place larger; else `none`"),
-        "seed": ("", "of initial weights, order, augmentation and dropout masks"),
-        "step": ("", "1 is the first"),
-        "loss": ("nats", "of the step's batch, with all its digits"),
-        "machine": ("", "processor, cores and operating system"),
-        "framework_version": ("", "version of the framework"),
-        "commit": ("", "git commit of the code; `-dirty` where tracked files had been changed"),
-        "accuracy": ("percent", "on the test set after the step, where it is the last of the epoch"),
-    },
-    "defaults.csv": {
-        "sitting": ("UTC", "time they were read"),
-        "framework": ("", "`pytorch` or `tensorflow`"),
-        "framework_version": ("", "version of the framework, and of Keras"),
-        "item": ("", "what the default is of"),
-        "value": ("", "what it is"),
-    },
-}
-"""By table and column: unit and meaning."""
 
 
 class ReportError(Exception):
@@ -329,6 +221,7 @@ def columns_block() -> str:
 
 def write(path: Path, text: str) -> None:
     """Write a page whole or not at all."""
+    path.parent.mkdir(exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
@@ -366,6 +259,8 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
     try:
         tables = stats.read(results)
         wanted = pages(tables, root=root, results=results)
+        if told := scale.page(tables):
+            wanted[root / "docs" / "scale.md"] = told
         if options.check:
             return _check(wanted)
         if tables.runs.empty:
@@ -387,7 +282,7 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
 def _check(wanted: Mapping[Path, str]) -> int:
     difference = stale(wanted)
     if not difference:
-        print(f"{' and '.join(path.name for path in wanted)} say what the tables say.")
+        print(f"{', '.join(path.name for path in wanted)} say what the tables say.")
         return 0
     print(difference, end="")
     print("The pages are stale: run python -m common.report.", file=sys.stderr)

@@ -19,7 +19,7 @@ from typing import Literal
 
 from filelock import FileLock
 
-Status = Literal["ok", "diverged", "interrupted"]
+Status = Literal["ok", "diverged", "interrupted", "failed"]
 
 
 class ResultsError(Exception):
@@ -32,7 +32,8 @@ class Run:
 
     Accuracies in percent and losses in nats: `accuracy`, `loss` on the test set after the last epoch;
     `train_accuracy`, `train_loss` the means over the last epoch's training batches, as they were trained on.
-    The columns after `run` came later, so older rows have none of them.
+    The columns after `run` came later, so older rows have none of them. `at_once` is how many runs there were
+    at most on the machine meanwhile, this one included; `reason` why a run failed.
     """
 
     framework: str
@@ -49,8 +50,8 @@ class Run:
     first_step_seconds: float | None
     predict_seconds: float | None
     images_per_second: float | None
-    peak_memory_mib: float
-    total_seconds: float
+    peak_memory_mib: float | None
+    total_seconds: float | None
     dataset: str
     optimizer: str
     schedule: str
@@ -75,6 +76,8 @@ class Run:
     cpu_seconds: float | None = None
     load_before: float | None = None
     load_after: float | None = None
+    at_once: float | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +172,9 @@ TABLES: dict[str, type[Row]] = {
 }
 
 
+PARTS_OF_A_RUN = ("epochs.csv", "errors.csv", "results.csv")
+"""In the order they are written in: a run's own row comes last."""
+
 FIRST_VERSION_ENDS = {"results.csv": "run", "traces.csv": "commit"}
 """The last column of a table's first version, where others were added after it."""
 
@@ -197,8 +203,7 @@ def append(folder: Path, run: Run, epochs: Sequence[EpochRow] = (), errors: Sequ
 
     Raises ResultsError when a table has another header, or cannot be written.
     """
-    # The run's own row comes last.
-    _append(folder, {"epochs.csv": epochs, "errors.csv": errors, "results.csv": [run]})
+    _append(folder, dict(zip(PARTS_OF_A_RUN, (epochs, errors, [run]), strict=True)))
 
 
 def append_speed(folder: Path, new: Sequence[SpeedRow]) -> None:
@@ -216,9 +221,35 @@ def append_defaults(folder: Path, new: Sequence[DefaultRow]) -> None:
     _append(folder, {"defaults.csv": new})
 
 
+def whole(folder: Path) -> dict[str, bytes]:
+    """The tables of a run as they are in `folder`, header and complete rows; those that are there."""
+    found = {}
+    for name in PARTS_OF_A_RUN:
+        path = folder / name
+        if path.exists():
+            text = path.read_bytes()
+            found[name] = text[: text.rfind(b"\n") + 1]
+    return found
+
+
+def merge(folder: Path, tables: Mapping[str, bytes]) -> None:
+    """Add the rows of `whole` tables from elsewhere. Raises ResultsError as `append` does, and where those
+    have other columns than these."""
+    lines = {}
+    for name in PARTS_OF_A_RUN:
+        if name in tables:
+            first, _, lines[name] = tables[name].partition(b"\n")
+            if first.decode(errors="replace") != ",".join(header(TABLES[name])):
+                raise ResultsError(f"A run elsewhere wrote a {name} with other columns: is its code another?")
+    _append_text(folder, lines)
+
+
 def _append(folder: Path, new: Mapping[str, Sequence[Row]]) -> None:
     # All is text before anything is written.
-    lines = {name: _lines(part) for name, part in new.items()}
+    _append_text(folder, {name: _lines(part) for name, part in new.items()})
+
+
+def _append_text(folder: Path, lines: Mapping[str, bytes]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _lock(folder):
@@ -243,7 +274,10 @@ def rows(folder: Path, name: str) -> list[dict[str, str]]:
         raise ResultsError(f"Cannot read {path}: {error}.") from None
     lines = io.StringIO(complete, newline="")
     lines.readline()  # the header, which may lack the last columns
-    return list(csv.DictReader(lines, header(TABLES[name]), restval=""))
+    try:
+        return list(csv.DictReader(lines, header(TABLES[name]), restval=""))
+    except csv.Error as error:
+        raise ResultsError(f"Cannot read {path}: {error}.") from None
 
 
 def _lock(folder: Path) -> FileLock:
@@ -281,13 +315,17 @@ def _lines(new: Iterable[Row]) -> bytes:
 def _append_lines(path: Path, kind: type[Row], lines: bytes) -> None:
     """One write after the last complete row; a torn one is cut off."""
     _complete_columns(path, kind)
-    with path.open("a+b") as file:
+    with path.open("a+b", buffering=0) as file:
         end = _end_of_rows(path)
         file.truncate(end)
-        heading = ",".join(header(kind)).encode() + b"\n" if end == 0 else b""
-        file.write(heading + lines)
-        file.flush()
-        os.fsync(file.fileno())
+        left = (",".join(header(kind)).encode() + b"\n" if end == 0 else b"") + lines
+        try:
+            while left:
+                left = left[file.write(left) :]
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(end)  # a full disk takes some of the rows, and perhaps the half of one
+            raise
 
 
 def _complete_columns(path: Path, kind: type[Row]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import secrets
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,14 +15,16 @@ from typing import Any
 import numpy as np
 
 from common import machine, results, weights
-from common.backend import Array, Backend, Execution, Feed, Model
+from common.backend import Array, Backend, Execution, Feed, Model, PeerLost
 from common.data import Dataset
+from common.neighbours import Neighbours
 from common.recipe import Recipe, label, recipe_hash
 from common.results import EpochRow, ErrorRow, Run, Status
 from common.spec import ModelSpec
 from common.train import Diverged, Epoch, Plan, Progress, train
 
 ROOT = Path(__file__).resolve().parent.parent
+GRACE_SECONDS = 3  # in which a process writes its row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,28 +67,38 @@ def execute(
     *,
     show: Callable[[str], None],
     clock: machine.Clock | None = None,
+    neighbours: Neighbours | None = None,
 ) -> Status:
     """Run `job`, write its rows and its checkpoint; how it ended.
 
-    `show` is given the lines of its course; `clock` tells when it began, if that was not just now.
+    `show` is given the lines of its course; `clock` tells when it began, if that was not just now, and
+    `neighbours` how many runs there were meanwhile.
     """
     clock = clock or machine.Clock.now()
     build_seconds = None
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     epochs: list[Epoch] = []
     status: Status = "ok"
+    sentence = ""
     try:
         begun = time.perf_counter()
         model = build(framework, job)
         build_seconds = time.perf_counter() - begun
-        for epoch in _shown(model, dataset, job, show):
+        first = job.execution.share.rank == 0
+        for epoch in _shown(model, dataset, job, show if first else _unsaid):
             epochs.append(epoch)
     except Diverged as error:
-        status = "diverged"
-        show(str(error))
+        status, sentence = "diverged", str(error)
+    except PeerLost as error:
+        # Its launcher may end this process as well, but not before there is a row.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        status, sentence = "interrupted", f"Another process of this run has ended: {error}"
     except KeyboardInterrupt:
-        status = "interrupted"
-        show("Interrupted.")
+        status, sentence = "interrupted", "Interrupted."
+    if not _mine(job, status, started):
+        return status
+    if sentence:
+        show(sentence)
     if job.results:
         row = _row(
             *(framework, dataset, job, epochs),
@@ -93,6 +106,7 @@ def execute(
             started=started,
             clock=clock,
             build_seconds=build_seconds,
+            at_once=neighbours.most() if neighbours else None,
         )
         results.append(job.results, row, *_details(row, epochs, dataset))
         show(f"Run {row.run} is in {job.results / 'results.csv'}.")
@@ -100,6 +114,25 @@ def execute(
         _save(model, framework, job)
         show(f"The checkpoint is in {job.save_model}.")
     return status
+
+
+def _unsaid(line: str) -> None:
+    """What the first process says is not said again."""
+
+
+def _mine(job: Job, status: Status, started: str) -> bool:
+    """Whether this process is to tell of the run: the first, or where it has died the next one."""
+    share = job.execution.share
+    if share.rank == 0 or job.results is None or status != "interrupted":
+        return share.rank == 0
+    time.sleep(GRACE_SECONDS * share.rank)
+    since = datetime.datetime.fromisoformat(started) - datetime.timedelta(seconds=60)
+    return not any(
+        row["recipe_hash"] == job.recipe_hash
+        and row["world_size"] == str(share.of)
+        and datetime.datetime.fromisoformat(row["started"]) >= since
+        for row in results.rows(job.results, "results.csv")
+    )
 
 
 def loader(feed: Feed | None) -> str:
@@ -183,6 +216,7 @@ def _row(
     started: str,
     clock: machine.Clock,
     build_seconds: float | None,
+    at_once: int | None,
 ) -> Run:
     """The run's row. What a failed run did not reach, and times of a run that went on, stay empty."""
     last = epochs[-1] if epochs and status == "ok" else None
@@ -219,7 +253,7 @@ def _row(
         precision=job.execution.precision + ("+compile" if job.execution.compiled else ""),
         device=framework.device,
         threads=framework.threads,
-        world_size=1,
+        world_size=job.execution.share.of,
         machine=machine.name(),
         framework_version=framework.version,
         python=machine.python(),
@@ -233,6 +267,7 @@ def _row(
         cpu_seconds=clock.cpu_seconds(),
         load_before=clock.load,
         load_after=machine.load(),
+        at_once=at_once,
     )
 
 

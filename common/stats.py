@@ -1,9 +1,9 @@
 """Which runs are repetitions of one another, and what do they say together?
 
 Runs are pooled only where every setting in POOLED is the same; machine and versions may differ, as an
-accuracy is to be repeated anywhere. Means are of exact sums (math.fsum): the order of the rows cannot move a
-digit. Then: what do two frameworks' runs say of each other, by intervals and by tests of difference and
-equivalence?
+accuracy is to be repeated anywhere. Times are of runs that had their machine to themselves. Means are of
+exact sums (math.fsum): the order of the rows cannot move a digit. Then: what do two frameworks' runs say of
+each other, by intervals and by tests of difference and equivalence?
 """
 
 from __future__ import annotations
@@ -305,6 +305,11 @@ def main_runs(runs: pd.DataFrame) -> pd.DataFrame:
     """The default rows whose network and recipe are the zoo's own: those the README reports."""
     hashes = {entry.name: recipe_hash(entry.spec, entry.recipe) for entry in ZOO.values()}
     return default_runs(runs[runs["recipe_hash"] == runs["model"].map(hashes)])
+
+
+def alone(runs: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose machine made no other run meanwhile; rows older than the column are of such runs."""
+    return runs[~(runs["at_once"] > 1)]
 
 
 def leading(found: Iterable[Group], *, by: str = "model") -> list[Group]:

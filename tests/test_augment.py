@@ -11,12 +11,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from common.augment import Affine, Ahead, RandomCrop, ZoomCrop, augmented, matrices, warp
+from common.augment import (
+    Affine,
+    Ahead,
+    Elastic,
+    RandomCrop,
+    ZoomCrop,
+    augmented,
+    displacements,
+    matrices,
+    warp,
+    warp_elastically,
+)
 from common.zoo import ZOO
 
 UNDER_5K = Affine(RandomCrop((0.85, 1.0), (3 / 4, 4 / 3)), rotation=5.0)
 UNDER_8K = Affine(zoom=ZoomCrop(22, 0.1), rotation=15.0)
-ALL = [UNDER_5K, UNDER_8K, Affine(rotation=180.0), Affine(RandomCrop((0.1, 0.5), (0.5, 2.0)))]
+ALL = [
+    *(UNDER_5K, UNDER_8K, Affine(rotation=180.0), Affine(RandomCrop((0.1, 0.5), (0.5, 2.0)))),
+    Affine(rotation=10.0, elastic=Elastic(1.5)),
+]
 SIDE = 28
 
 
@@ -260,3 +274,49 @@ def test_an_epoch_made_a_share_at_a_time_is_the_same(shares: list[float]) -> Non
         ahead.until(share)
         assert ahead.made >= round(23 * share)
     np.testing.assert_array_equal(ahead.rest(), augmented(images, UNDER_8K, seed=2, epoch=5))
+
+
+# Elastic
+
+
+def test_without_displacement_elastic_is_affine() -> None:
+    """To the rounding of the places between pixels: OpenCV has 32 of them."""
+    images, choice = noise(50), Affine(rotation=15.0, scaling=0.1)
+    maps = matrices(choice, 50, side=SIDE, seed=3, epoch=2)
+    elastic = np.empty_like(images)
+    warp_elastically(images, maps, np.zeros((50, 2, 4, 4), np.float32), out=elastic)
+    assert np.abs(elastic.astype(int) - warp(images, maps)).max() <= 255 / 16
+
+
+def test_knots_that_all_move_alike_move_the_image() -> None:
+    """By (2, -1): what was at x + 2, y - 1 comes to x, y."""
+    images = noise(3)
+    maps = matrices(Affine(), 3, side=SIDE, seed=0, epoch=1)
+    moved = np.broadcast_to(np.float32([2, -1])[:, None, None], (3, 2, 5, 5)).copy()
+    shifted = np.empty_like(images)
+    warp_elastically(images, maps, moved, out=shifted)
+    np.testing.assert_array_equal(shifted[:, 1:, :-2], images[:, :-1, 2:])
+    assert not shifted[:, 0].any()
+    assert not shifted[:, :, -2:].any()
+
+
+def test_a_knot_moves_what_is_near_it() -> None:
+    image = np.zeros((1, SIDE, SIDE), np.uint8)
+    image[0, 4, 4] = image[0, 23, 23] = 255
+    moved = np.zeros((1, 2, 5, 5), np.float32)
+    moved[0, 0, 0, 0] = -3
+    warped = np.empty_like(image)
+    warp_elastically(image, matrices(Affine(), 1, side=SIDE, seed=0, epoch=1), moved, out=warped)
+    assert warped[0, 23, 23] == 255
+    assert warped[0, 4, 4] == 0
+    row, column = np.unravel_index(warped[0, :14, :14].argmax(), (14, 14))
+    assert (row, column >= 5) == (4, True)
+
+
+def test_displacements_are_as_large_and_as_frequent_as_told() -> None:
+    moved = displacements(Elastic(2.0, knots=3, probability=0.25), 20_000, seed=1, epoch=1)
+    assert moved.shape == (20_000, 2, 3, 3)
+    touched = moved.any(axis=(1, 2, 3))
+    assert abs(touched.mean() - 0.25) < 0.02
+    assert abs(moved[touched].std() - 2.0) < 0.02
+    assert abs(moved[touched].mean()) < 0.02

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import pytest
 from tables import add_run
 
 from common import bench, results
-from common.bench import Cell, cells, missing, seconds_left
+from common import cells as making
+from common.cells import Cell, Outcome, cells, missing, seconds_left
 from common.recipe import recipe_hash
 from common.zoo import ZOO
 
@@ -43,6 +44,7 @@ def test_seeds_come_first_and_frameworks_alternate() -> None:
         ({}, True),
         ({"status": "diverged"}, True),
         ({"status": "interrupted"}, False),
+        ({"status": "failed"}, False),
         ({"native": "init"}, False),
         ({"precision": "float64"}, False),
         ({"dataset": "fashion-mnist"}, False),
@@ -72,28 +74,74 @@ def test_time_left_is_that_of_the_runs_most_like_it(tmp_path: Path) -> None:
     assert seconds_left(todo, []) is None
 
 
+def outcome(folder: Path, cell: Cell, *, status: int = 0, **columns: Any) -> Outcome:
+    """What a cell leaves that has run in `folder`."""
+    if status != 3:
+        add(folder, cell, **columns)
+    tables = results.whole(folder) if status != 3 else {}
+    return Outcome(status=status, tables=tables, told="a line\nthe last line", machine="there", seconds=2.0)
+
+
 def test_what_is_missing_is_run_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ran = []
+    """A cell that fails is tried again at once, is a row with its reason, and is missing still."""
+    ran: list[Cell] = []
+    failing = Cell("tf-model-1", "tensorflow", 1)
 
-    def run_cell(cell: Cell, folder: Path, data_dir: Path | None, log: IO[str]) -> int:
+    def make(cell: Cell, **options: object) -> Outcome:
         ran.append(cell)
-        if cell.framework == "tensorflow" and len(ran) < 3:
-            return 3  # died without a row
-        add(folder, cell)
-        return 0
+        folder = tmp_path / str(len(ran))
+        return outcome(folder, cell, status=3 if cell == failing and len(ran) < 4 else 0)
 
-    monkeypatch.setattr(bench, "run_cell", run_cell)
-    words = ["--models", "tf-model-1", "--seeds", "2", "--results", str(tmp_path)]
+    monkeypatch.setattr(making, "make", make)
+    folder = tmp_path / "results"
+    words = ["--models", "tf-model-1", "--seeds", "2", "--results", str(folder)]
     assert bench.main(words) == 1
-    assert "No row for tf-model-1 tensorflow seed 1" in capsys.readouterr().err
-    assert len(ran) == 4
+    printed = capsys.readouterr()
+    assert "1 cells failed" in printed.err
+    assert "tf-model-1 tensorflow seed 1 failed: exit status 3: the last line" in printed.out
+    assert ran == [Cell("tf-model-1", "pytorch", 1), failing, failing, *ran[3:]]
+    assert len(ran) == 5
+    rows = results.rows(folder, "results.csv")
+    assert [row["status"] for row in rows] == ["ok", "failed", "ok", "ok"]
+    assert rows[1]["reason"] == "exit status 3: the last line"
+    assert rows[1]["accuracy"] == rows[1]["total_seconds"] == ""
     assert bench.main(words) == 0
-    assert ran[4:] == [Cell("tf-model-1", "tensorflow", 1)]
+    assert ran[5:] == [failing]
     assert "4 cells, 3 in the tables already, 1 to run." in capsys.readouterr().out
     assert bench.main(words) == 0
-    assert len(ran) == 5
+    assert len(ran) == 6
+    assert len(results.rows(folder, "epochs.csv")) == 4 * (1 + ZOO["tf-model-1"].recipe.epochs)
+
+
+def test_rows_of_other_code_are_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables = {"results.csv": b"framework,model\npytorch,tf-model-1\n"}
+    other = Outcome(status=0, tables=tables, told="", machine="there", seconds=1.0)
+    monkeypatch.setattr(making, "make", lambda cell, **options: other)
+    assert bench.main(["--models", "tf-model-1", "--seeds", "1", "--results", str(tmp_path)]) == 1
+    assert "with other columns: is its code another?" in capsys.readouterr().err
+    assert results.rows(tmp_path, "results.csv") == []
+
+
+@pytest.mark.parametrize(
+    "words, told",
+    [
+        (["--cluster", "tcp://127.0.0.1:1", "--ladder", "tf-model-1"], "one after another, on this machine"),
+        (["--cluster", "tcp://127.0.0.1:1", "--workers", "2"], "not allowed with"),
+        (["--workers", "0"], "0 is not a whole number of at least 1"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_asked_for_is_told(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        bench.main(words)
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
 
 
 def test_dry_run_only_tells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -132,3 +180,23 @@ def test_ctrl_c_interrupts_the_run_in_hand_and_the_next_bench_goes_on(tmp_path: 
     entry = ZOO["examples-cnn"]
     assert row["recipe_hash"] == recipe_hash(entry.spec, entry.recipe)
     assert missing([Cell("examples-cnn", "pytorch", 1)], [row])
+
+
+def test_a_run_dies_with_the_bench_that_was_killed(tmp_path: Path) -> None:
+    """So that the bench which goes on does not make it twice. Nothing of it is in the tables."""
+    command = [sys.executable, "-m", "common.bench", "--models", "examples-cnn", "--frameworks", "pytorch"]
+    command += ["--seeds", "1", "--results", str(tmp_path)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    log, deadline = tmp_path / "bench.log", time.monotonic() + 120
+    while "step " not in (log.read_text() if log.exists() else "") and time.monotonic() < deadline:
+        time.sleep(0.2)
+    children = subprocess.run(
+        ["pgrep", "-P", str(process.pid)], capture_output=True, text=True
+    ).stdout.split()
+    assert children
+    process.kill()
+    process.wait()
+    while any(Path(f"/proc/{child}").exists() for child in children) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+    assert results.rows(tmp_path, "results.csv") == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +141,17 @@ def test_a_strange_table_is_one_message(tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "results.csv").write_text("a,b\n1,2\n")
     assert run(tmp_path) == 1
     assert "another header" in capsys.readouterr().err
+
+
+def test_both_last_epochs_of_every_run_must_reach_what_is_aimed_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Made-up runs gain evenly from 10 %, so of 8 epochs the last but one is (accuracy - 10) / 8 lower."""
+    entry = dataclasses.replace(ZOO["tf-model-1"], last_two=87.0)
+    monkeypatch.setitem(ZOO, "tf-model-1", entry)
+    add_run(tmp_path, accuracy=98.2)
+    assert run(tmp_path) == 0
+    assert "87.175" in capsys.readouterr().out
+    add_run(tmp_path, accuracy=97.9, seed=2)
+    assert run(tmp_path) == 1
+    assert "one of the last two epochs of a run is below the threshold" in capsys.readouterr().out

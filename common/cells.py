@@ -1,0 +1,240 @@
+"""Runs to be made: which of network x framework x seed the tables lack, and one of them made, in a process of
+its own that dies with this one."""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import datetime
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from common import ladder, machine, results, speed, stats
+from common.recipe import recipe_hash
+from common.run import ROOT
+from common.zoo import ZOO
+
+TRIES = 2  # of a cell that fails
+_PR_SET_PDEATHSIG = 1  # of Linux' sys/prctl.h
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run to be made; on an accelerator where it is `accelerated`."""
+
+    model: str
+    framework: str
+    seed: int
+    rung: str = ladder.MATCHED  # what is left to the framework's own defaults
+    accelerated: bool = False
+
+    def __str__(self) -> str:
+        native = "" if self.rung == ladder.MATCHED else f" native {self.rung}"
+        return f"{self.model} {self.framework} seed {self.seed}{native}"
+
+    def command(self, folder: Path, *, data_dir: Path | None, threads: int | None) -> list[str]:
+        """The command line that makes the run."""
+        words = [*speed.script(self.framework), "--model", self.model, "--seed", str(self.seed)]
+        words += [] if self.accelerated else ["--no-accel"]
+        words += [] if self.rung == ladder.MATCHED else ["--native", self.rung]
+        words += ["--data-dir", str(data_dir)] if data_dir else []
+        words += ["--threads", str(threads)] if threads else []
+        return [*words, "--results", str(folder)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a cell ended: the script's exit status, the tables it wrote, whole and by name, the last lines that
+    it printed, the machine it ran on, and seconds."""
+
+    status: int
+    tables: dict[str, bytes]
+    told: str
+    machine: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Done:
+    """A cell that has ended: with an outcome, or without one and `lost` says why."""
+
+    cell: Cell
+    outcome: Outcome | None
+    lost: str = ""
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is a row that another try would only repeat."""
+        return self.outcome is not None and self.outcome.status in (0, 1) and bool(self.outcome.tables)
+
+    @property
+    def reason(self) -> str:
+        """Why it is not finished."""
+        if self.outcome is None:
+            return self.lost
+        last = self.outcome.told.splitlines()[-1:] or ["it said nothing"]
+        return f"exit status {self.outcome.status}: {last[0]}"
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C while a cell ran; `outcome` has what it left."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__()
+        self.outcome = outcome
+
+
+def cells(
+    models: Sequence[str],
+    frameworks: Sequence[str],
+    seeds: Sequence[int],
+    rungs: Sequence[str] = (ladder.MATCHED,),
+    *,
+    accelerated: bool = False,
+) -> list[Cell]:
+    """All cells, in the order they are run."""
+    order = product(seeds, models, rungs, frameworks)
+    return [Cell(model, framework, seed, rung, accelerated) for seed, model, rung, framework in order]
+
+
+def missing(
+    wanted: Sequence[Cell], rows: Sequence[dict[str, str]], *, machine: str | None = None
+) -> list[Cell]:
+    """Those of `wanted` without a finished row: ok, or diverged, which it would be again.
+
+    Only rows of the zoo's own recipe count, in float32, on the real test set of MNIST, and of `machine` alone
+    if it is named.
+    """
+    fixed = {"precision": "float32", "dataset": "mnist", "loader": "memory"} | (
+        {"machine": machine} if machine else {}
+    )
+    columns = ("model", "framework", "seed", "native", "recipe_hash")
+    present = {
+        (*(row[name] for name in columns), row["device"] != "cpu")
+        for row in rows
+        if row["status"] in ("ok", "diverged") and all(row[name] == value for name, value in fixed.items())
+    }
+
+    def key(cell: Cell) -> tuple[object, ...]:
+        entry = ZOO[cell.model]
+        hashed = recipe_hash(entry.spec, entry.recipe)
+        named = cell.model, cell.framework, str(cell.seed), ladder.cell(cell.rung)
+        return *named, hashed, cell.accelerated
+
+    return [cell for cell in wanted if key(cell) not in present]
+
+
+def seconds_left(todo: Sequence[Cell], rows: Sequence[dict[str, str]]) -> float | None:
+    """Expected seconds of `todo`: each cell as long as the recorded runs most like it; None without any."""
+    timed = [row for row in rows if row["status"] == "ok" and row["total_seconds"]]
+    if not timed:
+        return None
+
+    def expected(cell: Cell) -> float:
+        same_model = [row for row in timed if row["model"] == cell.model]
+        same = [row for row in same_model if row["framework"] == cell.framework]
+        return fmean(float(row["total_seconds"]) for row in same or same_model or timed)
+
+    return sum(map(expected, todo))
+
+
+def make(
+    cell: Cell, *, data_dir: Path | None = None, threads: int | None = None, log: Path | None = None
+) -> Outcome:
+    """Run `cell`, in a results folder of its own; what it prints is appended to `log` if there is one.
+
+    On Ctrl-C the run is interrupted, which its row says, and Interrupted is raised with the outcome.
+    """
+    with tempfile.TemporaryDirectory(prefix="template-ml-") as name:
+        folder = Path(name)
+        log = log or folder / "log"
+        clock = machine.Clock.now()
+        with log.open("ab") as output:
+            before = output.tell()
+            # Its own session: Ctrl-C comes to it once, from here, and not also from the terminal.
+            process = subprocess.Popen(
+                cell.command(folder, data_dir=data_dir, threads=threads),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_dies_with_parent(),
+            )
+            try:
+                process.wait()
+                interrupted = False
+            except KeyboardInterrupt:
+                process.send_signal(signal.SIGINT)
+                process.wait()
+                interrupted = True
+        outcome = Outcome(
+            status=process.returncode,
+            tables=results.whole(folder),
+            told="\n".join(log.read_bytes()[before:].decode(errors="replace").splitlines()[-20:]),
+            machine=machine.name(),
+            seconds=clock.wall_seconds(),
+        )
+    if interrupted:
+        raise Interrupted(outcome)
+    return outcome
+
+
+def one_by_one(
+    todo: Sequence[Cell], *, data_dir: Path | None, threads: int | None, log: Path
+) -> Generator[Done]:
+    """Every cell as it ends, made on this machine. One that failed was tried again first."""
+    for cell in todo:
+        for trial in range(1, TRIES + 1):
+            done = Done(cell, make(cell, data_dir=data_dir, threads=threads, log=log))
+            if done.finished or trial == TRIES:
+                yield done
+                break
+
+
+def failed(cell: Cell, reason: str, *, place: str) -> results.Run:
+    """The row of a cell that could not be made on the machine `place`, with what is known of it."""
+    entry = ZOO[cell.model]
+    columns: dict[str, Any] = {field.name: None for field in dataclasses.fields(results.Run)}
+    columns |= stats.standard(entry) | {"native": ladder.cell(cell.rung)}
+    columns |= {
+        "framework": cell.framework,
+        "parameters": entry.spec.parameters,
+        "seed": cell.seed,
+        "device": "cpu",
+        "threads": 0,
+        "world_size": 1,
+        "machine": place,
+        "python": machine.python(),
+        "commit": machine.commit(ROOT),
+        "status": "failed",
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "run": secrets.token_hex(6),
+        "reason": " ".join(reason.split())[-300:],
+    }
+    return results.Run(**columns)
+
+
+def _dies_with_parent() -> Callable[[], None] | None:
+    """What a child does first so that it is killed when the thread that started it ends, however it ends.
+
+    A bench that was killed must not leave a run behind that the next one makes as well. Linux alone can.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()  # loaded here: a fork must not wait for a lock
+
+    def first() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before
+            os._exit(1)
+
+    return first

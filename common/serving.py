@@ -1,0 +1,72 @@
+"""A framework's process that predicts digits for another one: a line of JSON in, a line of JSON out.
+
+{"id": N, "model": NAME, "image": 28 rows of 28 numbers from 0 to 255} is answered with {"id": N,
+"probabilities": ten numbers, "milliseconds": of the prediction}, or {"id": N, "error": a sentence}. It ends
+when its input does.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from common import weights
+from common.backend import Backend, Execution, Model
+from common.data import normalise
+from common.zoo import ZOO
+
+READY = {"ready": True}
+
+
+def checkpoint(folder: Path, model: str, framework: str) -> Path:
+    """Where the demo keeps a network as a framework has trained it."""
+    return folder / f"{model}-{framework}.safetensors"
+
+
+def serve(framework: Backend, folder: Path, requests: Iterable[str], answers: TextIO) -> None:
+    """Answer every request, in order; networks are built when they are first asked for, and kept."""
+    models: dict[str, Model] = {}
+    _tell(answers, READY)
+    for asked in map(json.loads, requests):
+        try:
+            answer = _answer(framework, folder, models, asked)
+        except weights.CheckpointError as error:
+            answer = {"error": str(error)}
+        _tell(answers, {"id": asked["id"], **answer})
+
+
+def _answer(
+    framework: Backend, folder: Path, models: dict[str, Model], asked: dict[str, Any]
+) -> dict[str, Any]:
+    name = asked["model"]
+    if name not in models:
+        models[name] = _loaded(framework, checkpoint(folder, name, framework.name), name)
+    recipe = ZOO[name].recipe
+    image = np.array(asked["image"], np.uint8)[None]
+    begun = time.perf_counter()
+    logits = models[name].predict(normalise(image, mean=recipe.mean, std=recipe.std))
+    seconds = time.perf_counter() - begun
+    shifted = logits[0, :10].astype(np.float64)
+    powers = np.exp(shifted - shifted.max())
+    return {"probabilities": (powers / powers.sum()).tolist(), "milliseconds": 1000 * seconds}
+
+
+def _loaded(framework: Backend, path: Path, name: str) -> Model:
+    """The network with its weights, warm. Raises CheckpointError where there are none."""
+    entry = ZOO[name]
+    saved = weights.read(path)
+    weights.check(saved, path, entry.spec)
+    model = framework.build(entry.spec, entry.recipe.optimizer, execution=Execution(), seed=1)
+    model.load_state_dict({name: saved.state[name] for name in (*entry.spec.weights, *entry.spec.statistics)})
+    model.predict(np.zeros((1, *entry.spec.input_shape), np.float32))
+    return model
+
+
+def _tell(answers: TextIO, told: dict[str, Any]) -> None:
+    answers.write(json.dumps(told) + "\n")
+    answers.flush()
