@@ -42,14 +42,14 @@ class Cell:
         native = "" if self.rung == ladder.MATCHED else f" native {self.rung}"
         return f"{self.model} {self.framework} seed {self.seed}{native}"
 
-    def command(self, folder: Path, *, data_dir: Path | None, threads: int | None) -> list[str]:
+    def command(self, folder: Path, data_dir: Path | None = None, *, threads: int | None = None) -> list[str]:
         """The command line that makes the run."""
         words = [*speed.script(self.framework), "--model", self.model, "--seed", str(self.seed)]
+        words += ["--results", str(folder)]
         words += [] if self.accelerated else ["--no-accel"]
-        words += [] if self.rung == ladder.MATCHED else ["--native", self.rung]
         words += ["--data-dir", str(data_dir)] if data_dir else []
         words += ["--threads", str(threads)] if threads else []
-        return [*words, "--results", str(folder)]
+        return words + ([] if self.rung == ladder.MATCHED else ["--native", self.rung])
 
 
 @dataclass(frozen=True, kw_only=True)

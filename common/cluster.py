@@ -8,6 +8,7 @@ is given to another one by Dask.
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 SLOT, GPU = "slot", "GPU"  # resources of workers, by Dask's own convention for the second
 CONNECT_SECONDS = 20
+DASK_SETS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MALLOC_TRIM_THRESHOLD_")
 
 
 class ClusterError(Exception):
@@ -34,13 +36,18 @@ def connected(address: str | None, *, workers: int) -> Iterator[Client]:
     Raises ClusterError if there is none, or no Dask.
     """
     try:
+        import dask
         from distributed import Client, LocalCluster
     except ImportError:
         raise ClusterError("Dask is not installed: `pip install distributed bokeh` does that.") from None
     if address is None:
         # Its cells die with its workers, and its workers with it.
         alone: dict[str, Any] = {"threads_per_worker": 1, "resources": {SLOT: 1}, "dashboard_address": ":0"}
-        with LocalCluster(n_workers=workers, **alone) as local, Client(local) as client:
+        with (
+            dask.config.set({"distributed.nanny.pre-spawn-environ": {}}),  # it would be set here too
+            LocalCluster(n_workers=workers, **alone) as local,
+            Client(local) as client,
+        ):
             yield client
         return
     try:
@@ -71,7 +78,7 @@ def made(
     def submitted(cell: Cell, trial: int) -> Future:
         needed = {SLOT: 1} | ({GPU: 1} if cell.accelerated else {})
         given: dict[str, Any] = {"data_dir": data_dir, "threads": threads, "pure": False, "resources": needed}
-        return client.submit(cells.make, cell, key=f"{cell} {key} {trial}", **given)
+        return client.submit(_make, cell, key=f"{cell} {key} {trial}", **given)
 
     # Earlier ones first: Dask takes tasks in the order they come, where it can.
     waiting = {submitted(cell, 1): (cell, 1) for cell in todo}
@@ -88,6 +95,13 @@ def made(
                 yield done
     finally:
         client.cancel(list(waiting))
+
+
+def _make(cell: Cell, **options: Any) -> Outcome:
+    """On a worker. What Dask sets for its own sums is not for a cell, which is to run as it does alone."""
+    for name in DASK_SETS:
+        os.environ.pop(name, None)
+    return cells.make(cell, **options)
 
 
 def _done(cell: Cell, future: Future) -> Done:
