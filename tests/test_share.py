@@ -19,9 +19,14 @@ import pytest
 from common import results
 from common.arguments import SCRIPTS
 from common.share import Share, ShareError, share
+from common.spec import BatchNorm, Dropout, SpatialDropout
+from common.zoo import ZOO
 
 ROOT = Path(__file__).resolve().parents[1]
-PLAIN = ("tf-model-1", "pytorch-model-1")  # networks without BatchNorm and dropout
+APART = (BatchNorm, Dropout, SpatialDropout)  # what processes do each in its own way
+PLAIN = [
+    name for name, entry in ZOO.items() if not any(isinstance(layer, APART) for layer in entry.spec.layers)
+]
 
 
 def free_ports(count: int) -> list[int]:
