@@ -12,7 +12,7 @@ import dataclasses
 import datetime
 import signal
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from common import (
 )
 from common.arguments import SCRIPTS, number
 from common.cells import Cell, Done
+from common.results import SpeedRow
 from common.zoo import ZOO
 
 SEEDS, LADDER_SEEDS = 3, 5
@@ -97,7 +98,7 @@ def _wanted(arguments: argparse.Namespace) -> list[Cell]:
 
 def _measure(arguments: argparse.Namespace, record: Callable[[speed.Sitting, str], str]) -> int:
     """Let `record` write rows of a new sitting as they come, and show the page that it returns."""
-    begun = _now()
+    begun = machine.now()
     sitting = speed.Sitting(
         folder=arguments.results,
         data_dir=arguments.data_dir,
@@ -116,19 +117,20 @@ def _measure(arguments: argparse.Namespace, record: Callable[[speed.Sitting, str
     return 0
 
 
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
 def _sit(parts: Sequence[str], sitting: speed.Sitting, begun: str) -> str:
     """Times of the chosen parts; their tables."""
     for part in parts or speed.PARTS:
-        for row in speed.PARTS[part](sitting):
-            results.append_speed(sitting.folder, [dataclasses.replace(row, sitting=begun)])
-            name = f"{row.measure:22} {row.model:20} {row.framework:11} {row.arm[-40:]:40}"
-            print(f"{name} {row.value:10.4g} {row.unit}", flush=True)
+        _keep(speed.PARTS[part](sitting), sitting, begun)
     found = stats.frame("speed.csv", results.rows(sitting.folder, "speed.csv"))
     return timings.section(found[found["sitting"] == begun])
+
+
+def _keep(rows: Iterable[SpeedRow], sitting: speed.Sitting, begun: str) -> None:
+    """Write timings as they come, and show them."""
+    for row in rows:
+        results.append_speed(sitting.folder, [dataclasses.replace(row, sitting=begun)])
+        name = f"{row.measure:22} {row.model:20} {row.framework:11} {row.arm[-40:]:40}"
+        print(f"{name} {row.value:10.4g} {row.unit}", flush=True)
 
 
 def _again(sitting: speed.Sitting, begun: str) -> str:
@@ -164,9 +166,7 @@ def _ask(sitting: speed.Sitting, begun: str) -> str:
 
 def _scale(sitting: speed.Sitting, begun: str) -> str:
     """What the same cells take with one worker and with two; the page that tells it."""
-    for row in scale.measured(sitting):
-        results.append_speed(sitting.folder, [dataclasses.replace(row, sitting=begun)])
-        print(f"{row.measure:12} {row.arm}: {row.value:.1f} s", flush=True)
+    _keep(scale.measured(sitting), sitting, begun)
     return scale.page(stats.read(sitting.folder))
 
 
@@ -177,7 +177,7 @@ def _run_all(todo: Sequence[Cell], arguments: argparse.Namespace) -> int:
         made = cells.one_by_one(todo, data_dir=arguments.data_dir, threads=arguments.threads, log=log)
         return _recorded(made, todo, arguments.results, slots=lambda: 1)
     workers = arguments.workers or 0
-    threads = arguments.threads or (cluster.threads_each(workers) if workers else None)
+    threads = arguments.threads or (machine.cores_each(workers) if workers else None)
     try:
         with cluster.connected(arguments.cluster, workers=workers) as client:
             print(f"Dask's dashboard is at {client.dashboard_link}")
@@ -227,8 +227,7 @@ def _record(done: Done, folder: Path) -> None:
     outcome = done.outcome
     if outcome and done.finished:
         results.merge(folder, outcome.tables)
-        accuracy = results.rows(folder, "results.csv")[-1]["accuracy"]
-        print(f"{done.cell}: {outcome.seconds:.0f} s, {accuracy} %")
+        print(f"{done.cell}: {outcome.seconds:.0f} s, {outcome.row['accuracy']} %")
         return
     results.append(folder, cells.failed(done.cell, done.reason, place=outcome.machine if outcome else ""))
     print(f"{done.cell} failed: {done.reason}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
-import datetime
 import os
 import secrets
 import signal
@@ -62,6 +61,11 @@ class Outcome:
     told: str
     machine: str
     seconds: float
+
+    @property
+    def row(self) -> dict[str, str]:
+        """The run's row in results.csv, as text by column."""
+        return results.parsed("results.csv", self.tables["results.csv"])[-1]
 
 
 @dataclass(frozen=True)
@@ -216,7 +220,7 @@ def failed(cell: Cell, reason: str, *, place: str) -> results.Run:
         "python": machine.python(),
         "commit": machine.commit(ROOT),
         "status": "failed",
-        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "started": machine.now(),
         "run": secrets.token_hex(6),
         "reason": " ".join(reason.split())[-300:],
     }

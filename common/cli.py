@@ -78,7 +78,7 @@ def parse_arguments(framework: str, words: list[str] | None = None) -> argparse.
         command.error(str(error))
     if arguments.share.of > 1:
         _check_shared(command, arguments, batch_size)
-    arguments.threads = arguments.threads or max(1, machine.cores() // arguments.share.here)
+    arguments.threads = arguments.threads or machine.cores_each(arguments.share.here)
     arguments.loading, arguments.load, arguments.neighbours = None, machine.load(), None
     if words is None:
         arguments.neighbours = Neighbours() if arguments.share.rank == 0 else None
@@ -238,10 +238,7 @@ def _job(arguments: argparse.Namespace) -> Job:
     if saved:
         return dataclasses.replace(job, start=saved.state, start_epoch=saved.about["epoch"])
     if arguments.checkpoint:
-        checkpoint = weights.read(arguments.checkpoint)
-        weights.check(checkpoint, arguments.checkpoint, entry.spec)
-        kept = (*entry.spec.weights, *entry.spec.statistics)
-        return dataclasses.replace(job, start={name: checkpoint.state[name] for name in kept})
+        return dataclasses.replace(job, start=weights.trained(arguments.checkpoint, entry.spec))
     return job
 
 

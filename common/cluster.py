@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common import cells, machine
+from common import cells
 from common.cells import TRIES, Cell, Done, Outcome
 
 if TYPE_CHECKING:
@@ -113,8 +113,3 @@ def _done(cell: Cell, future: Future) -> Done:
         return Done(cell, None, f"It was {future.status}.")
     outcome: Outcome = future.result()
     return Done(cell, outcome)
-
-
-def threads_each(workers: int) -> int:
-    """Of a cell that shares this machine with those of the other workers."""
-    return max(1, machine.cores() // workers)

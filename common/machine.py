@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import datetime
 import os
 import platform
 import resource
@@ -35,6 +36,16 @@ def name() -> str:
 def cores() -> int:
     """Cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cores_each(processes: int) -> int:
+    """For each of so many processes that share this machine, at least one."""
+    return max(1, cores() // processes)
+
+
+def now() -> str:
+    """The time in UTC, to a second, as the tables have it."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def python() -> str:

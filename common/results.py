@@ -227,8 +227,7 @@ def whole(folder: Path) -> dict[str, bytes]:
     for name in PARTS_OF_A_RUN:
         path = folder / name
         if path.exists():
-            text = path.read_bytes()
-            found[name] = text[: text.rfind(b"\n") + 1]
+            found[name] = _complete_rows(path)
     return found
 
 
@@ -268,16 +267,22 @@ def rows(folder: Path, name: str) -> list[dict[str, str]]:
         if not path.exists():
             return []
         _check_header(path, TABLES[name])
-        text = path.read_bytes()
-        complete = text[: text.rfind(b"\n") + 1].decode()
-    except (OSError, UnicodeDecodeError) as error:
+        return parsed(name, _complete_rows(path))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ResultsError(f"Cannot read {path}: {error}.") from None
-    lines = io.StringIO(complete, newline="")
+
+
+def parsed(name: str, table: bytes) -> list[dict[str, str]]:
+    """The rows of `table`, which is of the kind of `name` and has its header, as text by column."""
+    lines = io.StringIO(table.decode(), newline="")
     lines.readline()  # the header, which may lack the last columns
-    try:
-        return list(csv.DictReader(lines, header(TABLES[name]), restval=""))
-    except csv.Error as error:
-        raise ResultsError(f"Cannot read {path}: {error}.") from None
+    return list(csv.DictReader(lines, header(TABLES[name]), restval=""))
+
+
+def _complete_rows(path: Path) -> bytes:
+    """A table without what follows its last newline: a row that was torn."""
+    text = path.read_bytes()
+    return text[: text.rfind(b"\n") + 1]
 
 
 def _lock(folder: Path) -> FileLock:

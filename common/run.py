@@ -76,7 +76,7 @@ def execute(
     """
     clock = clock or machine.Clock.now()
     build_seconds = None
-    started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    started = machine.now()
     epochs: list[Epoch] = []
     status: Status = "ok"
     sentence = ""

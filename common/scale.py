@@ -7,11 +7,11 @@ the tables say, and for what it takes to start and end its process; before the f
 from __future__ import annotations
 
 import heapq
-import statistics
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from statistics import fmean
 
 import pandas as pd
 
@@ -67,19 +67,17 @@ def _timed(
     todo: Sequence[cells.Cell], folder: Path, data_dir: Path | None, *, workers: int
 ) -> dict[str, float]:
     """PARTS of a bench with so many workers."""
-    begun, around = time.perf_counter(), []
+    begun, cell, around = time.perf_counter(), [], []
     with cluster.connected(None, workers=workers) as client:
         start = time.perf_counter() - begun
         for done in cluster.made(client, todo, data_dir=data_dir, threads=1):
             if not (done.finished and done.outcome):
                 raise ResultsError(f"{done.cell} failed: {done.reason}")
             results.merge(folder, done.outcome.tables)
-            row = results.rows(folder, "results.csv")[-1]
-            around.append(done.outcome.seconds - float(row["total_seconds"]))
+            cell.append(float(done.outcome.row["total_seconds"]))
+            around.append(done.outcome.seconds - cell[-1])
         wall = time.perf_counter() - begun
-    rows = results.rows(folder, "results.csv")
-    cell = statistics.fmean(float(row["total_seconds"]) for row in rows)
-    return dict(zip(PARTS, (wall, start, cell, statistics.fmean(around)), strict=True))
+    return dict(zip(PARTS, (wall, start, fmean(cell), fmean(around)), strict=True))
 
 
 def page(tables: Tables) -> str:
@@ -95,18 +93,11 @@ def page(tables: Tables) -> str:
 def _as_measured(found: pd.DataFrame) -> list[str]:
     rows = []
     for arm, part in found.groupby("arm"):
-        value = part.set_index("measure")["value"]
-        count = int(part["rounds"].iloc[0])
-        guess = reckoned(
-            [value["scale cell"]] * count,
-            workers=int(str(arm).split()[0]),
-            start=value["scale start"],
-            around=value["scale around"],
-        )
-        wall = value["scale wall"]
-        figures = [value["scale start"], value["scale cell"], value["scale around"], guess, wall]
-        off = f"{100 * (guess / wall - 1):+.0f} %"
-        rows.append([str(arm).split()[0], str(count), *(f"{figure:.1f}" for figure in figures), off])
+        wall, start, cell, around = part.set_index("measure")["value"][list(PARTS)]
+        count, workers = int(part["rounds"].iloc[0]), int(str(arm).split()[0])
+        guess = reckoned([cell] * count, workers=workers, start=start, around=around)
+        figures = [f"{figure:.1f}" for figure in (start, cell, around, guess, wall)]
+        rows.append([str(workers), str(count), *figures, f"{100 * (guess / wall - 1):+.0f} %"])
     head = "WORKERS | CELLS | START S | CELL S | AROUND IT S | RECKONED S | MEASURED S | OFF BY"
     about = found.iloc[-1]
     return [

@@ -59,10 +59,9 @@ def _answer(
 def _loaded(framework: Backend, path: Path, name: str) -> Model:
     """The network with its weights, warm. Raises CheckpointError where there are none."""
     entry = ZOO[name]
-    saved = weights.read(path)
-    weights.check(saved, path, entry.spec)
+    state = weights.trained(path, entry.spec)
     model = framework.build(entry.spec, entry.recipe.optimizer, execution=Execution(), seed=1)
-    model.load_state_dict({name: saved.state[name] for name in (*entry.spec.weights, *entry.spec.statistics)})
+    model.load_state_dict(state)
     model.predict(np.zeros((1, *entry.spec.input_shape), np.float32))
     return model
 

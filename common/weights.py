@@ -122,6 +122,13 @@ def read(path: Path) -> Checkpoint:
     return Checkpoint(state, json.loads(text))
 
 
+def trained(path: Path, spec: ModelSpec) -> dict[str, Array]:
+    """The weights and statistics of `spec` that the checkpoint at `path` holds. Raises CheckpointError."""
+    checkpoint = read(path)
+    check(checkpoint, path, spec)
+    return {name: checkpoint.state[name] for name in (*spec.weights, *spec.statistics)}
+
+
 def check(checkpoint: Checkpoint, path: Path, spec: ModelSpec, optimizer: Optimizer | None = None) -> None:
     """Raise CheckpointError unless `checkpoint` holds `spec`'s weights, and `optimizer`'s state if given."""
     model = checkpoint.about.get("model")

@@ -200,14 +200,17 @@ function say(sentence, disagree = false) {
   byId("verdict").classList.toggle("disagree", disagree);
 }
 
+// Rows of grey values into a canvas as large.
+function paint(target, rows) {
+  const view = target.getContext("2d");
+  const pixels = view.createImageData(target.width, target.height);
+  pixels.data.fill(255);
+  rows.flat().forEach((value, at) => pixels.data.fill(value, 4 * at, 4 * at + 3));
+  view.putImageData(pixels, 0, 0);
+}
+
 function show(told) {
-  const view = byId("seen").getContext("2d");
-  const image = view.createImageData(28, 28);
-  image.data.fill(255);
-  for (let at = 0; at < 784; at += 1) {
-    image.data.fill(told ? told.image[Math.floor(at / 28)][at % 28] : 0, 4 * at, 4 * at + 3);
-  }
-  view.putImageData(image, 0, 0);
+  paint(byId("seen"), told ? told.image : Array(28).fill(Array(28).fill(0)));
   const best = {};
   for (const framework of Object.keys(NAMES)) {
     const answer = told?.answers[framework];
@@ -288,11 +291,7 @@ async function load(index) {
   const { image } = await (await fetch(`api/digits/${index}`)).json();
   const source = document.createElement("canvas");
   source.width = source.height = 28;
-  const view = source.getContext("2d");
-  const data = view.createImageData(28, 28);
-  data.data.fill(255);
-  image.flat().forEach((value, at) => data.data.fill(value, 4 * at, 4 * at + 3));
-  view.putImageData(data, 0, 0);
+  paint(source, image);
   strokes = [];
   loaded = { source, pixels: image };
   changed();
