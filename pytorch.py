@@ -10,6 +10,7 @@ from common.cli import main, parse_arguments
 # --help and wrong flags are answered before the seconds that importing a framework takes.
 arguments = parse_arguments("pytorch") if __name__ == "__main__" else None
 
+import atexit
 import contextlib
 import datetime
 import inspect
@@ -486,6 +487,7 @@ class PyTorch:
         if execution.share.of > 1 and not distributed.is_initialized():
             kind = "nccl" if self.place.type == "cuda" else "gloo"
             distributed.init_process_group(kind, timeout=datetime.timedelta(seconds=PATIENCE_SECONDS))
+            atexit.register(distributed.destroy_process_group)  # or gloo's threads may abort the process
         torch.manual_seed(execution.share.seed(seed))
         return TorchModel(network, optimizer, device=self.place, execution=execution)
 

@@ -177,7 +177,7 @@ def test_they_are_recorded_and_shown_side_by_side(
 
     monkeypatch.setattr(speed, "_run", run)
     for second in ("00", "01"):
-        monkeypatch.setattr(bench, "_now", lambda second=second: f"2026-01-01T00:00:{second}+00:00")
+        monkeypatch.setattr(bench.machine, "now", lambda second=second: f"2026-01-01T00:00:{second}+00:00")
         assert bench.main(["--defaults", "--results", str(tmp_path)]) == 0
     assert "| an item | c | d |" in capsys.readouterr().out
     rows = stats.read(tmp_path).defaults
