@@ -49,13 +49,24 @@ def main(words: list[str] | None = None) -> int:
     arguments = parser.parse_args(words)
     if arguments.ladder and (arguments.cluster or arguments.workers):
         parser.error("--ladder compares times: its runs are made one after another, on this machine.")
-    wanted = _wanted(arguments)
     try:
         results.prepare(arguments.results)
-        rows = results.rows(arguments.results, "results.csv")
+        if arguments.dry_run:
+            print("\n".join(map(str, _missing(arguments))))
+            return 0
+        # Two of them would make the same cells, and disturb each other's times.
+        with FileLock(arguments.results / ".bench.lock", blocking=False):
+            return _work(arguments)
     except results.ResultsError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
+    except Timeout:
+        print(f"bench: another bench is at work on {arguments.results}.", file=sys.stderr)
+        return 2
+
+
+def _work(arguments: argparse.Namespace) -> int:
+    """Measure what is asked for, or make the missing cells; an exit status."""
     if arguments.speed is not None:
         return _measure(arguments, partial(_sit, arguments.speed))
     if arguments.traces is not None:
@@ -66,23 +77,17 @@ def main(words: list[str] | None = None) -> int:
         return _measure(arguments, _ask)
     if arguments.scale:
         return _measure(arguments, _scale)
-    todo = cells.missing(wanted, rows, machine=_machine(arguments))
+    return _run_all(_missing(arguments), arguments)
+
+
+def _missing(arguments: argparse.Namespace) -> list[Cell]:
+    """The cells to run, of those that are asked for; says how many."""
+    wanted = _wanted(arguments)
+    rows = results.rows(arguments.results, "results.csv")
+    # A ladder's runs are all of one machine, other cells may be of any.
+    todo = cells.missing(wanted, rows, machine=machine.name() if arguments.ladder else None)
     print(f"{len(wanted)} cells, {len(wanted) - len(todo)} in the tables already, {len(todo)} to run.")
-    if arguments.dry_run:
-        print("\n".join(map(str, todo)))
-        return 0
-    try:
-        # Two of them would make the same cells, and disturb each other's times.
-        with FileLock(arguments.results / ".bench.lock", blocking=False):
-            return _run_all(todo, arguments)
-    except Timeout:
-        print(f"bench: another bench is at work on {arguments.results}.", file=sys.stderr)
-        return 2
-
-
-def _machine(arguments: argparse.Namespace) -> str | None:
-    """A ladder's runs are all of one machine, other cells may be of any."""
-    return machine.name() if arguments.ladder else None
+    return todo
 
 
 def _wanted(arguments: argparse.Namespace) -> list[Cell]:
