@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 import numpy as np
 import platformdirs
+from filelock import FileLock
 from numpy.typing import DTypeLike, NDArray
 
 from common.carriers import (
@@ -190,33 +191,46 @@ def _read_cache(folder: Path, sha256: Mapping[str, str]) -> dict[str, bytes]:
 def _fetch(
     name: str, source: Source, folder: Path, reasons: list[str], log: Callable[[str], None]
 ) -> dict[str, bytes]:
+    """What the first carrier brings. Of processes that want it at once one asks, the others wait for it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # Inside the cache, so that a rename from here stays on one file system and a refusal shows early.
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as workplace:
-            for position, carrier in enumerate(source.carriers):
-                log(f"{name}: trying {carrier.name} ...")
-                own = Path(workplace, str(position))
-                own.mkdir()
-                try:
-                    files = carrier.fetch(own)
-                    for file in FILES:
-                        _verify(file, files[file], source.sha256[file])
-                except CarrierError as error:
-                    log(f"{name}: {carrier.name}: {error}")
-                    reasons.append(f"{carrier.name}: {error}")
-                    continue
-                for file in FILES:
-                    # Another process may do the same now: both rename whole files of the same bytes.
-                    new = own / f"new-{file}"
-                    new.write_bytes(files[file])
-                    os.replace(new, folder / file)
-                log(f"{name}: {carrier.name} brought all four files; checked, and kept in {folder}.")
+        with FileLock(folder / ".lock"):
+            try:
+                files = _read_cache(folder, source.sha256)
+                log(f"{name}: meanwhile another process has brought the files to {folder}.")
                 return files
+            except CarrierError:
+                return _carried(name, source, folder, reasons, log)
     except OSError as error:
         raise DataError(
             f"The data folder {folder} cannot be used ({error.strerror or error}). {ELSEWHERE}"
         ) from error
+
+
+def _carried(
+    name: str, source: Source, folder: Path, reasons: list[str], log: Callable[[str], None]
+) -> dict[str, bytes]:
+    # Inside the cache, so that a rename from here stays on one file system and a refusal shows early.
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as workplace:
+        for position, carrier in enumerate(source.carriers):
+            log(f"{name}: trying {carrier.name} ...")
+            own = Path(workplace, str(position))
+            own.mkdir()
+            try:
+                files = carrier.fetch(own)
+                for file in FILES:
+                    _verify(file, files[file], source.sha256[file])
+            except CarrierError as error:
+                log(f"{name}: {carrier.name}: {error}")
+                reasons.append(f"{carrier.name}: {error}")
+                continue
+            for file in FILES:
+                # Others may read now: they see a whole file or none.
+                new = own / f"new-{file}"
+                new.write_bytes(files[file])
+                os.replace(new, folder / file)
+            log(f"{name}: {carrier.name} brought all four files; checked, and kept in {folder}.")
+            return files
     listed = "\n".join(f"  - {reason}" for reason in reasons)
     raise DataError(
         f"The data set {name} could not be had. What was tried:\n{listed}\n"

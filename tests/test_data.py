@@ -47,6 +47,11 @@ def fill_cache(folder: Path) -> Path:
     return folder / "tiny"
 
 
+def files_in(folder: Path) -> dict[str, bytes]:
+    """What is there for a user to see."""
+    return {path.name: path.read_bytes() for path in folder.glob("[!.]*")}
+
+
 def is_stand_in(dataset: Dataset) -> bool:
     arrays = (dataset.train.images, dataset.train.labels, dataset.test.images, dataset.test.labels)
     return [carriers.encode_idx(array) for array in arrays] == list(CONTENT.values())
@@ -117,7 +122,7 @@ def test_wrong_bytes_are_never_cached(tmp_path: Path) -> None:
         load(tmp_path, Fake("the liar", other))
     with pytest.raises(DataError, match="the liar: t10k-labels-idx1-ubyte is damaged: its SHA-256 is"):
         load(tmp_path, Fake("the liar", CONTENT | {FILES[3]: other[FILES[3]]}))
-    assert not list((tmp_path / "tiny").iterdir())
+    assert not files_in(tmp_path / "tiny")
 
 
 def test_an_interrupted_fetch_leaves_whole_files_only(
@@ -135,10 +140,17 @@ def test_an_interrupted_fetch_leaves_whole_files_only(
         patch.setattr(os, "replace", replace_two)
         with pytest.raises(KeyboardInterrupt):
             load(tmp_path, Fake("somebody", CONTENT))
-    assert {path.name: path.read_bytes() for path in (tmp_path / "tiny").iterdir()} == {
-        file: CONTENT[file] for file in moved
-    }
+    assert files_in(tmp_path / "tiny") == {file: CONTENT[file] for file in moved}
     assert is_stand_in(load(tmp_path, Fake("somebody", CONTENT)))
+
+
+def in_a_system(tmp_path: Path) -> Path:
+    """The files as a system package has them."""
+    system = tmp_path / "system"
+    system.mkdir()
+    for file, raw in CONTENT.items():
+        (system / f"{file}.gz").write_bytes(gzip.compress(raw))
+    return system
 
 
 LOADER = """
@@ -155,16 +167,37 @@ print(int(train.images.sum()))
 
 
 def test_processes_may_fetch_at_once(tmp_path: Path) -> None:
-    system = tmp_path / "system"
-    system.mkdir()
-    for file, raw in CONTENT.items():
-        (system / f"{file}.gz").write_bytes(gzip.compress(raw))
+    system = in_a_system(tmp_path)
     command = [sys.executable, "-c", LOADER, str(system), str(tmp_path / "cache"), json.dumps(HASHES)]
     running = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     expected = int(carriers.decode_idx(CONTENT[FILES[0]], rank=3).sum())
     assert [int(process.communicate(timeout=60)[0]) for process in running] == [expected] * 3
-    cache = tmp_path / "cache" / "tiny"
-    assert {path.name: path.read_bytes() for path in cache.iterdir()} == {f: CONTENT[f] for f in FILES[1:]}
+    assert files_in(tmp_path / "cache" / "tiny") == {file: CONTENT[file] for file in FILES[1:]}
+
+
+SLOW_LOADER = """
+import json, sys, time
+from pathlib import Path
+from common import carriers, data
+system, folder, hashes = sys.argv[1:]
+class Slow:
+    name = "the slow one"
+    def fetch(self, workplace):
+        print("asked")
+        time.sleep(2)
+        return carriers.GzipFolder(Path(system)).fetch(workplace)
+registry = {"tiny": data.Source(json.loads(hashes), (Slow(),))}
+data.load("tiny", data_dir=Path(folder), registry=registry)
+"""
+
+
+def test_of_processes_that_start_together_one_fetches(tmp_path: Path) -> None:
+    system = in_a_system(tmp_path)
+    command = [sys.executable, "-c", SLOW_LOADER, str(system), str(tmp_path / "cache"), json.dumps(HASHES)]
+    running = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    told = [process.communicate(timeout=60)[0] for process in running]
+    assert [process.returncode for process in running] == [0, 0, 0]
+    assert sorted(told) == ["", "", "asked\n"]
 
 
 def test_nothing_reachable_lists_every_carrier_and_the_way_by_hand(
