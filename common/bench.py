@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -31,9 +32,11 @@ from common import (
     speed,
     stats,
     timings,
+    trials,
 )
-from common.arguments import SCRIPTS, number
+from common.arguments import SCRIPTS, TRAINING_IMAGES, number
 from common.cells import Cell, Done
+from common.recipe import RecipeError, varied
 from common.results import SpeedRow
 from common.zoo import ZOO
 
@@ -49,6 +52,13 @@ def main(words: list[str] | None = None) -> int:
     arguments = parser.parse_args(words)
     if arguments.ladder and (arguments.cluster or arguments.workers):
         parser.error("--ladder compares times: its runs are made one after another, on this machine.")
+    if arguments.ladder and (arguments.vary or arguments.validation):
+        parser.error("--ladder is of the zoo's own recipe: not with --vary, --validation.")
+    try:
+        for model, vary in product(arguments.models, arguments.vary or []):
+            varied(ZOO[model].recipe, vary)
+    except RecipeError as error:
+        parser.error(str(error))
     try:
         results.prepare(arguments.results)
         if arguments.dry_run:
@@ -77,7 +87,10 @@ def _work(arguments: argparse.Namespace) -> int:
         return _measure(arguments, _ask)
     if arguments.scale:
         return _measure(arguments, _scale)
-    return _run_all(_missing(arguments), arguments)
+    status = _run_all(_missing(arguments), arguments)
+    if arguments.vary or arguments.validation:
+        print(trials.table(_wanted(arguments), results.rows(arguments.results, "results.csv")))
+    return status
 
 
 def _missing(arguments: argparse.Namespace) -> list[Cell]:
@@ -94,7 +107,14 @@ def _wanted(arguments: argparse.Namespace) -> list[Cell]:
     count = arguments.seeds or (SEEDS if arguments.ladder is None else LADDER_SEEDS)
     seeds = range(arguments.first_seed, arguments.first_seed + count)
     if arguments.ladder is None:
-        return cells.cells(arguments.models, arguments.frameworks, seeds, accelerated=arguments.accelerated)
+        return cells.cells(
+            arguments.models,
+            arguments.frameworks,
+            seeds,
+            variations=arguments.vary or [()],
+            validation=arguments.validation,
+            accelerated=arguments.accelerated,
+        )
     spec = ZOO[arguments.ladder].spec
     for sentence in ladder.unmoved(spec).values():
         print(sentence)
@@ -232,7 +252,8 @@ def _record(done: Done, folder: Path) -> None:
     outcome = done.outcome
     if outcome and done.finished:
         results.merge(folder, outcome.tables)
-        print(f"{done.cell}: {outcome.seconds:.0f} s, {outcome.row['accuracy']} %")
+        accuracy = outcome.row["accuracy"]
+        print(f"{done.cell}: {outcome.seconds:.0f} s, {f'{accuracy} %' if accuracy else outcome.row['status']}")
         return
     results.append(folder, cells.failed(done.cell, done.reason, place=outcome.machine if outcome else ""))
     print(f"{done.cell} failed: {done.reason}")
@@ -263,6 +284,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--first-seed", type=number(int, 1), default=1, metavar="N", help="(default: %(default)s)"
+    )
+    parser.add_argument(
+        "--vary",
+        nargs="+",
+        action="append",
+        metavar="FIELD=VALUE",
+        help="change the networks' recipes; given several times: try each of the changes",
+    )
+    parser.add_argument(
+        "--validation",
+        type=number(int, 0, TRAINING_IMAGES - 1),
+        default=0,
+        metavar="N",
+        help="hold out the last N training images and test on them instead of the test set",
     )
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
     parser.add_argument("--data-dir", type=Path, metavar="DIR")

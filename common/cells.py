@@ -19,11 +19,12 @@ from statistics import fmean
 from typing import Any
 
 from common import ladder, machine, results, speed, stats
-from common.recipe import recipe_hash
+from common.recipe import recipe_hash, varied
 from common.run import ROOT
-from common.zoo import ZOO
+from common.zoo import ZOO, Entry
 
 TRIES = 2  # of a cell that fails
+BY_FLAG = {"lr": "--lr", "batch_size": "--batch-size"}  # what a script varies by flags of their own
 _PR_SET_PDEATHSIG = 1  # of Linux' sys/prctl.h
 
 
@@ -36,10 +37,23 @@ class Cell:
     seed: int
     rung: str = ladder.MATCHED  # what is left to the framework's own defaults
     accelerated: bool = False
+    vary: tuple[str, ...] = ()  # changes of the recipe, as `common.recipe.varied` reads them
+    validation: int = 0  # training images held out to test on
 
     def __str__(self) -> str:
-        native = "" if self.rung == ladder.MATCHED else f" native {self.rung}"
-        return f"{self.model} {self.framework} seed {self.seed}{native}"
+        native = [] if self.rung == ladder.MATCHED else [f"native {self.rung}"]
+        return " ".join([self.model, self.framework, f"seed {self.seed}", *native, *self.vary])
+
+    @property
+    def entry(self) -> Entry:
+        """The network with the recipe that it is to have. Raises RecipeError."""
+        entry = ZOO[self.model]
+        return dataclasses.replace(entry, recipe=varied(entry.recipe, self.vary))
+
+    @property
+    def dataset(self) -> str:
+        """As the tables name it."""
+        return f"mnist-validation-{self.validation}" if self.validation else "mnist"
 
     def command(self, folder: Path, data_dir: Path | None = None, *, threads: int | None = None) -> list[str]:
         """The command line that makes the run."""
@@ -48,6 +62,14 @@ class Cell:
         words += [] if self.accelerated else ["--no-accel"]
         words += ["--data-dir", str(data_dir)] if data_dir else []
         words += ["--threads", str(threads)] if threads else []
+        words += ["--validation", str(self.validation)] if self.validation else []
+        rest = []
+        for name, _, value in (change.partition("=") for change in self.vary):
+            if name in BY_FLAG:
+                words += [BY_FLAG[name], value]
+            else:
+                rest.append(f"{name}={value}")
+        words += ["--vary", *rest] if rest else []
         return words + ([] if self.rung == ladder.MATCHED else ["--native", self.rung])
 
 
@@ -104,11 +126,15 @@ def cells(
     seeds: Sequence[int],
     rungs: Sequence[str] = (ladder.MATCHED,),
     *,
+    variations: Sequence[Sequence[str]] = ((),),
+    validation: int = 0,
     accelerated: bool = False,
 ) -> list[Cell]:
     """All cells, in the order they are run."""
-    order = product(seeds, models, rungs, frameworks)
-    return [Cell(model, framework, seed, rung, accelerated) for seed, model, rung, framework in order]
+    return [
+        Cell(model, framework, seed, rung, accelerated, tuple(vary), validation)
+        for seed, model, vary, rung, framework in product(seeds, models, variations, rungs, frameworks)
+    ]
 
 
 def missing(
@@ -116,38 +142,45 @@ def missing(
 ) -> list[Cell]:
     """Those of `wanted` without a finished row: ok, or diverged, which it would be again.
 
-    Only rows of the zoo's own recipe count, in float32, on the real test set of MNIST, and of `machine` alone
-    if it is named.
+    Only rows of a cell's own recipe count, in float32, on the images it is to be tested on, and of `machine`
+    alone if it is named.
     """
-    fixed = {"precision": "float32", "dataset": "mnist", "loader": "memory"} | (
-        {"machine": machine} if machine else {}
-    )
-    columns = ("model", "framework", "seed", "native", "recipe_hash")
-    present = {
-        (*(row[name] for name in columns), row["device"] != "cpu")
-        for row in rows
-        if row["status"] in ("ok", "diverged") and all(row[name] == value for name, value in fixed.items())
-    }
-
-    def key(cell: Cell) -> tuple[object, ...]:
-        entry = ZOO[cell.model]
-        hashed = recipe_hash(entry.spec, entry.recipe)
-        named = cell.model, cell.framework, str(cell.seed), ladder.cell(cell.rung)
-        return *named, hashed, cell.accelerated
-
+    here = [row for row in rows if not machine or row["machine"] == machine]
+    present = finished(here)
     return [cell for cell in wanted if key(cell) not in present]
 
 
+def finished(rows: Sequence[dict[str, str]]) -> dict[tuple[object, ...], list[dict[str, str]]]:
+    """The rows that another try would only repeat, by the `key` of the cell they fill."""
+    columns = ("model", "framework", "seed", "native", "recipe_hash", "dataset")
+    found: dict[tuple[object, ...], list[dict[str, str]]] = {}
+    for row in rows:
+        plain = row["precision"] == "float32" and row["loader"] == "memory"
+        if plain and row["status"] in ("ok", "diverged"):
+            named = *(row[name] for name in columns), row["device"] != "cpu"
+            found.setdefault(named, []).append(row)
+    return found
+
+
+def key(cell: Cell) -> tuple[object, ...]:
+    """What the rows that fill a cell have in common."""
+    hashed = recipe_hash(cell.entry.spec, cell.entry.recipe)
+    named = cell.model, cell.framework, str(cell.seed), ladder.cell(cell.rung)
+    return *named, hashed, cell.dataset, cell.accelerated
+
+
 def seconds_left(todo: Sequence[Cell], rows: Sequence[dict[str, str]]) -> float | None:
-    """Expected seconds of `todo`: each cell as long as the recorded runs most like it; None without any."""
-    timed = [row for row in rows if row["status"] == "ok" and row["total_seconds"]]
+    """Expected seconds of `todo`: each of a cell's epochs as long as those of the recorded runs most like it;
+    None without any."""
+    timed = [row for row in rows if row["status"] == "ok" and row["total_seconds"] and row["epochs"] != "0"]
     if not timed:
         return None
 
     def expected(cell: Cell) -> float:
         same_model = [row for row in timed if row["model"] == cell.model]
         same = [row for row in same_model if row["framework"] == cell.framework]
-        return fmean(float(row["total_seconds"]) for row in same or same_model or timed)
+        epoch = fmean(float(row["total_seconds"]) / int(row["epochs"]) for row in same or same_model or timed)
+        return epoch * cell.entry.recipe.epochs
 
     return sum(map(expected, todo))
 
@@ -206,9 +239,9 @@ def one_by_one(
 
 def failed(cell: Cell, reason: str, *, place: str) -> results.Run:
     """The row of a cell that could not be made on the machine `place`, with what is known of it."""
-    entry = ZOO[cell.model]
+    entry = cell.entry
     columns: dict[str, Any] = {field.name: None for field in dataclasses.fields(results.Run)}
-    columns |= stats.standard(entry) | {"native": ladder.cell(cell.rung)}
+    columns |= stats.standard(entry) | {"native": ladder.cell(cell.rung), "dataset": cell.dataset}
     columns |= {
         "framework": cell.framework,
         "parameters": entry.spec.parameters,

@@ -41,7 +41,7 @@ FLOORS = (
     {"cli", "inference"},
     {"speed", "demo"},
     {"plots", "cells"},
-    {"cluster"},
+    {"cluster", "trials"},
     {"scale"},
     {"report", "check", "bench"},
 )

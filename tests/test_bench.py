@@ -63,6 +63,63 @@ def test_only_a_finished_run_of_the_recipe_fills_a_cell(
     assert todo == ([other] if counts else [cell, other])
 
 
+def test_a_changed_recipe_is_another_cell(tmp_path: Path) -> None:
+    cells_ = cells(
+        ["tf-model-1"], ["pytorch"], [1], variations=[["lr=0.5", "epochs=2"], []], validation=10000
+    )
+    changed, plain = cells_
+    assert str(changed) == "tf-model-1 pytorch seed 1 lr=0.5 epochs=2"
+    command = changed.command(tmp_path)
+    assert command[command.index("--validation") :] == [
+        *("--validation", "10000", "--lr", "0.5", "--vary", "epochs=2")
+    ]
+    hashed = recipe_hash(changed.entry.spec, changed.entry.recipe)
+    add(tmp_path, plain)  # on the test set
+    assert missing(cells_, results.rows(tmp_path, "results.csv")) == cells_
+    add(tmp_path, plain, dataset="mnist-validation-10000")
+    assert missing(cells_, results.rows(tmp_path, "results.csv")) == [changed]
+    add(tmp_path, changed, dataset="mnist-validation-10000", recipe_hash=hashed)
+    assert missing(cells_, results.rows(tmp_path, "results.csv")) == []
+
+
+def test_changes_are_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran: list[Cell] = []
+
+    def make(cell: Cell, **options: object) -> Outcome:
+        ran.append(cell)
+        diverged = cell.vary == ("lr=9",)
+        columns = {
+            **{"accuracy": 98.0 + cell.seed / 10, "train_seconds": 5.0 * cell.seed},
+            **({"status": "diverged", "accuracy": None} if diverged else {}),
+            **{"recipe_hash": recipe_hash(cell.entry.spec, cell.entry.recipe), "dataset": cell.dataset},
+        }
+        folder = tmp_path / str(len(ran))
+        add(folder, cell, **columns)
+        tables = results.whole(folder)
+        return Outcome(status=int(diverged), tables=tables, told="", machine="there", seconds=2.0)
+
+    monkeypatch.setattr(making, "make", make)
+    words = ["--models", "tf-model-1", "--frameworks", "pytorch", "--seeds", "2", "--validation", "10000"]
+    words += [
+        "--vary",
+        "lr=0.1",
+        "augment.rotation=9",
+        "--vary",
+        "lr=9",
+        "--results",
+        str(tmp_path / "trials"),
+    ]
+    assert bench.main(words) == 0
+    assert [cell.seed for cell in ran] == [1, 1, 2, 2]
+    printed = capsys.readouterr().out
+    assert "| tf-model-1 | PyTorch | lr=0.1 augment.rotation=9 | 98.150 | 0.071 | 8 | 2 of 2 |" in printed
+    assert "| tf-model-1 | PyTorch | lr=9 |  |  |  | 0 of 2 |" in printed
+    assert bench.main(words) == 0
+    assert len(ran) == 4
+
+
 def test_time_left_is_that_of_the_runs_most_like_it(tmp_path: Path) -> None:
     add(tmp_path, Cell("tf-model-1", "pytorch", 1), total_seconds=10.0)
     add(tmp_path, Cell("tf-model-1", "pytorch", 2), total_seconds=20.0)
@@ -132,6 +189,8 @@ def test_rows_of_other_code_are_not_taken(
         (["--cluster", "tcp://127.0.0.1:1", "--ladder", "tf-model-1"], "one after another, on this machine"),
         (["--cluster", "tcp://127.0.0.1:1", "--workers", "2"], "not allowed with"),
         (["--workers", "0"], "0 is not a whole number of at least 1"),
+        (["--vary", "lr=fast"], "lr=fast: fast is not a number."),
+        (["--vary", "lr=1", "--ladder", "tf-model-1"], "not with --vary, --validation"),
     ],
     ids=str,
 )
