@@ -92,14 +92,15 @@ def test_two_processes_come_to_what_one_does(framework: str, model: str, tmp_pat
 
 
 @pytest.mark.parametrize("framework", SCRIPTS)
-def test_a_run_of_two_processes_is_one_row(framework: str, tmp_path: Path) -> None:
-    """Of a network with BatchNorm and dropout, where numbers differ but not what they come to."""
-    words = ["--model", "speedrun", "--results", str(tmp_path)]
+@pytest.mark.parametrize("model", ["speedrun", "nextjournal"])
+def test_a_run_of_two_processes_is_one_row(framework: str, model: str, tmp_path: Path) -> None:
+    """Of networks with BatchNorm and with dropout, where numbers differ but not what they come to."""
+    words = ["--model", model, "--epochs", "1", "--results", str(tmp_path)]
     for status, told in ended(begin(framework, words), seconds=240):
         assert status == 0, told
     (row,) = results.rows(tmp_path, "results.csv")
     assert (row["world_size"], row["status"], row["at_once"]) == ("2", "ok", "1")
-    assert float(row["accuracy"]) >= 98.5
+    assert float(row["accuracy"]) >= ZOO[model].first_epoch
 
 
 @pytest.mark.parametrize("framework", SCRIPTS)
