@@ -253,7 +253,9 @@ def _record(done: Done, folder: Path) -> None:
     if outcome and done.finished:
         results.merge(folder, outcome.tables)
         accuracy = outcome.row["accuracy"]
-        print(f"{done.cell}: {outcome.seconds:.0f} s, {f'{accuracy} %' if accuracy else outcome.row['status']}")
+        print(
+            f"{done.cell}: {outcome.seconds:.0f} s, {f'{accuracy} %' if accuracy else outcome.row['status']}"
+        )
         return
     results.append(folder, cells.failed(done.cell, done.reason, place=outcome.machine if outcome else ""))
     print(f"{done.cell} failed: {done.reason}")

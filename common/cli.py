@@ -40,10 +40,10 @@ def parse_arguments(framework: str, words: list[str] | None = None) -> argparse.
         print("\n".join(map(described, ENTRIES)))
         command.exit(0)
     try:
-        _varied(ZOO[arguments.model], arguments.vary or [])
+        recipe = _varied(ZOO[arguments.model], arguments.vary or []).recipe
     except RecipeError as error:
         command.error(str(error))
-    batch_size = arguments.batch_size or ZOO[arguments.model].recipe.batch_size
+    batch_size = arguments.batch_size or recipe.batch_size
     kept = TRAINING_IMAGES - (arguments.validation or 0)
     if batch_size > kept:
         command.error(f"--batch-size {batch_size} is more than the {kept:,} training images that are left.")
@@ -66,8 +66,8 @@ def parse_arguments(framework: str, words: list[str] | None = None) -> argparse.
         if file and not file.parent.is_dir():
             command.error(f"{file} cannot be written: there is no folder {file.parent}.")
     native = arguments.loader == "native"
-    if native and ZOO[arguments.model].recipe.augment:
-        command.error(f"--loader native does not augment, as the recipe of {arguments.model} asks for.")
+    if native and (recipe.augment or recipe.deskew):
+        command.error(f"--loader native does not augment or deskew, as the recipe of {arguments.model} does.")
     if not native and not arguments.resume and (arguments.num_workers or arguments.pin_memory):
         command.error("--num-workers and --pin-memory are knobs of --loader native.")
     if framework == "tensorflow" and arguments.pin_memory:

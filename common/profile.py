@@ -18,7 +18,7 @@ import numpy as np
 
 from common.augment import augmented
 from common.backend import Backend, Model, Stage
-from common.data import Dataset, Digits, epoch_order, normalise
+from common.data import Dataset, Digits, epoch_order
 from common.run import Job, build
 from common.spec import Conv, Dense, ModelSpec
 from common.train import Plan, Progress, train
@@ -192,7 +192,7 @@ def _options(framework: Backend, digits: Digits, job: Job) -> Iterator[Figure]:
 def _prediction(model: Model, dataset: Dataset, job: Job) -> Iterator[Figure]:
     """Images per second and latency of `predict` at several batch sizes."""
     recipe, digits = job.recipe, dataset.test
-    images = normalise(digits.images, mean=recipe.mean, std=recipe.std)
+    images = recipe.inputs(digits.images)
     for batch_size, calls in PREDICTIONS.items():
         batch = images[:batch_size]
         for _ in range(3):

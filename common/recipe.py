@@ -17,7 +17,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
 from common.augment import LATER, Affine
+from common.data import normalise
+from common.deskew import deskewed
 from common.optimizer import Optimizer
 from common.schedule import Constant, Schedule
 from common.spec import ModelSpec
@@ -33,7 +38,7 @@ class Recipe:
 
     With `label_smoothing` s the wanted distribution is 1 - s of the label and s of all classes evenly
     (Szegedy et al., 2016). With `averaged` n the network that is tested after the last epoch has the mean of
-    the weights and statistics at the ends of the last n.
+    the weights and statistics at the ends of the last n. With `deskew` all images are set upright first.
     """
 
     optimizer: Optimizer
@@ -46,6 +51,7 @@ class Recipe:
     std: float = 0.3081
     label_smoothing: float = field(default=0.0, metadata=LATER)
     averaged: int = field(default=0, metadata=LATER)
+    deskew: bool = field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         """Raises RecipeError for what no training can have."""
@@ -63,6 +69,23 @@ class Recipe:
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON, each choice with the name of its kind."""
         return _plain(self)
+
+    def pixels(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The images (N, 28, 28) as a network is to see them, still bytes."""
+        return deskewed(images) if self.deskew else images
+
+    def inputs(self, images: NDArray[np.uint8], *, dtype: DTypeLike = "float32") -> NDArray[np.floating]:
+        """Their pixels as a network takes them: (N, 1, 28, 28)."""
+        return normalise(self.pixels(images), mean=self.mean, std=self.std, dtype=dtype)
+
+    def details(self) -> list[str]:
+        """What else is done, in words."""
+        told = {
+            "deskewed": self.deskew,
+            f"label smoothing {self.label_smoothing:g}": self.label_smoothing,
+            f"the last {self.averaged} epochs averaged": self.averaged,
+        }
+        return [words for words, done in told.items() if done]
 
 
 def _plain(choice: Any) -> dict[str, object]:

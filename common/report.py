@@ -197,7 +197,7 @@ def _training(entry: Entry) -> str:
     parts = [f"{label(recipe.optimizer)} at {recipe.lr:g}", label(recipe.schedule)]
     if recipe.augment:
         parts.append(label(recipe.augment))
-    return ", ".join(f"`{part}`" for part in parts)
+    return ", ".join([*(f"`{part}`" for part in parts), *recipe.details()])
 
 
 def command_line_block() -> str:

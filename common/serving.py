@@ -17,7 +17,6 @@ import numpy as np
 
 from common import weights
 from common.backend import Backend, Execution, Model
-from common.data import normalise
 from common.zoo import ZOO
 
 READY = {"ready": True}
@@ -46,10 +45,9 @@ def _answer(
     name = asked["model"]
     if name not in models:
         models[name] = _loaded(framework, checkpoint(folder, name, framework.name), name)
-    recipe = ZOO[name].recipe
     image = np.array(asked["image"], np.uint8)[None]
     begun = time.perf_counter()
-    logits = models[name].predict(normalise(image, mean=recipe.mean, std=recipe.std))
+    logits = models[name].predict(ZOO[name].recipe.inputs(image))
     seconds = time.perf_counter() - begun
     shifted = logits[0, :10].astype(np.float64)
     powers = np.exp(shifted - shifted.max())

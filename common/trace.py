@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from common import schedule
 from common.augment import augmented
 from common.backend import Backend
-from common.data import Dataset, epoch_order, normalise
+from common.data import Dataset, epoch_order
 from common.run import Job, build
 from common.train import evaluate
 
@@ -34,7 +34,7 @@ class Trace:
 def trace(framework: Backend, dataset: Dataset, job: Job, *, whole: bool = False) -> Trace:
     """The first STEPS steps of the job's recipe, or the whole of its first epoch and a test."""
     recipe, labels = job.recipe, dataset.train.labels.astype(np.int64)
-    images = dataset.train.images
+    images = recipe.pixels(dataset.train.images)
     if recipe.augment:
         images = augmented(images, recipe.augment, seed=job.seed, epoch=1)
     order = epoch_order(len(labels), batch_size=recipe.batch_size, seed=job.seed, epoch=1)
@@ -49,7 +49,7 @@ def trace(framework: Backend, dataset: Dataset, job: Job, *, whole: bool = False
     if not whole:
         return Trace(losses, None)
     dtype = "float64" if job.execution.precision == "float64" else "float32"
-    scaled = partial(normalise, mean=recipe.mean, std=recipe.std, dtype=dtype)
+    inputs = partial(recipe.inputs, dtype=dtype)
     wanted = dataset.test.labels.astype(np.int64)
-    test = evaluate(model, dataset.test.images, wanted, scaled, batch_size=job.test_batch_size)
+    test = evaluate(model, dataset.test.images, wanted, inputs, batch_size=job.test_batch_size)
     return Trace(losses, test.accuracy)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from common import schedule
 from common.augment import Ahead
 from common.backend import Model
-from common.data import Dataset, Digits, epoch_order, normalise
+from common.data import Dataset, Digits, epoch_order
 from common.recipe import Recipe
 
 Array = NDArray[Any]
@@ -98,7 +98,7 @@ def train(model: Model, dataset: Dataset, plan: Plan) -> Iterator[Progress | Epo
     Raises Diverged at the first step whose loss is not finite.
     """
     recipe = plan.recipe
-    scaled = partial(normalise, mean=recipe.mean, std=recipe.std, dtype=plan.dtype)
+    inputs = partial(recipe.inputs, dtype=plan.dtype)
     test_labels = dataset.test.labels.astype(np.int64)
     labels = dataset.train.labels.astype(np.int64)
     rates, momenta = _schedule(plan, len(labels) // recipe.batch_size)
@@ -106,7 +106,7 @@ def train(model: Model, dataset: Dataset, plan: Plan) -> Iterator[Progress | Epo
     batch_size = recipe.batch_size
     ends: list[dict[str, Array]] = []  # of the epochs that are averaged
     if plan.start_epoch == 0:
-        test = evaluate(model, dataset.test.images, test_labels, scaled, batch_size=plan.test_batch_size)
+        test = evaluate(model, dataset.test.images, test_labels, inputs, batch_size=plan.test_batch_size)
         yield Epoch(epoch=0, training=None, test=test)
     for epoch in range(plan.start_epoch + 1, plan.recipe.epochs + 1):
         begun = time.perf_counter()
@@ -125,7 +125,7 @@ def train(model: Model, dataset: Dataset, plan: Plan) -> Iterator[Progress | Epo
             ends.append(_weights(model))
         if ends and epoch == recipe.epochs:
             model.load_state_dict({name: _mean([end[name] for end in ends]) for name in ends[0]})
-        test = evaluate(model, dataset.test.images, test_labels, scaled, batch_size=plan.test_batch_size)
+        test = evaluate(model, dataset.test.images, test_labels, inputs, batch_size=plan.test_batch_size)
         yield Epoch(epoch=epoch, training=training, test=test)
 
 
@@ -144,18 +144,18 @@ def evaluate(
     model: Model,
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
-    scaled: Callable[[NDArray[np.uint8]], Array],
+    inputs: Callable[[NDArray[np.uint8]], Array],
     *,
     batch_size: int,
 ) -> Evaluation:
-    """Test `model` on images (N, 28, 28) and labels (N,); `scaled` makes a batch the network's input.
+    """Test `model` on images (N, 28, 28) and labels (N,); `inputs` makes a batch what the network takes.
 
     The figures are computed here, in float64; the seconds are the model's alone.
     """
     seconds, losses, predicted = 0.0, [], []
     for start in range(0, len(images), batch_size):
         part = slice(start, start + batch_size)
-        batch = scaled(images[part])
+        batch = inputs(images[part])
         begun = time.perf_counter()
         logits = model.predict(batch)
         seconds += time.perf_counter() - begun
@@ -191,9 +191,18 @@ class _Pixels:
     """The training images (N, 1, 28, 28) of each epoch in turn; augmented ones are made an epoch ahead."""
 
     def __init__(self, digits: Digits, plan: Plan) -> None:
-        self.images, self.plan = digits.images, plan
-        self.plain = digits.images[:, None]  # one array: a model moves another one to its device anew
+        self.digits, self.plan = digits, plan
         self.ahead: Ahead | None = None
+
+    @cached_property
+    def images(self) -> NDArray[np.uint8]:
+        """(N, 28, 28), made in the first epoch's time."""
+        return self.plan.recipe.pixels(self.digits.images)
+
+    @cached_property
+    def plain(self) -> Array:
+        """One array: a model moves another one to its device anew."""
+        return self.images[:, None]
 
     def of(self, epoch: int) -> Array:
         """Those of `epoch`; those of the next one are begun."""

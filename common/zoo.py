@@ -60,8 +60,8 @@ def described(entry: Entry) -> str:
         f"{entry.name}: {entry.spec.parameters:,} parameters, {entry.spec.multiply_adds:,} multiply-adds, "
         f"threshold {entry.threshold} %",
         f"  recipe:  {label(recipe.optimizer)}, lr {recipe.lr}, {label(recipe.schedule)}, batch "
-        f"{recipe.batch_size}, {recipe.epochs} epochs, augment {label(recipe.augment)}, {scaling}, "
-        f"init {entry.spec.init}",
+        f"{recipe.batch_size}, {recipe.epochs} epochs, augment {label(recipe.augment)}, "
+        + ", ".join([*recipe.details(), scaling, f"init {entry.spec.init}"]),
         f"  source:  {entry.source}; claims {entry.claim}",
     ]
     return "\n".join(lines + ([f"  assumed: {entry.assumed}"] if entry.assumed else []))

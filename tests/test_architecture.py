@@ -31,6 +31,7 @@ FLOORS = (
         "columns",
     },
     {"data", "augment"},
+    {"deskew"},
     {"recipe", "weights", "backend"},
     {"zoo"},
     {"train", "stats", "defaults"},

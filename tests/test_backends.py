@@ -12,7 +12,7 @@ import worker
 from test_math import formulas
 
 from common import weights
-from common.data import Dataset, normalise
+from common.data import Dataset
 from common.optimizer import SGD, Adadelta, Adam, Optimizer
 from common.spec import (
     Activation,
@@ -276,7 +276,7 @@ def test_network_has_its_parameters_and_first_logits(
     framework: str, entry: Entry, few_digits: Dataset
 ) -> None:
     """The very network of the zoo: as many weights as its source says, and NumPy's logits of real digits."""
-    images = normalise(few_digits.test.images[:8], mean=entry.recipe.mean, std=entry.recipe.std)
+    images = entry.recipe.inputs(few_digits.test.images[:8])
     state = weights.initial(entry.spec, 3)
     expected, _ = reference.forward(entry.spec, state, images)
     model = {"spec": entry.spec, "optimizer": entry.recipe.optimizer, "state": state}

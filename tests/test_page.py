@@ -27,7 +27,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from common import weights
 from common.arguments import SCRIPTS
-from common.data import Dataset, normalise
+from common.data import Dataset
 from common.drawing import prepared
 from common.serving import checkpoint
 from common.zoo import ZOO
@@ -265,7 +265,7 @@ def test_digits_rendered_large_keep_what_they_are_said_to_be(
         worker.run(
             framework,
             "predict",
-            images=normalise(part, mean=entry.recipe.mean, std=entry.recipe.std),
+            images=entry.recipe.inputs(part),
             **{"spec": entry.spec, "optimizer": entry.recipe.optimizer, "state": state},
         ).argmax(axis=1)
         for part in (images, again)

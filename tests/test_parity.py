@@ -13,7 +13,7 @@ import worker
 
 from common import schedule, weights
 from common.augment import augmented
-from common.data import Dataset, Scaling, epoch_order, normalise
+from common.data import Dataset, Scaling, epoch_order
 from common.zoo import ENTRIES, Entry
 
 STEPS = 100
@@ -30,13 +30,12 @@ def test_100_steps_of_the_recipe_are_the_same(entry: Entry, mnist: Dataset) -> N
     """Each network with its own optimizer, schedule, batch, order, augmentation and dropout, whose masks are
     given to both."""
     recipe, spec = entry.recipe, entry.spec
-    digits = mnist.train.images
+    digits = recipe.pixels(mnist.train.images)
     if recipe.augment:
         digits = augmented(digits, recipe.augment, seed=5, epoch=1)
     steps = len(digits) // recipe.batch_size
     order = epoch_order(len(digits), batch_size=recipe.batch_size, seed=5, epoch=1)[:STEPS]
     momenta = schedule.momenta(recipe.schedule, epochs=recipe.epochs, steps=steps)
-    scaling = {"mean": recipe.mean, "std": recipe.std, "dtype": "float64"}
     used, index = np.unique(order, return_inverse=True)
     pytorch, tensorflow = both(
         "steps",
@@ -52,7 +51,7 @@ def test_100_steps_of_the_recipe_are_the_same(entry: Entry, mnist: Dataset) -> N
         order=index.reshape(order.shape),
         rate=schedule.rates(recipe.schedule, lr=recipe.lr, epochs=recipe.epochs, steps=steps)[:STEPS],
         momentum=None if momenta is None else momenta[:STEPS],
-        test=normalise(mnist.test.images[:200], **scaling),
+        test=recipe.inputs(mnist.test.images[:200], dtype="float64"),
     )
     np.testing.assert_allclose(pytorch["losses"], tensorflow["losses"], rtol=1e-10)
     np.testing.assert_array_equal(pytorch["correct"], tensorflow["correct"])

@@ -31,6 +31,7 @@ CHANGES = {
     "epochs=20": ("epochs", 20),
     "label_smoothing=0.1": ("label_smoothing", 0.1),
     "averaged=3": ("averaged", 3),
+    "deskew=True": ("deskew", True),
     "schedule=OneCycle": ("schedule", OneCycle()),
     "schedule=OneCycle(warm_up=0.25,momentum=None)": ("schedule", OneCycle(warm_up=0.25, momentum=None)),
     "schedule=StepDecay(0.7)": ("schedule", StepDecay(0.7)),

@@ -17,7 +17,8 @@ from recorder import Recorder
 from common import weights
 from common.augment import Affine, augmented
 from common.backend import Execution
-from common.data import Dataset, epoch_order, normalise
+from common.data import Dataset, Digits, epoch_order, normalise
+from common.deskew import deskewed
 from common.recipe import Recipe, recipe_hash
 from common.run import Job
 from common.schedule import OneCycle, StepDecay
@@ -149,6 +150,22 @@ def test_augmented_pixels_are_those_of_their_epoch(few_digits: Dataset) -> None:
     for epoch, images in enumerate(seen, start=1):
         warped = augmented(few_digits.train.images, augment, seed=4, epoch=epoch)
         np.testing.assert_array_equal(images, warped[:, None])
+
+
+@pytest.mark.parametrize("augment", [None, Affine(rotation=15.0)], ids=str)
+def test_deskewed_are_the_images_of_training_before_they_are_augmented_and_those_of_tests(
+    few_digits: Dataset, augment: Affine | None
+) -> None:
+    model = Recorder()
+    course(model, few_digits, plan(replace(RECIPE, deskew=True, augment=augment, epochs=1)))
+    upright = Digits(deskewed(few_digits.train.images), few_digits.train.labels)
+    expected, plain = Recorder(), replace(few_digits, train=upright)
+    course(expected, plain, plan(replace(RECIPE, augment=augment, epochs=1)))
+    np.testing.assert_array_equal(model.calls[0][0], expected.calls[0][0])
+    recipe = replace(RECIPE, deskew=True)
+    few = few_digits.test.images[:5]
+    wanted = normalise(deskewed(few), mean=recipe.mean, std=recipe.std)
+    np.testing.assert_array_equal(recipe.inputs(few), wanted)
 
 
 def test_evaluation_does_not_depend_on_its_batch(few_digits: Dataset) -> None:
