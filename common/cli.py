@@ -11,7 +11,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,7 +23,7 @@ from common.data import DataError, Dataset, Digits, Scaling, hold_out, load
 from common.defaults import defaults
 from common.neighbours import Neighbours
 from common.profile import profile
-from common.recipe import RecipeError, varied
+from common.recipe import Recipe, RecipeError, varied
 from common.run import Job, execute
 from common.serving import serve
 from common.share import ShareError, share
@@ -41,67 +41,71 @@ def parse_arguments(framework: str, words: list[str] | None = None) -> argparse.
         command.exit(0)
     try:
         recipe = _varied(ZOO[arguments.model], arguments.vary or []).recipe
-    except RecipeError as error:
-        command.error(str(error))
-    batch_size = arguments.batch_size or recipe.batch_size
-    kept = TRAINING_IMAGES - (arguments.validation or 0)
-    if batch_size > kept:
-        command.error(f"--batch-size {batch_size} is more than the {kept:,} training images that are left.")
-    if arguments.epochs == 0 and (arguments.save_model or arguments.resume):
-        command.error("--epochs 0 only tests: there is nothing to save or to go on with.")
-    if arguments.trace and arguments.epochs not in (None, 1):
-        command.error(f"--trace takes the first {STEPS} steps, or with --epochs 1 an epoch.")
-    if arguments.resume and arguments.checkpoint:
-        command.error(
-            "--resume and --checkpoint exclude each other: one goes on with a run, one starts a new one."
-        )
-    if arguments.seeds > 1 and (arguments.resume or arguments.save_model):
-        command.error(f"--seeds {arguments.seeds} makes several runs; --resume and --save-model are for one.")
-    other_start = arguments.checkpoint or arguments.resume or "init" in expanded(arguments.native)
-    if arguments.perturb and other_start:
-        command.error(
-            "--perturb is of the shared initial weights: not with --checkpoint, --resume, --native init."
-        )
-    for file in (arguments.profile, arguments.trace, arguments.defaults):
-        if file and not file.parent.is_dir():
-            command.error(f"{file} cannot be written: there is no folder {file.parent}.")
-    native = arguments.loader == "native"
-    if native and (recipe.augment or recipe.deskew):
-        command.error(f"--loader native does not augment or deskew, as the recipe of {arguments.model} does.")
-    if not native and not arguments.resume and (arguments.num_workers or arguments.pin_memory):
-        command.error("--num-workers and --pin-memory are knobs of --loader native.")
-    if framework == "tensorflow" and arguments.pin_memory:
-        command.error("--pin-memory is a knob of PyTorch's loader; tf.data has none like it.")
-    try:
         arguments.share = share(framework, os.environ)
-    except ShareError as error:
+    except (RecipeError, ShareError) as error:
         command.error(str(error))
-    if arguments.share.of > 1:
-        _check_shared(command, arguments, batch_size)
+    for wrong in (_of_a_run, _of_loaders, _of_processes):
+        for sentence in wrong(arguments, recipe, framework):
+            command.error(sentence)
     arguments.threads = arguments.threads or machine.cores_each(arguments.share.here)
     arguments.loading, arguments.load, arguments.neighbours = None, machine.load(), None
     if words is None:
         arguments.neighbours = Neighbours() if arguments.share.rank == 0 else None
         # While a framework is imported Ctrl-C ends the process without a traceback; `main` takes over.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        if not (
-            arguments.resume or arguments.defaults or arguments.serve
-        ):  # a checkpoint names its data set itself
+        # A checkpoint names its data set itself.
+        if not (arguments.resume or arguments.defaults or arguments.serve):
             # Read and verified on a thread meanwhile: an import leaves it most of a core.
             arguments.loading = ThreadPoolExecutor(1).submit(_load, arguments, arguments.dataset or "mnist")
     return arguments
 
 
-def _check_shared(command: argparse.ArgumentParser, arguments: argparse.Namespace, batch_size: int) -> None:
-    """What several processes cannot do together is an error."""
-    of = arguments.share.of
+def _of_a_run(arguments: argparse.Namespace, recipe: Recipe, framework: str) -> Iterator[str]:
+    """What is wrong with any run that is asked for like this."""
+    batch_size = arguments.batch_size or recipe.batch_size
+    kept = TRAINING_IMAGES - (arguments.validation or 0)
+    if batch_size > kept:
+        yield f"--batch-size {batch_size} is more than the {kept:,} training images that are left."
+    if arguments.epochs == 0 and (arguments.save_model or arguments.resume):
+        yield "--epochs 0 only tests: there is nothing to save or to go on with."
+    if arguments.trace and arguments.epochs not in (None, 1):
+        yield f"--trace takes the first {STEPS} steps, or with --epochs 1 an epoch."
+    if arguments.resume and arguments.checkpoint:
+        yield "--resume and --checkpoint exclude each other: one goes on with a run, one starts a new one."
+    if arguments.seeds > 1 and (arguments.resume or arguments.save_model):
+        yield f"--seeds {arguments.seeds} makes several runs; --resume and --save-model are for one."
+    if arguments.perturb and (
+        arguments.checkpoint or arguments.resume or "init" in expanded(arguments.native)
+    ):
+        yield "--perturb is of the shared initial weights: not with --checkpoint, --resume, --native init."
+    for file in (arguments.profile, arguments.trace, arguments.defaults):
+        if file and not file.parent.is_dir():
+            yield f"{file} cannot be written: there is no folder {file.parent}."
+
+
+def _of_loaders(arguments: argparse.Namespace, recipe: Recipe, framework: str) -> Iterator[str]:
+    """What a loader cannot do, or has not."""
+    native = arguments.loader == "native"
+    if native and (recipe.augment or recipe.deskew):
+        yield f"--loader native does not augment or deskew, as the recipe of {arguments.model} does."
+    if not native and not arguments.resume and (arguments.num_workers or arguments.pin_memory):
+        yield "--num-workers and --pin-memory are knobs of --loader native."
+    if framework == "tensorflow" and arguments.pin_memory:
+        yield "--pin-memory is a knob of PyTorch's loader; tf.data has none like it."
+
+
+def _of_processes(arguments: argparse.Namespace, recipe: Recipe, framework: str) -> Iterator[str]:
+    """What several processes cannot do together."""
+    of, batch_size = arguments.share.of, arguments.batch_size or recipe.batch_size
+    if of == 1:
+        return
     if batch_size % of:
-        command.error(f"--batch-size {batch_size} cannot be shared by {of} processes equally.")
+        yield f"--batch-size {batch_size} cannot be shared by {of} processes equally."
     for flag in ("profile", "compile", "resume"):
         if getattr(arguments, flag):
-            command.error(f"--{flag} is for a run in one process, not in {of}.")
+            yield f"--{flag} is for a run in one process, not in {of}."
     if arguments.loader == "native":
-        command.error(f"--loader native is for a run in one process, not in {of}.")
+        yield f"--loader native is for a run in one process, not in {of}."
 
 
 def main(backend: type[Backend], arguments: argparse.Namespace) -> NoReturn:
