@@ -128,6 +128,15 @@ def test_a_one_and_a_zero_are_told(page: Page) -> None:
 
 
 @browser_needed
+def test_a_click_is_a_dot(page: Page) -> None:
+    page.click("#clear")
+    with page.expect_response("**/api/predict") as answered:
+        page.click("#canvas")
+    image = np.array(answered.value.json()["image"])
+    assert 255 in image[9:19, 9:19]
+
+
+@browser_needed
 def test_answers_come_within_300_milliseconds(page: Page) -> None:
     """The 95th percentile of 50 strokes, from the end of one to the answer to it; ten before them warm up."""
     seconds = []

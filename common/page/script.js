@@ -26,13 +26,15 @@ function redraw() {
     context.imageSmoothingQuality = "high";
     context.drawImage(source, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
   }
-  context.strokeStyle = loaded?.light ? "#000" : "#fff";
+  context.strokeStyle = context.fillStyle = loaded?.light ? "#000" : "#fff";
   context.lineWidth = PEN;
   context.lineCap = context.lineJoin = "round";
   for (const points of strokes) {
     context.beginPath();
-    context.moveTo(...points[0]);
-    for (const point of points.slice(points.length > 1 ? 1 : 0)) context.lineTo(...point);
+    context.arc(...points[0], PEN / 2, 0, 2 * Math.PI); // a line of no length is not painted
+    context.fill();
+    context.beginPath();
+    for (const point of points) context.lineTo(...point);
     context.stroke();
   }
   if (document.activeElement === canvas && keyboard.used) {
