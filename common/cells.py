@@ -19,6 +19,7 @@ from statistics import fmean
 from typing import Any
 
 from common import ladder, machine, results, speed, stats
+from common.data import validated
 from common.recipe import recipe_hash, varied
 from common.run import ROOT
 from common.zoo import ZOO, Entry
@@ -53,7 +54,7 @@ class Cell:
     @property
     def dataset(self) -> str:
         """As the tables name it."""
-        return f"mnist-validation-{self.validation}" if self.validation else "mnist"
+        return validated("mnist", self.validation)
 
     def command(self, folder: Path, data_dir: Path | None = None, *, threads: int | None = None) -> list[str]:
         """The command line that makes the run."""
@@ -164,7 +165,8 @@ def finished(rows: Sequence[dict[str, str]]) -> dict[tuple[object, ...], list[di
 
 def key(cell: Cell) -> tuple[object, ...]:
     """What the rows that fill a cell have in common."""
-    hashed = recipe_hash(cell.entry.spec, cell.entry.recipe)
+    entry = cell.entry
+    hashed = recipe_hash(entry.spec, entry.recipe)
     named = cell.model, cell.framework, str(cell.seed), ladder.cell(cell.rung)
     return *named, hashed, cell.dataset, cell.accelerated
 

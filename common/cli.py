@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from common import machine, results, weights
 from common.arguments import SCRIPTS, TRAINING_IMAGES, parser
 from common.backend import NATIVE_PARTS, Backend, Execution, Feed, Unavailable
-from common.data import DataError, Dataset, Digits, Scaling, hold_out, load
+from common.data import DataError, Dataset, Digits, Scaling, hold_out, load, validated
 from common.defaults import defaults
 from common.neighbours import Neighbours
 from common.profile import profile
@@ -302,7 +302,7 @@ def _dataset(arguments: argparse.Namespace, job: Job) -> Dataset:
     name, held_out = job.settings["dataset"], job.settings["validation"]
     dataset = arguments.loading.result() if arguments.loading else _load(arguments, name)
     if held_out:
-        dataset = dataclasses.replace(hold_out(dataset, held_out), name=f"{name}-validation-{held_out}")
+        dataset = dataclasses.replace(hold_out(dataset, held_out), name=validated(name, held_out))
     if arguments.dry_run:
         dataset = dataclasses.replace(
             dataset,

@@ -305,6 +305,11 @@ def epoch_order(count: int, *, batch_size: int, seed: int, epoch: int) -> NDArra
     return order[: steps * batch_size].reshape(steps, batch_size).astype(np.int64, copy=False)
 
 
+def validated(name: str, count: int) -> str:
+    """What the tables call the data set `name` with so many of its training images held out, or none."""
+    return f"{name}-validation-{count}" if count else name
+
+
 def hold_out(dataset: Dataset, count: int) -> Dataset:
     """The data set with its last `count` training images as the test set; the real test set is put away.
 

@@ -75,8 +75,12 @@ class Recipe:
         return deskewed(images) if self.deskew else images
 
     def inputs(self, images: NDArray[np.uint8], *, dtype: DTypeLike = "float32") -> NDArray[np.floating]:
-        """Their pixels as a network takes them: (N, 1, 28, 28)."""
-        return normalise(self.pixels(images), mean=self.mean, std=self.std, dtype=dtype)
+        """Images (N, 28, 28) as a network takes them: (N, 1, 28, 28)."""
+        return self.scaled(self.pixels(images), dtype=dtype)
+
+    def scaled(self, pixels: NDArray[np.uint8], *, dtype: DTypeLike = "float32") -> NDArray[np.floating]:
+        """What `pixels` made, as a network takes it."""
+        return normalise(pixels, mean=self.mean, std=self.std, dtype=dtype)
 
     def details(self) -> list[str]:
         """What else is done, in words."""

@@ -49,7 +49,8 @@ def trace(framework: Backend, dataset: Dataset, job: Job, *, whole: bool = False
     if not whole:
         return Trace(losses, None)
     dtype = "float64" if job.execution.precision == "float64" else "float32"
-    inputs = partial(recipe.inputs, dtype=dtype)
+    scaled = partial(recipe.scaled, dtype=dtype)
+    tested = recipe.pixels(dataset.test.images)
     wanted = dataset.test.labels.astype(np.int64)
-    test = evaluate(model, dataset.test.images, wanted, inputs, batch_size=job.test_batch_size)
+    test = evaluate(model, tested, wanted, scaled, batch_size=job.test_batch_size)
     return Trace(losses, test.accuracy)

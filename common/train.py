@@ -98,7 +98,8 @@ def train(model: Model, dataset: Dataset, plan: Plan) -> Iterator[Progress | Epo
     Raises Diverged at the first step whose loss is not finite.
     """
     recipe = plan.recipe
-    inputs = partial(recipe.inputs, dtype=plan.dtype)
+    scaled = partial(recipe.scaled, dtype=plan.dtype)
+    test_images = recipe.pixels(dataset.test.images)
     test_labels = dataset.test.labels.astype(np.int64)
     labels = dataset.train.labels.astype(np.int64)
     rates, momenta = _schedule(plan, len(labels) // recipe.batch_size)
@@ -106,7 +107,7 @@ def train(model: Model, dataset: Dataset, plan: Plan) -> Iterator[Progress | Epo
     batch_size = recipe.batch_size
     ends: list[dict[str, Array]] = []  # of the epochs that are averaged
     if plan.start_epoch == 0:
-        test = evaluate(model, dataset.test.images, test_labels, inputs, batch_size=plan.test_batch_size)
+        test = evaluate(model, test_images, test_labels, scaled, batch_size=plan.test_batch_size)
         yield Epoch(epoch=0, training=None, test=test)
     for epoch in range(plan.start_epoch + 1, plan.recipe.epochs + 1):
         begun = time.perf_counter()
@@ -125,7 +126,7 @@ def train(model: Model, dataset: Dataset, plan: Plan) -> Iterator[Progress | Epo
             ends.append(_weights(model))
         if ends and epoch == recipe.epochs:
             model.load_state_dict({name: _mean([end[name] for end in ends]) for name in ends[0]})
-        test = evaluate(model, dataset.test.images, test_labels, inputs, batch_size=plan.test_batch_size)
+        test = evaluate(model, test_images, test_labels, scaled, batch_size=plan.test_batch_size)
         yield Epoch(epoch=epoch, training=training, test=test)
 
 
@@ -144,18 +145,18 @@ def evaluate(
     model: Model,
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
-    inputs: Callable[[NDArray[np.uint8]], Array],
+    scaled: Callable[[NDArray[np.uint8]], Array],
     *,
     batch_size: int,
 ) -> Evaluation:
-    """Test `model` on images (N, 28, 28) and labels (N,); `inputs` makes a batch what the network takes.
+    """Test `model` on images (N, 28, 28) and labels (N,); `scaled` makes a batch the network's input.
 
     The figures are computed here, in float64; the seconds are the model's alone.
     """
     seconds, losses, predicted = 0.0, [], []
     for start in range(0, len(images), batch_size):
         part = slice(start, start + batch_size)
-        batch = inputs(images[part])
+        batch = scaled(images[part])
         begun = time.perf_counter()
         logits = model.predict(batch)
         seconds += time.perf_counter() - begun
