@@ -22,6 +22,7 @@ DEFAULT_MODELS = {"pytorch": "pytorch-model-1", "tensorflow": "tf-model-1"}
 PRECISIONS = ("float32", "bfloat16", "float64")
 LOADERS = ("memory", "native")
 TRAINING_IMAGES = 60_000
+BY_FLAG = {"lr": "--lr", "batch_size": "--batch-size"}  # fields of a recipe with a flag of their own
 COMPILERS = {"pytorch": "torch.compile", "tensorflow": "XLA (which dense networks are by default)"}
 IDIOMS = {"pytorch": "torchvision's data set and a DataLoader", "tensorflow": "tf.data and Model.fit"}
 

@@ -19,13 +19,13 @@ from statistics import fmean
 from typing import Any
 
 from common import ladder, machine, results, speed, stats
+from common.arguments import BY_FLAG
 from common.data import validated
 from common.recipe import recipe_hash, varied
 from common.run import ROOT
 from common.zoo import ZOO, Entry
 
 TRIES = 2  # of a cell that fails
-BY_FLAG = {"lr": "--lr", "batch_size": "--batch-size"}  # what a script varies by flags of their own
 _PR_SET_PDEATHSIG = 1  # of Linux' sys/prctl.h
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from common import machine, results, weights
-from common.arguments import SCRIPTS, TRAINING_IMAGES, parser
+from common.arguments import BY_FLAG, SCRIPTS, TRAINING_IMAGES, parser
 from common.backend import NATIVE_PARTS, Backend, Execution, Feed, Unavailable
 from common.data import DataError, Dataset, Digits, Scaling, hold_out, load, validated
 from common.defaults import defaults
@@ -250,8 +250,8 @@ def _varied(entry: Entry, changes: Sequence[str]) -> Entry:
     """The entry with a changed recipe. Raises RecipeError for what has a flag of its own."""
     for change in changes:
         name = change.partition("=")[0]
-        if name in ("batch_size", "lr"):
-            raise RecipeError(f"--vary {change}: for this there is --{name.replace('_', '-')}.")
+        if name in BY_FLAG:
+            raise RecipeError(f"--vary {change}: for this there is {BY_FLAG[name]}.")
     return dataclasses.replace(entry, recipe=varied(entry.recipe, changes))
 
 
