@@ -86,8 +86,9 @@ def _of_a_run(arguments: argparse.Namespace, recipe: Recipe, framework: str) -> 
 def _of_loaders(arguments: argparse.Namespace, recipe: Recipe, framework: str) -> Iterator[str]:
     """What a loader cannot do, or has not."""
     native = arguments.loader == "native"
-    if native and (recipe.augment or recipe.deskew):
-        yield f"--loader native does not augment or deskew, as the recipe of {arguments.model} does."
+    if native and (recipe.augment or recipe.moments):
+        does = "augments images" if recipe.augment else "makes images alike"
+        yield f"--loader native takes images as they are; the recipe of {arguments.model} {does}."
     if not native and not arguments.resume and (arguments.num_workers or arguments.pin_memory):
         yield "--num-workers and --pin-memory are knobs of --loader native."
     if framework == "tensorflow" and arguments.pin_memory:

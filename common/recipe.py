@@ -22,7 +22,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from common.augment import LATER, Affine
 from common.data import normalise
-from common.deskew import deskewed
+from common.moments import Moments, alike
 from common.optimizer import Optimizer
 from common.schedule import Constant, Schedule
 from common.spec import ModelSpec
@@ -38,7 +38,8 @@ class Recipe:
 
     With `label_smoothing` s the wanted distribution is 1 - s of the label and s of all classes evenly
     (Szegedy et al., 2016). With `averaged` n the network that is tested after the last epoch has the mean of
-    the weights and statistics at the ends of the last n. With `deskew` all images are set upright first.
+    the weights and statistics at the ends of the last n. With `moments` all images, those of the test too,
+    are brought to like ones first.
     """
 
     optimizer: Optimizer
@@ -51,7 +52,7 @@ class Recipe:
     std: float = 0.3081
     label_smoothing: float = field(default=0.0, metadata=LATER)
     averaged: int = field(default=0, metadata=LATER)
-    deskew: bool = field(default=False, metadata=LATER)
+    moments: Moments | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         """Raises RecipeError for what no training can have."""
@@ -72,7 +73,7 @@ class Recipe:
 
     def pixels(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The images (N, 28, 28) as a network is to see them, still bytes."""
-        return deskewed(images) if self.deskew else images
+        return alike(images, self.moments) if self.moments else images
 
     def inputs(self, images: NDArray[np.uint8], *, dtype: DTypeLike = "float32") -> NDArray[np.floating]:
         """Images (N, 28, 28) as a network takes them: (N, 1, 28, 28)."""
@@ -85,7 +86,7 @@ class Recipe:
     def details(self) -> list[str]:
         """What else is done, in words."""
         told = {
-            "deskewed": self.deskew,
+            f"images alike in {label(self.moments)}": self.moments,
             f"label smoothing {self.label_smoothing:g}": self.label_smoothing,
             f"the last {self.averaged} epochs averaged": self.averaged,
         }
@@ -105,7 +106,7 @@ def _plain(choice: Any) -> dict[str, object]:
     return shown
 
 
-CHOICES = ("optimizer", "schedule", "augment")
+CHOICES = ("optimizer", "schedule", "augment", "moments")
 
 
 def recipe_hash(spec: ModelSpec, recipe: Recipe, *, start: str = "") -> str:

@@ -31,7 +31,7 @@ FLOORS = (
         "columns",
     },
     {"data", "augment"},
-    {"deskew"},
+    {"moments"},
     {"recipe", "weights", "backend"},
     {"zoo"},
     {"train", "stats", "defaults"},

@@ -47,11 +47,11 @@ REFUSED = {
     "unknown loader": (["--loader", "disk"], "invalid choice: 'disk'"),
     "native loader that cannot augment": (
         ["--loader", "native", "--model", "under-5k"],
-        "--loader native does not augment or deskew, as the recipe of under-5k does.",
+        "--loader native takes images as they are; the recipe of under-5k augments images.",
     ),
-    "native loader that cannot deskew": (
-        ["--loader", "native", "--vary", "deskew=True"],
-        "--loader native does not augment or deskew, as the recipe of",
+    "native loader that cannot make images alike": (
+        ["--loader", "native", "--vary", "moments=Moments"],
+        "--loader native takes images as they are; the recipe of",
     ),
     "workers of our loader": (["--num-workers", "2"], "--num-workers and --pin-memory are knobs of --loader"),
     "negative workers": (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from common.augment import Affine, RandomCrop, ZoomCrop
+from common.moments import Moments
 from common.optimizer import SGD
 from common.recipe import Recipe, RecipeError, recipe_hash, varied
 from common.schedule import OneCycle, StepDecay
@@ -31,7 +32,8 @@ CHANGES = {
     "epochs=20": ("epochs", 20),
     "label_smoothing=0.1": ("label_smoothing", 0.1),
     "averaged=3": ("averaged", 3),
-    "deskew=True": ("deskew", True),
+    "moments=Moments(0.5,0.3)": ("moments", Moments(0.5, 0.3)),
+    "moments.width=0.5": ("moments", Moments(width=0.5)),
     "schedule=OneCycle": ("schedule", OneCycle()),
     "schedule=OneCycle(warm_up=0.25,momentum=None)": ("schedule", OneCycle(warm_up=0.25, momentum=None)),
     "schedule=StepDecay(0.7)": ("schedule", StepDecay(0.7)),

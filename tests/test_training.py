@@ -18,7 +18,7 @@ from common import weights
 from common.augment import Affine, augmented
 from common.backend import Execution
 from common.data import Dataset, Digits, epoch_order, normalise
-from common.deskew import deskewed
+from common.moments import Moments, alike
 from common.recipe import Recipe, recipe_hash
 from common.run import Job
 from common.schedule import OneCycle, StepDecay
@@ -153,18 +153,19 @@ def test_augmented_pixels_are_those_of_their_epoch(few_digits: Dataset) -> None:
 
 
 @pytest.mark.parametrize("augment", [None, Affine(rotation=15.0)], ids=str)
-def test_deskewed_are_the_images_of_training_before_they_are_augmented_and_those_of_tests(
+def test_alike_are_the_images_of_training_before_they_are_augmented_and_those_of_tests(
     few_digits: Dataset, augment: Affine | None
 ) -> None:
     model = Recorder()
-    course(model, few_digits, plan(replace(RECIPE, deskew=True, augment=augment, epochs=1)))
-    upright = Digits(deskewed(few_digits.train.images), few_digits.train.labels)
-    expected, plain = Recorder(), replace(few_digits, train=upright)
+    to = Moments(0.5, 0.5)
+    course(model, few_digits, plan(replace(RECIPE, moments=to, augment=augment, epochs=1)))
+    made = Digits(alike(few_digits.train.images, to), few_digits.train.labels)
+    expected, plain = Recorder(), replace(few_digits, train=made)
     course(expected, plain, plan(replace(RECIPE, augment=augment, epochs=1)))
     np.testing.assert_array_equal(model.calls[0][0], expected.calls[0][0])
-    recipe = replace(RECIPE, deskew=True)
+    recipe = replace(RECIPE, moments=to)
     few = few_digits.test.images[:5]
-    wanted = normalise(deskewed(few), mean=recipe.mean, std=recipe.std)
+    wanted = normalise(alike(few, to), mean=recipe.mean, std=recipe.std)
     np.testing.assert_array_equal(recipe.inputs(few), wanted)
 
 
