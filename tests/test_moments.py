@@ -38,7 +38,7 @@ def extents(images: NDArray[np.uint8]) -> NDArray[np.float64]:
 def test_digits_get_the_place_the_slant_and_the_size_that_are_asked_for(
     few_digits: Dataset, to: Moments
 ) -> None:
-    """But for what bilinear resampling leaves, in which a thin stroke counts a little too much or too little."""
+    """But for what bilinear resampling leaves: a thin stroke counts a little too much or too little."""
     images = few_digits.test.images
     before, after = moments(images), moments(made := alike(images, to))
     assert np.abs(before[:, 4] / before[:, 2]).mean() > 0.15
