@@ -123,8 +123,8 @@ def _accuracy(groups: Sequence[Group]) -> str:
     if not groups:
         return "None yet."
     head = (
-        "MODEL | FRAMEWORK | DEVICE | ACCURACY | LOWEST | HIGHEST | THRESHOLD | TEST LOSS | TRAIN ACCURACY | "
-        "TRAIN LOSS"
+        "MODEL | FRAMEWORK | DEVICE | ACCURACY | LOWEST | HIGHEST | THRESHOLD | AIM | TEST LOSS | "
+        "TRAIN ACCURACY | TRAIN LOSS"
     )
     rows = [
         [
@@ -132,13 +132,14 @@ def _accuracy(groups: Sequence[Group]) -> str:
             accuracy(group, "accuracy"),
             *(f"{group.runs['accuracy'].min():.2f} %", f"{group.runs['accuracy'].max():.2f} %"),
             f"{ZOO[group.model].threshold:g} %",
+            "" if (aim := ZOO[group.model].aim) is None else f"{aim:g} %",
             measured(group, "loss", 4),
             accuracy(group, "train_accuracy"),
             measured(group, "train_loss", 4),
         ]
         for group in groups
     ]
-    table = markdown(head.split(" | "), rows, right=range(3, 10))
+    table = markdown(head.split(" | "), rows, right=range(3, 11))
     names = differing(groups)
     return f"{table}\n\n{DIFFERING}\n\n{listed(names)}" if names else table
 

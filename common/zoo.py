@@ -32,7 +32,8 @@ from common.spec import (
 class Entry:
     """A network in the zoo. `claim` is the source's accuracy as it states it; `threshold` the mean test
     accuracy in percent below which `common.check` fails, `first_epoch` the same after one epoch alone,
-    `last_two` what both last epochs of every single run must reach, where that is an aim.
+    `aim` the mean that a recipe was made to reach in both frameworks, `last_two` what both last epochs of
+    every single run must reach; None where nothing is aimed at.
 
     Thresholds are below what was measured by at least four standard errors of the mean over the seeds, so
     an honest rerun passes; where one seed has run there is no such error, and 0.3 points stand for it.
@@ -45,6 +46,7 @@ class Entry:
     threshold: float
     first_epoch: float
     assumed: str = ""
+    aim: float | None = None
     last_two: float | None = None
 
     @property
@@ -53,7 +55,15 @@ class Entry:
         return self.spec.name
 
 
-def _ours(spec: ModelSpec, recipe: Recipe, *, threshold: float, first_epoch: float) -> Entry:
+def _ours(
+    spec: ModelSpec,
+    recipe: Recipe,
+    *,
+    threshold: float,
+    first_epoch: float,
+    aim: float | None = None,
+    last_two: float | None = None,
+) -> Entry:
     """A network with a recipe of this project (docs/recipes.md)."""
     return Entry(
         spec,
@@ -63,6 +73,8 @@ def _ours(spec: ModelSpec, recipe: Recipe, *, threshold: float, first_epoch: flo
         threshold=threshold,
         first_epoch=first_epoch,
         assumed="Chosen on 10,000 held-out training images.",
+        aim=aim,
+        last_two=last_two,
     )
 
 
@@ -263,8 +275,9 @@ ENTRIES = (
             label_smoothing=0.05,
             moments=Moments(height=0.5, width=0.5),
         ),
-        threshold=98.8,
-        first_epoch=96.0,
+        threshold=98.97,
+        first_epoch=95.5,
+        aim=98.98,
     ),
     _ours(
         ModelSpec("under-5k-tuned", _UNDER_5K, init="xavier-uniform"),
@@ -277,8 +290,9 @@ ENTRIES = (
             augment=Affine(rotation=12.0, scaling=0.06, translation=1.0, probability=0.5),
             moments=Moments(height=0.5, width=0.5),
         ),
-        threshold=99.2,
-        first_epoch=95.0,
+        threshold=99.26,
+        first_epoch=82.0,
+        aim=99.4,
     ),
 )
 
