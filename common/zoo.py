@@ -279,21 +279,6 @@ ENTRIES = (
         first_epoch=95.5,
         aim=98.98,
     ),
-    _ours(
-        ModelSpec("under-5k-tuned", _UNDER_5K, init="xavier-uniform"),
-        Recipe(
-            SGD(momentum=0.9, nesterov=True),
-            lr=0.3,
-            batch_size=128,
-            epochs=10,
-            schedule=OneCycle(warm_up=0.25, momentum=None),
-            augment=Affine(rotation=12.0, scaling=0.06, translation=1.0, probability=0.5),
-            moments=Moments(height=0.5, width=0.5),
-        ),
-        threshold=99.26,
-        first_epoch=82.0,
-        aim=99.4,
-    ),
 )
 
 ZOO: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
