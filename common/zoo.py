@@ -62,7 +62,6 @@ def _ours(
     threshold: float,
     first_epoch: float,
     aim: float | None = None,
-    last_two: float | None = None,
 ) -> Entry:
     """A network with a recipe of this project (docs/recipes.md)."""
     return Entry(
@@ -74,7 +73,6 @@ def _ours(
         first_epoch=first_epoch,
         assumed="Chosen on 10,000 held-out training images.",
         aim=aim,
-        last_two=last_two,
     )
 
 
@@ -111,12 +109,6 @@ _TEMPLATE = (
     Flatten(),
 )
 _DENSE = (Flatten(), Dense(128), Activation(), Dense(10))
-_UNDER_5K = (
-    *(*_conv_relu_norm(4), *_conv_relu_norm(4), MaxPool(2), Dropout(0.01)),
-    *(*_conv_relu_norm(8), *_conv_relu_norm(8), MaxPool(2), Dropout(0.01)),
-    *(*_conv_relu_norm(16), *_conv_relu_norm(16), Dropout(0.01)),
-    *(Conv(10, 1), GlobalAvgPool()),
-)
 _TEMPLATE_RECIPE = Recipe(Adam(), lr=2e-3, batch_size=32, epochs=5)
 
 ENTRIES = (
@@ -165,7 +157,16 @@ ENTRIES = (
         first_epoch=93.5,
     ),
     Entry(
-        ModelSpec("under-5k", _UNDER_5K, init="xavier-uniform"),
+        ModelSpec(
+            "under-5k",
+            (
+                *(*_conv_relu_norm(4), *_conv_relu_norm(4), MaxPool(2), Dropout(0.01)),
+                *(*_conv_relu_norm(8), *_conv_relu_norm(8), MaxPool(2), Dropout(0.01)),
+                *(*_conv_relu_norm(16), *_conv_relu_norm(16), Dropout(0.01)),
+                *(Conv(10, 1), GlobalAvgPool()),
+            ),
+            init="xavier-uniform",
+        ),
         Recipe(
             Adam(),
             lr=0.01,
