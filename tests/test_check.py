@@ -89,8 +89,10 @@ def test_an_ok_run_without_accuracy_is_an_offender(
 
 
 def test_complete_wants_every_network_in_every_framework(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    for name, entry in list(ZOO.items()):  # made-up runs gain evenly, too slowly for it
+        monkeypatch.setitem(ZOO, name, dataclasses.replace(entry, last_two=None))
     cells = [(model, framework) for model in ZOO for framework in FRAMEWORKS]
     for model, framework in cells[:-1]:
         add_run(tmp_path, model, framework, accuracy=99.9)
