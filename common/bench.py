@@ -275,7 +275,11 @@ def _tell(left: Sequence[Cell], folder: Path, *, done: int, lost: int, slots: in
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m common.bench", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m common.bench",
+        description=__doc__,
+        allow_abbrev=False,  # --seed N, which the scripts have, is not --seeds N
+    )
     parser.add_argument("--models", nargs="+", choices=tuple(ZOO), default=tuple(ZOO), metavar="NAME")
     parser.add_argument("--frameworks", nargs="+", choices=tuple(SCRIPTS), default=tuple(SCRIPTS))
     parser.add_argument(

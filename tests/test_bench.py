@@ -188,6 +188,7 @@ def test_rows_of_other_code_are_not_taken(
     [
         (["--cluster", "tcp://127.0.0.1:1", "--ladder", "tf-model-1"], "one after another, on this machine"),
         (["--cluster", "tcp://127.0.0.1:1", "--workers", "2"], "not allowed with"),
+        (["--models", "tf-model-1", "--seed", "3"], "unrecognized arguments: --seed 3"),
         (["--workers", "0"], "0 is not a whole number of at least 1"),
         (["--vary", "lr=fast"], "lr=fast: fast is not a number."),
         (["--vary", "lr=1", "--ladder", "tf-model-1"], "not with --vary, --validation"),
