@@ -304,8 +304,8 @@ ENTRIES = (
     _ours(
         ModelSpec("smallest", _separables((10, 12, 15), (14, 16, 20, 28))),
         replace(_SEPARABLE_RECIPE, epochs=20),
-        threshold=99.3,
-        first_epoch=80.0,
+        threshold=99.47,
+        first_epoch=88.0,
         aim=99.4,
     ),
 )
