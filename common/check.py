@@ -44,8 +44,14 @@ def findings(tables: Tables, *, first_epoch: bool = False, complete: bool = Fals
     Added to them: every run with an accuracy of 100 %, and with `complete` every network without runs.
     """
     groups = stats.groups(_first_epochs(tables) if first_epoch else stats.main_runs(tables.runs))
-    found = [_finding(group, first_epoch=first_epoch) for group in groups]
+    of_one = "first_epoch" if first_epoch else "threshold"
+    found = [_finding(group, "accuracy", getattr(ZOO[group.model], of_one)) for group in groups]
     if not first_epoch:
+        found += [
+            _finding(group, "shifted_accuracy", threshold)
+            for group in groups
+            if (threshold := ZOO[group.model].shifted_threshold) is not None
+        ]
         found += [
             _last_two(group, tables.epochs) for group in groups if ZOO[group.model].last_two is not None
         ]
@@ -64,10 +70,8 @@ def _first_epochs(tables: Tables) -> pd.DataFrame:
     return runs.assign(accuracy=[accuracy.get(run, float("nan")) for run in runs["run"]])
 
 
-def _finding(group: Group, *, first_epoch: bool) -> Finding:
-    entry = ZOO[group.model]
-    threshold = entry.first_epoch if first_epoch else entry.threshold
-    accuracy, runs = group.summary("accuracy"), len(group.runs)
+def _finding(group: Group, column: str, threshold: float) -> Finding:
+    accuracy, runs = group.summary(column), len(group.runs)
     wrong = ""
     if accuracy is None or accuracy.n < runs:
         known = 0 if accuracy is None else accuracy.n

@@ -58,6 +58,11 @@ COLUMNS: dict[str, dict[str, tuple[str, str]]] = {
         "load_after": ("processes", "the same after it, the run itself included"),
         "at_once": ("runs", "on the machine at most meanwhile, this one included; times count if it is 1"),
         "reason": ("", "why a run failed"),
+        "shifted_accuracy": (
+            "percent",
+            "on the test set after the last epoch, by the mean logits of each image and of it shifted up, "
+            "down, left and right; only where the recipe has `shifted`",
+        ),
     },
     "epochs.csv": {
         "run": ("", "the run"),

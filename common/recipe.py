@@ -39,7 +39,8 @@ class Recipe:
     With `label_smoothing` s the wanted distribution is 1 - s of the label and s of all classes evenly
     (Szegedy et al., 2016). With `averaged` n the network that is tested after the last epoch has the mean of
     the weights and statistics at the ends of the last n. With `moments` all images, those of the test too,
-    are brought to like ones first.
+    are brought to like ones first. With `shifted` n the last test is also done with the mean of the logits of
+    each image and of that image n pixels further up, down, left and right.
     """
 
     optimizer: Optimizer
@@ -53,6 +54,7 @@ class Recipe:
     label_smoothing: float = field(default=0.0, metadata=LATER)
     averaged: int = field(default=0, metadata=LATER)
     moments: Moments | None = field(default=None, metadata=LATER)
+    shifted: int = field(default=0, metadata=LATER)
 
     def __post_init__(self) -> None:
         """Raises RecipeError for what no training can have."""
@@ -63,6 +65,7 @@ class Recipe:
             "std": 0 < self.std < math.inf,
             "label_smoothing": 0 <= self.label_smoothing < 1,
             "averaged": self.averaged >= 0,
+            "shifted": 0 <= self.shifted < 28,
         }
         for name in (name for name, holds in sound.items() if not holds):
             raise RecipeError(f"No recipe has {name}={getattr(self, name)}.")
@@ -89,6 +92,7 @@ class Recipe:
             f"images alike in {label(self.moments)}": self.moments,
             f"label smoothing {self.label_smoothing:g}": self.label_smoothing,
             f"the last {self.averaged} epochs averaged": self.averaged,
+            f"tested on images shifted by {self.shifted} too": self.shifted,
         }
         return [words for words, done in told.items() if done]
 

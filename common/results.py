@@ -33,7 +33,8 @@ class Run:
     Accuracies in percent and losses in nats: `accuracy`, `loss` on the test set after the last epoch;
     `train_accuracy`, `train_loss` the means over the last epoch's training batches, as they were trained on.
     The columns after `run` came later, so older rows have none of them. `at_once` is how many runs there were
-    at most on the machine meanwhile, this one included; `reason` why a run failed.
+    at most on the machine meanwhile, this one included; `reason` why a run failed; `shifted_accuracy` in
+    percent.
     """
 
     framework: str
@@ -78,6 +79,7 @@ class Run:
     load_after: float | None = None
     at_once: float | None = None
     reason: str = ""
+    shifted_accuracy: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -268,6 +268,7 @@ def _row(
         load_before=clock.load,
         load_after=machine.load(),
         at_once=at_once,
+        shifted_accuracy=last.test.shifted_accuracy if last else None,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -68,12 +68,14 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """A test: mean cross-entropy (nats), accuracy (percent), predicted labels (N,), seconds of prediction."""
+    """A test: mean cross-entropy (nats), accuracy (percent), predicted labels (N,), seconds of prediction;
+    `shifted_accuracy` where it was asked for."""
 
     loss: float
     accuracy: float
     predicted: NDArray[np.int64]
     seconds: float
+    shifted_accuracy: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +129,10 @@ def train(model: Model, dataset: Dataset, plan: Plan) -> Iterator[Progress | Epo
         if ends and epoch == recipe.epochs:
             model.load_state_dict({name: _mean([end[name] for end in ends]) for name in ends[0]})
         test = evaluate(model, test_images, test_labels, scaled, batch_size=plan.test_batch_size)
+        if recipe.shifted and epoch == recipe.epochs:
+            views = _shifts(test_images, by=recipe.shifted)
+            accuracy = _accuracy_over(model, views, test_labels, scaled, batch_size=plan.test_batch_size)
+            test = replace(test, shifted_accuracy=accuracy)
         yield Epoch(epoch=epoch, training=training, test=test)
 
 
@@ -169,6 +175,31 @@ def evaluate(
         predicted=np.concatenate(predicted),
         seconds=seconds,
     )
+
+
+def _shifts(images: NDArray[np.uint8], *, by: int) -> list[NDArray[np.uint8]]:
+    """Images (N, 28, 28), and these `by` pixels further up, down, left and right; zeros come in."""
+    height, width = images.shape[1:]
+    wide = np.pad(images, ((0, 0), (by, by), (by, by)))
+    corners = [(by, by), (2 * by, by), (0, by), (by, 2 * by), (by, 0)]
+    return [wide[:, top : top + height, left : left + width] for top, left in corners]
+
+
+def _accuracy_over(
+    model: Model,
+    views: Sequence[NDArray[np.uint8]],
+    labels: NDArray[np.int64],
+    scaled: Callable[[NDArray[np.uint8]], Array],
+    *,
+    batch_size: int,
+) -> float:
+    """In percent, by the mean of the logits of all views of an image."""
+    correct = 0
+    for start in range(0, len(labels), batch_size):
+        part = slice(start, start + batch_size)
+        logits = np.mean([model.predict(scaled(view[part])) for view in views], axis=0, dtype=np.float64)
+        correct += int((logits.argmax(axis=1) == labels[part]).sum())
+    return 100 * correct / len(labels)
 
 
 def cross_entropy(logits: Array, labels: NDArray[np.int64]) -> NDArray[np.float64]:

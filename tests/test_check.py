@@ -92,7 +92,7 @@ def test_complete_wants_every_network_in_every_framework(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, entry in list(ZOO.items()):  # made-up runs gain evenly, too slowly for it
-        monkeypatch.setitem(ZOO, name, dataclasses.replace(entry, last_two=None))
+        monkeypatch.setitem(ZOO, name, dataclasses.replace(entry, last_two=None, shifted_threshold=None))
     cells = [(model, framework) for model in ZOO for framework in FRAMEWORKS]
     for model, framework in cells[:-1]:
         add_run(tmp_path, model, framework, accuracy=99.9)
@@ -143,6 +143,22 @@ def test_a_strange_table_is_one_message(tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "results.csv").write_text("a,b\n1,2\n")
     assert run(tmp_path) == 1
     assert "another header" in capsys.readouterr().err
+
+
+def test_the_mean_over_shifted_images_is_held_to_its_own_threshold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry = dataclasses.replace(ZOO["tf-model-1"], shifted_threshold=99.0)
+    monkeypatch.setitem(ZOO, "tf-model-1", entry)
+    add_run(tmp_path, accuracy=98.2, shifted_accuracy=99.1)
+    assert run(tmp_path) == 0
+    assert "99.1" in capsys.readouterr().out
+    add_run(tmp_path, accuracy=98.2, shifted_accuracy=98.8, seed=2)
+    assert run(tmp_path) == 1
+    assert "below the threshold" in capsys.readouterr().out
+    add_run(tmp_path, accuracy=98.2, seed=3)
+    assert run(tmp_path) == 1
+    assert "1 of 3 runs have no accuracy" in capsys.readouterr().out
 
 
 def test_both_last_epochs_of_every_run_must_reach_what_is_aimed_at(

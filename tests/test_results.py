@@ -66,7 +66,8 @@ COLUMNS = {
     "train_loss, seed, train_seconds, first_step_seconds, predict_seconds, images_per_second, "
     "peak_memory_mib, total_seconds, dataset, optimizer, schedule, lr, augment, native, loader, precision, "
     "device, threads, world_size, machine, framework_version, python, commit, recipe_hash, status, "
-    "started, run, import_seconds, build_seconds, cpu_seconds, load_before, load_after, at_once, reason",
+    "started, run, import_seconds, build_seconds, cpu_seconds, load_before, load_after, at_once, reason, "
+    "shifted_accuracy",
     "epochs.csv": "run, epoch, lr, train_loss, train_accuracy, loss, accuracy, seconds",
     "errors.csv": "run, index, predicted",
 }

@@ -122,6 +122,29 @@ def test_the_network_tested_at_last_is_the_mean_of_the_last_epochs_ends(
     assert state["weight"].dtype == np.float32
 
 
+def test_the_last_test_is_also_by_the_mean_logits_of_five_views(few_digits: Dataset) -> None:
+    """Of the last epoch alone; zeros come in where an image went away."""
+    model = InkByRegion()
+    _, epochs = course(model, few_digits, plan(replace(RECIPE, epochs=2, shifted=2)))
+    assert [epoch.test.shifted_accuracy is None for epoch in epochs] == [True, True, False]
+    images = few_digits.test.images
+    views = [images, *(np.zeros_like(images) for _ in range(4))]
+    views[1][:, :-2], views[2][:, 2:] = images[:, 2:], images[:, :-2]
+    views[3][:, :, :-2], views[4][:, :, 2:] = images[:, :, 2:], images[:, :, :-2]
+    logits = sum(model.predict(view[:, None]) for view in views)
+    correct = logits.argmax(axis=1) == few_digits.test.labels
+    assert epochs[-1].test.shifted_accuracy == pytest.approx(100 * correct.mean())
+    assert epochs[-1].test.shifted_accuracy != epochs[-1].test.accuracy
+
+
+class InkByRegion(Recorder):
+    """Its logits are how much ink there is in each of ten regions."""
+
+    def predict(self, images: Array) -> Array:
+        ink = images[:, 0].astype(np.float64) - images.min()
+        return np.stack([ink[:, 2 * row : 2 * row + 3, row : row + 12].mean((1, 2)) for row in range(10)], 1)
+
+
 class Averaging(Recorder):
     """Its weight is the number of its steps; it remembers what it was given, and after how many tests."""
 
