@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
@@ -128,11 +128,14 @@ def train(model: Model, dataset: Dataset, plan: Plan) -> Iterator[Progress | Epo
             ends.append(_weights(model))
         if ends and epoch == recipe.epochs:
             model.load_state_dict({name: _mean([end[name] for end in ends]) for name in ends[0]})
-        test = evaluate(model, test_images, test_labels, scaled, batch_size=plan.test_batch_size)
-        if recipe.shifted and epoch == recipe.epochs:
-            views = _shifts(test_images, by=recipe.shifted)
-            accuracy = _accuracy_over(model, views, test_labels, scaled, batch_size=plan.test_batch_size)
-            test = replace(test, shifted_accuracy=accuracy)
+        test = evaluate(
+            model,
+            test_images,
+            test_labels,
+            scaled,
+            batch_size=plan.test_batch_size,
+            shifted=recipe.shifted if epoch == recipe.epochs else 0,
+        )
         yield Epoch(epoch=epoch, training=training, test=test)
 
 
@@ -154,12 +157,14 @@ def evaluate(
     scaled: Callable[[NDArray[np.uint8]], Array],
     *,
     batch_size: int,
+    shifted: int = 0,
 ) -> Evaluation:
     """Test `model` on images (N, 28, 28) and labels (N,); `scaled` makes a batch the network's input.
 
-    The figures are computed here, in float64; the seconds are the model's alone.
+    The figures are computed here, in float64; the seconds are the model's alone, for the images as they are.
+    With `shifted`, in pixels, also by the mean logits of these and of them shifted.
     """
-    seconds, losses, predicted = 0.0, [], []
+    seconds, losses, predicted, over_shifts = 0.0, [], [], []
     for start in range(0, len(images), batch_size):
         part = slice(start, start + batch_size)
         batch = scaled(images[part])
@@ -168,38 +173,30 @@ def evaluate(
         seconds += time.perf_counter() - begun
         predicted.append(logits.argmax(axis=1))
         losses.append(cross_entropy(logits, labels[part]))
-    accuracy = 100 * float((np.concatenate(predicted) == labels).mean())
+        if shifted:
+            others = [model.predict(scaled(view)) for view in _shifts(images[part], by=shifted)]
+            mean = np.mean([logits, *others], axis=0, dtype=np.float64)
+            over_shifts.append(mean.argmax(axis=1))
     return Evaluation(
         loss=float(np.concatenate(losses).mean()),
-        accuracy=accuracy,
+        accuracy=_accuracy(predicted, labels),
         predicted=np.concatenate(predicted),
         seconds=seconds,
+        shifted_accuracy=_accuracy(over_shifts, labels) if shifted else None,
     )
 
 
+def _accuracy(predicted: Sequence[NDArray[np.int64]], labels: NDArray[np.int64]) -> float:
+    """In percent, of the batches of predicted labels."""
+    return 100 * float((np.concatenate(predicted) == labels).mean())
+
+
 def _shifts(images: NDArray[np.uint8], *, by: int) -> list[NDArray[np.uint8]]:
-    """Images (N, 28, 28), and these `by` pixels further up, down, left and right; zeros come in."""
+    """Images (N, 28, 28) `by` pixels further up, down, left and right; zeros come in."""
     height, width = images.shape[1:]
     wide = np.pad(images, ((0, 0), (by, by), (by, by)))
-    corners = [(by, by), (2 * by, by), (0, by), (by, 2 * by), (by, 0)]
+    corners = [(2 * by, by), (0, by), (by, 2 * by), (by, 0)]
     return [wide[:, top : top + height, left : left + width] for top, left in corners]
-
-
-def _accuracy_over(
-    model: Model,
-    views: Sequence[NDArray[np.uint8]],
-    labels: NDArray[np.int64],
-    scaled: Callable[[NDArray[np.uint8]], Array],
-    *,
-    batch_size: int,
-) -> float:
-    """In percent, by the mean of the logits of all views of an image."""
-    correct = 0
-    for start in range(0, len(labels), batch_size):
-        part = slice(start, start + batch_size)
-        logits = np.mean([model.predict(scaled(view[part])) for view in views], axis=0, dtype=np.float64)
-        correct += int((logits.argmax(axis=1) == labels[part]).sum())
-    return 100 * correct / len(labels)
 
 
 def cross_entropy(logits: Array, labels: NDArray[np.int64]) -> NDArray[np.float64]:
