@@ -141,8 +141,8 @@ def _accuracy(groups: Sequence[Group]) -> str:
         for group in groups
     ]
     note = (
-        "SHIFTED is by the mean logits of five views of each test image, itself and shifted by a pixel up, "
-        "down, left and right, where the recipe says so: there it is what AIM is for."
+        "SHIFTED is by the mean logits of five views of each test image, itself and shifted up, down, left "
+        "and right by the pixels that the recipe says, if it does: there it is what AIM is for."
     )
     table = f"{note}\n\n{markdown(head.split(' | '), rows, right=range(3, 12))}"
     names = differing(groups)

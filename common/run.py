@@ -191,6 +191,8 @@ def _progress_line(progress: Progress, job: Job, done: float) -> str:
 
 def _epoch_line(epoch: Epoch, job: Job) -> str:
     test = f"test loss {epoch.test.loss:.4f} accuracy {epoch.test.accuracy:.2f} %"
+    if (shifted := epoch.test.shifted_accuracy) is not None:
+        test += f" (with shifted views {shifted:.2f} %)"
     if epoch.training is None:
         return f"before training: {test}"
     training = epoch.training

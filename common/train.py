@@ -100,17 +100,21 @@ def train(model: Model, dataset: Dataset, plan: Plan) -> Iterator[Progress | Epo
     Raises Diverged at the first step whose loss is not finite.
     """
     recipe = plan.recipe
-    scaled = partial(recipe.scaled, dtype=plan.dtype)
-    test_images = recipe.pixels(dataset.test.images)
-    test_labels = dataset.test.labels.astype(np.int64)
+    test = partial(
+        evaluate,
+        model,
+        recipe.pixels(dataset.test.images),
+        dataset.test.labels.astype(np.int64),
+        partial(recipe.scaled, dtype=plan.dtype),
+        batch_size=plan.test_batch_size,
+    )
     labels = dataset.train.labels.astype(np.int64)
     rates, momenta = _schedule(plan, len(labels) // recipe.batch_size)
     pixels = _Pixels(dataset.train, plan)
     batch_size = recipe.batch_size
     ends: list[dict[str, Array]] = []  # of the epochs that are averaged
     if plan.start_epoch == 0:
-        test = evaluate(model, test_images, test_labels, scaled, batch_size=plan.test_batch_size)
-        yield Epoch(epoch=0, training=None, test=test)
+        yield Epoch(epoch=0, training=None, test=test(shifted=0 if recipe.epochs else recipe.shifted))
     for epoch in range(plan.start_epoch + 1, plan.recipe.epochs + 1):
         begun = time.perf_counter()
         momentum = None if momenta is None else momenta[epoch - 1]
@@ -128,15 +132,8 @@ def train(model: Model, dataset: Dataset, plan: Plan) -> Iterator[Progress | Epo
             ends.append(_weights(model))
         if ends and epoch == recipe.epochs:
             model.load_state_dict({name: _mean([end[name] for end in ends]) for name in ends[0]})
-        test = evaluate(
-            model,
-            test_images,
-            test_labels,
-            scaled,
-            batch_size=plan.test_batch_size,
-            shifted=recipe.shifted if epoch == recipe.epochs else 0,
-        )
-        yield Epoch(epoch=epoch, training=training, test=test)
+        shifted = recipe.shifted if epoch == recipe.epochs else 0
+        yield Epoch(epoch=epoch, training=training, test=test(shifted=shifted))
 
 
 def _weights(model: Model) -> dict[str, Array]:

@@ -123,7 +123,7 @@ def test_the_network_tested_at_last_is_the_mean_of_the_last_epochs_ends(
 
 
 def test_the_last_test_is_also_by_the_mean_logits_of_five_views(few_digits: Dataset) -> None:
-    """Of the last epoch alone; zeros come in where an image went away."""
+    """Of the last epoch alone, or the only test; zeros come in where an image went away."""
     model = InkByRegion()
     _, epochs = course(model, few_digits, plan(replace(RECIPE, epochs=2, shifted=3)))
     assert [epoch.test.shifted_accuracy is None for epoch in epochs] == [True, True, False]
@@ -135,6 +135,8 @@ def test_the_last_test_is_also_by_the_mean_logits_of_five_views(few_digits: Data
     correct = logits.argmax(axis=1) == few_digits.test.labels
     assert epochs[-1].test.shifted_accuracy == pytest.approx(100 * correct.mean())
     assert abs(epochs[-1].test.shifted_accuracy - epochs[-1].test.accuracy) > 0.1, "the views matter"
+    _, (only,) = course(model, few_digits, plan(replace(RECIPE, epochs=0, shifted=3)))
+    assert only.test.shifted_accuracy == epochs[-1].test.shifted_accuracy, "this model never learns"
 
 
 class InkByRegion(Recorder):
