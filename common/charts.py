@@ -109,7 +109,7 @@ def overview(material: Material) -> Figure:
 
 
 def accuracy_against_parameters(material: Material) -> Figure:
-    figure, axes = _single(WIDTH, 5.0)
+    figure, axes = _single(WIDTH, 6.0)
     frameworks, models = material.frameworks(), material.models()
     points: list[tuple[str | None, int, float]] = []
     for model in models:
@@ -131,7 +131,9 @@ def accuracy_against_parameters(material: Material) -> Figure:
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.margins(x=0.12)
-    _accuracy_axis(axes, [error for _, _, error in points], which="y")
+    errors = [error for _, _, error in points]
+    _accuracy_axis(axes, errors, which="y")
+    axes.set_ylim(top=min(errors) / 2)  # room for names
     axes.set(xlabel="trained parameters", ylabel="test accuracy (%)")
     _legend(figure, "Test accuracy against parameters", frameworks, claim=True)
     _name_points(figure, axes, points)
@@ -159,7 +161,7 @@ def _name_points(figure: Figure, axes: Axes, points: list[tuple[str | None, int,
             text = axes.annotate(model, (x, y), offset, textcoords="offset points", ha=ha, va=va, fontsize=9)
             box = text.get_window_extent()
             free = not any(box.overlaps(other) for other in boxes)
-            if last == 0 or (free and axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1):
+            if last == 0 or (free and axes.bbox.count_contains(box.corners()) == 4):
                 boxes.append(box)
                 break
             text.remove()
