@@ -100,21 +100,27 @@ def train(model: Model, dataset: Dataset, plan: Plan) -> Iterator[Progress | Epo
     Raises Diverged at the first step whose loss is not finite.
     """
     recipe = plan.recipe
-    test = partial(
-        evaluate,
-        model,
-        recipe.pixels(dataset.test.images),
-        dataset.test.labels.astype(np.int64),
-        partial(recipe.scaled, dtype=plan.dtype),
-        batch_size=plan.test_batch_size,
-    )
+    test_images = recipe.pixels(dataset.test.images)
+    test_labels = dataset.test.labels.astype(np.int64)
     labels = dataset.train.labels.astype(np.int64)
     rates, momenta = _schedule(plan, len(labels) // recipe.batch_size)
     pixels = _Pixels(dataset.train, plan)
     batch_size = recipe.batch_size
     ends: list[dict[str, Array]] = []  # of the epochs that are averaged
+
+    def tested(epoch: int, training: Training | None) -> Epoch:
+        test = evaluate(
+            model,
+            test_images,
+            test_labels,
+            partial(recipe.scaled, dtype=plan.dtype),
+            batch_size=plan.test_batch_size,
+            shifted=recipe.shifted if epoch == recipe.epochs else 0,
+        )
+        return Epoch(epoch=epoch, training=training, test=test)
+
     if plan.start_epoch == 0:
-        yield Epoch(epoch=0, training=None, test=test(shifted=0 if recipe.epochs else recipe.shifted))
+        yield tested(0, None)
     for epoch in range(plan.start_epoch + 1, plan.recipe.epochs + 1):
         begun = time.perf_counter()
         momentum = None if momenta is None else momenta[epoch - 1]
@@ -132,8 +138,7 @@ def train(model: Model, dataset: Dataset, plan: Plan) -> Iterator[Progress | Epo
             ends.append(_weights(model))
         if ends and epoch == recipe.epochs:
             model.load_state_dict({name: _mean([end[name] for end in ends]) for name in ends[0]})
-        shifted = recipe.shifted if epoch == recipe.epochs else 0
-        yield Epoch(epoch=epoch, training=training, test=test(shifted=shifted))
+        yield tested(epoch, training)
 
 
 def _weights(model: Model) -> dict[str, Array]:

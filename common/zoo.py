@@ -144,13 +144,14 @@ _UNDER_5K = ModelSpec(
 )
 _DENSE = (Flatten(), Dense(128), Activation(), Dense(10))
 _TEMPLATE_RECIPE = Recipe(Adam(), lr=2e-3, batch_size=32, epochs=5)
+_AFFINE = Affine(rotation=12.0, scaling=0.06, translation=1.0, probability=0.5)
 _SEPARABLE_RECIPE = Recipe(
     SGD(momentum=0.9, nesterov=True),
     lr=1.0,
     batch_size=128,
     epochs=15,
     schedule=OneCycle(warm_up=0.25, start_div=100.0, momentum=None),
-    augment=Affine(rotation=12.0, scaling=0.06, translation=1.0, probability=0.5, elastic=Elastic(0.5)),
+    augment=replace(_AFFINE, elastic=Elastic(0.5)),
     moments=Moments(height=0.5, width=0.5),
 )
 
@@ -272,7 +273,7 @@ ENTRIES = (
             "speedrun",
             (
                 *(Conv(16, 7, stride=3), Activation()),
-                *(Conv(32, 3, bias=False), BatchNorm(), Activation()),
+                *_conv_norm_relu(32, 3),
                 *(Flatten(), Dense(128, bias=False), BatchNorm(), Activation(), Dense(10)),
             ),
         ),
@@ -325,7 +326,7 @@ ENTRIES = (
             batch_size=128,
             epochs=10,
             schedule=OneCycle(warm_up=0.25, start_div=1000.0, momentum=None),
-            augment=Affine(rotation=12.0, scaling=0.06, translation=1.0, probability=0.5),
+            augment=_AFFINE,
             moments=Moments(height=0.5, width=0.5),
             shifted=1,
         ),
@@ -349,9 +350,7 @@ ENTRIES = (
             batch_size=128,
             epochs=20,
             schedule=OneCycle(warm_up=0.25, momentum=None),
-            augment=Affine(
-                rotation=12.0, scaling=0.06, translation=1.0, probability=0.5, elastic=Elastic(0.6)
-            ),
+            augment=replace(_AFFINE, elastic=Elastic(0.6)),
             moments=Moments(height=0.5, width=0.5),
             shifted=1,
         ),
