@@ -7,20 +7,19 @@ map of its pixels, so each image is resampled once.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import repeat
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from common.identity import added_field
 
 _PURPOSE = 0xA06  # keeps these draws apart from those of the order and of the weights
 _ELASTIC_PURPOSE = 0xE1A
 _DRAWS = 10  # of a crop window
 _TOGETHER = 256  # images whose maps are made at once: more leave the caches
-
-
-LATER = {"later": True}
-"""Metadata of a field that recipes did not have from the start: see `common.recipe`."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,8 @@ class RandomCrop:
     size. Of ten draws the first that fits into the image, else the whole image (torchvision's
     RandomResizedCrop, its rounding to whole pixels left out)."""
 
+    kind: ClassVar[str] = "RandomCrop"
+
     area: tuple[float, float]
     aspect: tuple[float, float]
 
@@ -36,6 +37,8 @@ class RandomCrop:
 @dataclass(frozen=True)
 class ZoomCrop:
     """With `probability`, the central `side` pixels scaled to full size."""
+
+    kind: ClassVar[str] = "ZoomCrop"
 
     side: int
     probability: float
@@ -46,6 +49,8 @@ class Elastic:
     """With `probability`, a grid of `knots` x `knots` points is moved, each coordinate by a normally
     distributed number of pixels with the standard deviation `displacement`, and what is between them goes
     along cubically (Ronneberger et al., 2015)."""
+
+    kind: ClassVar[str] = "Elastic"
 
     displacement: float
     knots: int = 5
@@ -60,13 +65,15 @@ class Affine:
     axis. All of this is done to an image with `probability`; before it, and with its own, what is `elastic`.
     """
 
+    kind: ClassVar[str] = "Affine"
+
     crop: RandomCrop | None = None
     zoom: ZoomCrop | None = None
     rotation: float = 0.0
-    scaling: float = field(default=0.0, metadata=LATER)
-    translation: float = field(default=0.0, metadata=LATER)
-    probability: float = field(default=1.0, metadata=LATER)
-    elastic: Elastic | None = field(default=None, metadata=LATER)
+    scaling: float = added_field(0.0)
+    translation: float = added_field(0.0)
+    probability: float = added_field(1.0)
+    elastic: Elastic | None = added_field(None)
 
 
 def matrices(augment: Affine, count: int, *, side: int, seed: int, epoch: int) -> NDArray[np.float64]:

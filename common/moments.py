@@ -7,6 +7,7 @@ so that a one stays narrow, as Liu et al. (Pattern Recognition 37, 2004) map the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ class Moments:
     to the middle. An upright digit whose standard deviations about that are h rows and w columns gets
     HEIGHT (h / HEIGHT)^(1 - `height`) and WIDTH (w / WIDTH)^(1 - `width`): at 0 its own, at 1 everyone's.
     """
+
+    kind: ClassVar[str] = "Moments"
 
     height: float = 0.0
     width: float = 0.0

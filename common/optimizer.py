@@ -6,6 +6,7 @@ The learning rate comes from the schedule, and so does momentum where the schedu
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,8 @@ class SGD:
 
     (torch.optim.SGD: the rate stays outside the velocity.)
     """
+
+    kind: ClassVar[str] = "SGD"
 
     momentum: float = 0.0
     nesterov: bool = False
@@ -27,6 +30,8 @@ class Adam:
     Kingma and Ba, 2015).
     """
 
+    kind: ClassVar[str] = "Adam"
+
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
@@ -38,6 +43,8 @@ class Adadelta:
 
     (torch.optim.Adadelta; Zeiler, 2012.)
     """
+
+    kind: ClassVar[str] = "Adadelta"
 
     rho: float = 0.9
     eps: float = 1e-6

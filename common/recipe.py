@@ -14,14 +14,15 @@ import math
 import types
 import typing
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from common.augment import LATER, Affine
+from common.augment import Affine
 from common.data import normalise
+from common.identity import added_field, is_added, kind_of
 from common.moments import Moments, alike
 from common.optimizer import Optimizer
 from common.schedule import Constant, Schedule
@@ -51,10 +52,10 @@ class Recipe:
     augment: Affine | None = None
     mean: float = 0.1307
     std: float = 0.3081
-    label_smoothing: float = field(default=0.0, metadata=LATER)
-    averaged: int = field(default=0, metadata=LATER)
-    moments: Moments | None = field(default=None, metadata=LATER)
-    shifted: int = field(default=0, metadata=LATER)
+    label_smoothing: float = added_field(0.0)
+    averaged: int = added_field(0)
+    moments: Moments | None = added_field(None)
+    shifted: int = added_field(0)
 
     def __post_init__(self) -> None:
         """Raises RecipeError for what no training can have."""
@@ -102,11 +103,11 @@ def _plain(choice: Any) -> dict[str, object]:
     shown = {}
     for one in dataclasses.fields(choice):
         value = getattr(choice, one.name)
-        if one.metadata == LATER and value == one.default:
+        if is_added(one.metadata) and value == one.default:
             continue
         shown[one.name] = _plain(value) if dataclasses.is_dataclass(value) else value
         if one.name in CHOICES and value is not None:
-            shown[one.name] = {"kind": type(value).__name__} | _plain(value)
+            shown[one.name] = {"kind": kind_of(value)} | _plain(value)
     return shown
 
 
@@ -129,7 +130,7 @@ def label(choice: object) -> str:
         value = getattr(choice, one.name)
         if value != one.default:
             shown.append(f"{one.name}={value}".replace(" ", ""))
-    return f"{type(choice).__name__}({' '.join(shown)})"
+    return f"{kind_of(choice)}({' '.join(shown)})"
 
 
 def varied(recipe: Recipe, changes: Iterable[str]) -> Recipe:
@@ -147,10 +148,12 @@ def varied(recipe: Recipe, changes: Iterable[str]) -> Recipe:
 
 
 def _with(choice: Any, path: list[str], text: str, change: str) -> Any:
-    hints = typing.get_type_hints(type(choice))
+    fields = {one.name for one in dataclasses.fields(choice)}
+    hints = {name: hint for name, hint in typing.get_type_hints(type(choice)).items() if name in fields}
     name, *rest = path
     if name not in hints:
-        raise RecipeError(f"{change}: {type(choice).__name__} has no {name}, but {', '.join(hints)}.")
+        kind = "Recipe" if isinstance(choice, Recipe) else kind_of(choice)
+        raise RecipeError(f"{change}: {kind} has no {name}, but {', '.join(hints)}.")
     if not rest:
         return dataclasses.replace(choice, **{name: _value(hints[name], text, change)})
     inner = getattr(choice, name)
@@ -170,7 +173,7 @@ def _allowed(hint: Any) -> tuple[Any, ...]:
 def _kinds(hint: Any) -> dict[str, Any]:
     """The dataclasses that a field's type allows, by name."""
     kinds = [kind for kind in _allowed(hint) if isinstance(kind, type)]
-    return {kind.__name__: kind for kind in kinds if dataclasses.is_dataclass(kind)}
+    return {kind_of(kind): kind for kind in kinds if dataclasses.is_dataclass(kind)}
 
 
 def _value(hint: Any, text: str, change: str) -> Any:
@@ -205,4 +208,4 @@ def _made(kind: Any, settings: str, change: str) -> Any:
         return kind(*places, **names)
     except (SyntaxError, ValueError, TypeError):
         fields = ", ".join(one.name for one in dataclasses.fields(kind))
-        raise RecipeError(f"{change}: write {kind.__name__}(...) with values for {fields}.") from None
+        raise RecipeError(f"{change}: write {kind_of(kind)}(...) with values for {fields}.") from None

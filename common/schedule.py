@@ -7,7 +7,7 @@ A schedule is relative: its values are multiplied by the recipe's `lr`. All arra
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import assert_never
+from typing import ClassVar, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,14 @@ from numpy.typing import NDArray
 class Constant:
     """The same rate at every step."""
 
+    kind: ClassVar[str] = "Constant"
+
 
 @dataclass(frozen=True)
 class StepDecay:
     """Rate multiplied by `gamma` after every epoch (torch.optim.lr_scheduler.StepLR with step_size 1)."""
+
+    kind: ClassVar[str] = "StepDecay"
 
     gamma: float
 
@@ -31,6 +35,8 @@ class Linear:
 
     The last of `epochs` is the length it was made for; a longer run stretches it.
     """
+
+    kind: ClassVar[str] = "Linear"
 
     epochs: tuple[float, ...]
     factors: tuple[float, ...]
@@ -44,6 +50,8 @@ class OneCycle:
     high, low at the peak, high. Formulas and defaults of torch.optim.lr_scheduler.OneCycleLR (Smith and
     Topin, "Super-Convergence", 2018).
     """
+
+    kind: ClassVar[str] = "OneCycle"
 
     warm_up: float = 0.3
     start_div: float = 25.0

@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import Literal, assert_never
+from typing import ClassVar, Literal, assert_never
+
+from common.identity import kind_of
 
 Shape = tuple[int, ...]
 Init = Literal["fan-in-uniform", "xavier-uniform"]
@@ -25,6 +27,8 @@ class SpecError(ValueError):
 class Conv:
     """2-D cross-correlation; `padding` zeros on each side; `groups=in_channels` makes it depthwise."""
 
+    kind: ClassVar[str] = "Conv"
+
     out_channels: int
     kernel_size: int
     padding: int = 0
@@ -37,6 +41,8 @@ class Conv:
 class BatchNorm:
     """Per-channel normalisation; `momentum` is the weight of the new batch, the running variance unbiased."""
 
+    kind: ClassVar[str] = "BatchNorm"
+
     eps: float = 1e-5
     momentum: float = 0.1
 
@@ -45,12 +51,16 @@ class BatchNorm:
 class Activation:
     """Elementwise max(x, 0); the one kind the source networks use."""
 
+    kind: ClassVar[str] = "Activation"
+
     function: Literal["relu"] = "relu"
 
 
 @dataclass(frozen=True)
 class MaxPool:
     """Largest of each `kernel_size` square, side by side; an incomplete last row or column is dropped."""
+
+    kind: ClassVar[str] = "MaxPool"
 
     kernel_size: int
 
@@ -59,15 +69,21 @@ class MaxPool:
 class GlobalAvgPool:
     """Mean over height and width: (C, H, W) to (C,)."""
 
+    kind: ClassVar[str] = "GlobalAvgPool"
+
 
 @dataclass(frozen=True)
 class Flatten:
     """(C, H, W) to (C * H * W,), in C, H, W order."""
 
+    kind: ClassVar[str] = "Flatten"
+
 
 @dataclass(frozen=True)
 class Dense:
     """Affine map of a vector."""
+
+    kind: ClassVar[str] = "Dense"
 
     out_features: int
     bias: bool = True
@@ -77,12 +93,16 @@ class Dense:
 class Dropout:
     """In training each element is zeroed with probability `rate`, the rest divided by 1 - rate."""
 
+    kind: ClassVar[str] = "Dropout"
+
     rate: float
 
 
 @dataclass(frozen=True)
 class SpatialDropout:
     """Dropout of whole channels."""
+
+    kind: ClassVar[str] = "SpatialDropout"
 
     rate: float
 
@@ -161,7 +181,7 @@ class Node:
                 parts.append(str(value))
             elif value != field.default:
                 parts.append(f"{field.name}={value}")
-        return f"{type(self.layer).__name__}({', '.join(parts)})"
+        return f"{kind_of(self.layer)}({', '.join(parts)})"
 
 
 @dataclass(frozen=True)
@@ -237,7 +257,7 @@ class ModelSpec:
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON: what the recipe hash and a checkpoint's metadata hold."""
-        layers = [{"kind": type(layer).__name__} | dataclasses.asdict(layer) for layer in self.layers]
+        layers = [{"kind": kind_of(layer)} | dataclasses.asdict(layer) for layer in self.layers]
         return dataclasses.asdict(self) | {"layers": layers}
 
 

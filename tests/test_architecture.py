@@ -15,6 +15,7 @@ FRAMEWORKS = {"torch", "torchvision", "tensorflow", "keras", "pytorch", "tf"}
 
 # From the bottom up; a module imports only from rows above its own.
 FLOORS = (
+    {"identity"},
     {
         "spec",
         "schedule",
