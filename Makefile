@@ -27,10 +27,11 @@ demo: install ## a page to draw digits on; both frameworks say what they are
 test: $(INSTALLED_DEV) ## the whole test suite
 	$(BIN)/python -m pytest
 
-check: $(INSTALLED_DEV) ## format, lint and types
+check: $(INSTALLED_DEV) ## format, lint, types and who imports whom
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(INSTALLED_DEV) ## format the code
 	$(BIN)/ruff format .

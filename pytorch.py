@@ -5,7 +5,7 @@ The networks are described in common/zoo.py; here is how PyTorch builds, trains 
 
 from __future__ import annotations
 
-from common.cli import main, parse_arguments
+from common.cli.main import main, parse_arguments
 
 # --help and wrong flags are answered before the seconds that importing a framework takes.
 arguments = parse_arguments("pytorch") if __name__ == "__main__" else None
@@ -26,12 +26,13 @@ import torch
 from numpy.typing import NDArray
 from torch import distributed, nn
 
-from common import machine, spec
-from common.backend import Execution, Feed, Native, Natives, PeerLost, Precision, Stage, Unavailable
-from common.data import Digits, Scaling
-from common.dropout import Masks
-from common.optimizer import SGD, Adadelta, Adam, Optimizer, slots
-from common.share import Share
+from common.data.datasets import Digits, Scaling
+from common.model import spec
+from common.model.optimizer import SGD, Adadelta, Adam, Optimizer, slots
+from common.tables import machine
+from common.training.backend import Execution, Feed, Native, Natives, PeerLost, Precision, Stage, Unavailable
+from common.training.distributed import Share
+from common.training.dropout_masks import Masks
 
 Array = NDArray[Any]
 PATIENCE_SECONDS = 60  # with another process of a run

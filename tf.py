@@ -5,7 +5,7 @@ The networks are described in common/zoo.py; here is how Keras builds and Tensor
 
 from __future__ import annotations
 
-from common.cli import main, parse_arguments
+from common.cli.main import main, parse_arguments
 
 # --help and wrong flags are answered before the seconds that importing a framework takes.
 arguments = parse_arguments("tensorflow") if __name__ == "__main__" else None
@@ -27,7 +27,8 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from common import machine, spec
+from common.model import spec
+from common.tables import machine
 
 # Its first words are notes on its build and on accelerators that are not there; no level hides them.
 with machine.quiet_stderr():
@@ -35,11 +36,11 @@ with machine.quiet_stderr():
     import tensorflow as tf
     from tensorflow import Tensor
 
-from common.backend import Execution, Native, Natives, PeerLost, Precision, Stage
-from common.data import Digits
-from common.dropout import Masks
-from common.optimizer import SGD, Adadelta, Adam, Optimizer, slots
-from common.share import share
+from common.data.datasets import Digits
+from common.model.optimizer import SGD, Adadelta, Adam, Optimizer, slots
+from common.training.backend import Execution, Native, Natives, PeerLost, Precision, Stage
+from common.training.distributed import share
+from common.training.dropout_masks import Masks
 
 Array = NDArray[Any]
 

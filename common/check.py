@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from common import stats
-from common.results import ResultsError
-from common.stats import FRAMEWORKS, Group, Tables
-from common.zoo import ZOO
+from common.analysis import stats
+from common.analysis.stats import FRAMEWORKS, Group, Tables
+from common.model.zoo import ZOO
+from common.tables.store import ResultsError
 
 ROOT = Path(__file__).resolve().parents[1]
 

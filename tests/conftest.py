@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from common.data import Dataset, Digits, load
+from common.data.datasets import Dataset, Digits, load
 
 # A machine that is busy with something else is slow, not wrong.
 settings.register_profile("any machine", deadline=None)

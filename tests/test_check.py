@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tables import add_run
+from support.tables import add_run
 
 from common import check
-from common.stats import FRAMEWORKS
-from common.zoo import ZOO
+from common.analysis.stats import FRAMEWORKS
+from common.model.zoo import ZOO
 
 
 def run(folder: Path, *flags: str) -> int:

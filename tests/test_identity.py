@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from common import results
-from common.augment import Affine
+from common.data.augment import Affine
 from common.identity import added_field, is_added
-from common.optimizer import SGD
-from common.recipe import Recipe, label, recipe_hash
-from common.schedule import OneCycle
-from common.spec import Dense, Flatten, ModelSpec
-from common.zoo import ZOO
+from common.model.optimizer import SGD
+from common.model.recipe import Recipe, label, recipe_hash
+from common.model.schedule import OneCycle
+from common.model.spec import Dense, Flatten, ModelSpec
+from common.model.zoo import ZOO
+from common.tables import store
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 
@@ -44,7 +44,7 @@ def test_recipe_digests_are_the_recorded_ones(name: str, digest: str) -> None:
 
 
 def test_recorded_digests_are_in_the_table() -> None:
-    found = {(row["model"], row["recipe_hash"]) for row in results.rows(RESULTS, "results.csv")}
+    found = {(row["model"], row["recipe_hash"]) for row in store.rows(RESULTS, "results.csv")}
     assert set(RECORDED.items()) <= found
     assert {model for model, _ in found} == set(RECORDED)
 

@@ -1,0 +1,1 @@
+"""Numbers from recorded rows; no Markdown and no figures."""

@@ -1,0 +1,1 @@
+"""What pytorch.py and tf.py can be asked to do."""

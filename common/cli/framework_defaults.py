@@ -1,0 +1,183 @@
+"""What does a framework do when nothing is said? Its defaults, read from the installed library as it behaves.
+
+Constants come from the signatures of its own parts, formulas from what these do with numbers for which the
+candidates give different answers. Nothing is remembered from a manual; a new version is compared with the
+snapshot in results/defaults.csv.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.training.backend import Natives
+
+Array = NDArray[Any]
+
+CONSTANTS = (
+    *("lr", "learning_rate", "momentum", "nesterov", "betas", "beta_1", "beta_2", "rho"),
+    *("eps", "epsilon", "weight_decay"),
+)
+"""Parameters of signatures that are told."""
+
+FAN_IN, FAN_OUT = 400, 100
+BOUNDS = {
+    "1/sqrt(fan_in)": 1 / math.sqrt(FAN_IN),
+    "sqrt(3/fan_in)": math.sqrt(3 / FAN_IN),
+    "sqrt(6/fan_in)": math.sqrt(6 / FAN_IN),
+    "sqrt(6/(fan_in + fan_out))": math.sqrt(6 / (FAN_IN + FAN_OUT)),
+}
+"""What uniform initial weights are drawn between, plus and minus: LeCun's, He's, Glorot's and PyTorch's."""
+
+SIDE, CHANNELS, EXAMPLES = 4, 7, 100
+TOLERANCE = 1e-6  # relative; parts that keep single precision are asked too
+
+
+def defaults(natives: Natives) -> dict[str, str]:
+    """Every default by what it is of, in words and numbers."""
+    kernel, bias = natives.dense(FAN_IN, FAN_OUT)
+    # The running mean starts at 0, so of a batch whose mean is 1 it takes over its weight.
+    weight, variance = natives.statistics(np.array([0.0, 2.0]))
+    layout = _layout(natives)
+    optimizers = {optimizer.__name__: optimizer for optimizer in natives.optimizers}
+    return {
+        "kernel of a dense layer": _initial(kernel),
+        "bias of a dense layer": _initial(bias),
+        "BatchNorm": constants(natives.batch_norm),
+        "BatchNorm: weight of the new batch": f"{weight:.4g}",
+        "BatchNorm: running variance": _variance(weight, variance),
+        **{name: constants(optimizer) for name, optimizer in optimizers.items()},
+        "Adam: epsilon": _epsilon(natives, optimizers["Adam"]),
+        "SGD: momentum": _velocity(natives, optimizers["SGD"]),
+        "SGD: weight decay": _decay(natives, optimizers["SGD"], momentum=0.9),
+        "Adam: weight decay": _decay(natives, optimizers["Adam"]),
+        "layout of images": layout,
+        "same padding with a stride": _same_padding(natives, layout),
+        "dropout of whole channels": natives.channel_dropout.__name__,
+        "usual loader": _loader(natives),
+        "OMP_NUM_THREADS": _threads(natives),
+        "compilation": {True: "on", False: "off"}.get(natives.compiles(), "left open"),
+        f"parameters of BatchNorm on {CHANNELS} channels": _counted(natives),
+    }
+
+
+def constants(part: Callable[..., object]) -> str:
+    """`lr=0.001, eps=1e-08`: the defaults of those of its parameters that are CONSTANTS."""
+    parameters = inspect.signature(part).parameters
+    told = [f"{name}={parameters[name].default}" for name in parameters if name in CONSTANTS]
+    return ", ".join(told)
+
+
+def _initial(values: Array) -> str:
+    largest = float(np.abs(values).max())
+    if largest == 0:
+        return "zeros"
+    # Of few values the largest can be some way below its bound; the spread tells uniform from normal.
+    near = {name: bound for name, bound in BOUNDS.items() if 0.9 * bound < largest <= bound * (1 + TOLERANCE)}
+    for name, bound in near.items():
+        if abs(float(values.std()) * math.sqrt(3) / bound - 1) < 0.15:
+            return f"uniform, ±{name}"
+    return f"other, within ±{largest:.3g}"
+
+
+def _variance(weight: float, variance: float) -> str:
+    """Of 0 and 2 the biased variance is 1, the unbiased 2; the running one starts at 1."""
+    return _which((variance - 1) / weight + 1, {"biased": 1.0, "unbiased": 2.0}, within=1e-3)
+
+
+def _epsilon(natives: Natives, adam: type) -> str:
+    """With a gradient as small as epsilon the first step is g / (|g| + epsilon), or, added before the
+    correction, g / (|g| + epsilon / sqrt(1 - beta2))."""
+    parameters = inspect.signature(adam).parameters
+    eps = next(parameters[name].default for name in ("eps", "epsilon") if name in parameters)
+    beta2 = parameters["beta_2"].default if "beta_2" in parameters else parameters["betas"].default[1]
+    (after,) = natives.descend(adam, 0.0, [eps], [1.0])
+    before = eps / math.sqrt(1 - beta2)
+    return _which(
+        -after,
+        {
+            "added after the bias correction": eps / (eps + eps),
+            "added before the bias correction": eps / (eps + before),
+        },
+        within=1e-3,
+    )
+
+
+def _velocity(natives: Natives, sgd: type) -> str:
+    """Two steps, gradient 1 then 0, rate 1 then 3: the second takes the velocity at its own rate, or not."""
+    first, second = natives.descend(sgd, 0.0, [1.0, 0.0], [1.0, 3.0], momentum=0.5)
+    return _which(
+        second - first,
+        {"learning rate outside the velocity": -1.5, "learning rate inside the velocity": -0.5},
+    )
+
+
+def _decay(natives: Natives, optimizer: type, **extra: float) -> str:
+    """Without a gradient: coupled, the decay is one, and goes through momentum and moments; decoupled not."""
+    rate, decay, start = 0.1, 0.5, 2.0
+    decayed = natives.descend(optimizer, start, [0.0, 0.0], [rate, rate], weight_decay=decay, **extra)
+    gradients = [decay * start, decay * decayed[0]]
+    coupled = natives.descend(optimizer, start, gradients, [rate, rate], **extra)
+    shrunk = start * (1 - rate * decay) ** 2
+    return _which(decayed[1], {"coupled (L2 in the gradient)": coupled[1], "decoupled": shrunk})
+
+
+def _layout(natives: Natives) -> str:
+    shape = natives.convolve(np.zeros((1, SIDE, SIDE, SIDE)), CHANNELS).shape
+    return {1: "channels first (NCHW)", 3: "channels last (NHWC)"}[shape.index(CHANNELS)]
+
+
+def _same_padding(natives: Natives, layout: str) -> str:
+    """A kernel of ones on an even image of ones: a corner that saw padding sums to less."""
+    first = layout.startswith("channels first")
+    images = np.ones((1, 1, SIDE, SIDE) if first else (1, SIDE, SIDE, 1))
+    try:
+        sums = natives.convolve(images, 1, stride=2, padding="same").squeeze()
+    except ValueError as error:
+        return f"refused: {str(error).splitlines()[0]}"
+    first_corner, last_corner = float(sums[0, 0]), float(sums[-1, -1])
+    if first_corner == last_corner:
+        return "on all sides"
+    return "at the bottom and right" if first_corner > last_corner else "at the top and left"
+
+
+def _loader(natives: Natives) -> str:
+    batches = natives.batches(EXAMPLES)
+    order = [index for batch in batches for index in batch]
+    return f"batches of {len(batches[0])}, {'in order' if order == sorted(order) else 'shuffled'}"
+
+
+def _threads(natives: Natives) -> str:
+    """Asked of new processes: a library reads the variable when it starts."""
+
+    def asked(count: int) -> str:
+        words = [sys.executable, "-c", natives.threads_program]
+        variables = {**os.environ, "OMP_NUM_THREADS": str(count)}
+        return subprocess.run(words, env=variables, capture_output=True, text=True, check=True).stdout
+
+    with ThreadPoolExecutor() as pool:
+        one, three = pool.map(asked, (1, 3))
+    return "ignored" if one == three else "obeyed"
+
+
+def _counted(natives: Natives) -> str:
+    count = natives.parameters_of_batch_norm(CHANNELS)
+    words = {2 * CHANNELS: "without running statistics", 4 * CHANNELS: "with running statistics"}
+    return f"{count}, {words.get(count, 'neither with nor without running statistics')}"
+
+
+def _which(found: float, candidates: Mapping[str, float], *, within: float = TOLERANCE) -> str:
+    """The candidate that `found` is, to a relative difference; else the number itself."""
+    for name, value in candidates.items():
+        if math.isclose(found, value, rel_tol=within):
+            return name
+    return f"other: {found:.6g}"

@@ -1,0 +1,238 @@
+"""Where the time of a network goes, in one process: steps over a bare loop, their parts, prediction.
+
+What is compared is timed in turn, ROUNDS times, so that a machine that slows down slows all of it; a figure
+is the median. Weights do not move meanwhile: the learning rate is next to nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from common.data.augment import augmented
+from common.data.datasets import Dataset, Digits, epoch_order
+from common.model.spec import Conv, Dense, ModelSpec
+from common.training.backend import Backend, Model, Stage
+from common.training.loop import Plan, Progress, train
+from common.training.run import Job, build
+
+ROUNDS = 5
+SITTING_SECONDS = 2.0  # of training in each round of an arm
+TURN_SECONDS = 0.3  # of steps before a bare loop has its turn
+STEPS = 60  # at most, in a round of the parts
+PRODUCT = 1024
+PREDICTIONS = {1: 400, 100: 60, 10_000: 5}
+STAGES: tuple[Stage, ...] = ("input", "forward", "backward", "bare")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """The median of `rounds` measurements, with the lowest and the highest."""
+
+    measure: str
+    arm: str
+    unit: str
+    value: float
+    low: float
+    high: float
+    rounds: int
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """Median, lowest, highest and number of values, as a Figure and a row of speed.csv have them."""
+    middle = statistics.median(values)
+    return {"value": middle, "low": min(values), "high": max(values), "rounds": len(values)}
+
+
+def figure(measure: str, arm: str, unit: str, values: Sequence[float]) -> Figure:
+    """The Figure of `values`."""
+    return Figure(measure=measure, arm=arm, unit=unit, **spread(values))
+
+
+def profile(framework: Backend, dataset: Dataset, job: Job) -> Iterator[Figure]:
+    """All figures of the network of `job`, as they are measured; with --compile those of the options."""
+    job = dataclasses.replace(job, recipe=dataclasses.replace(job.recipe, lr=1e-9), start_epoch=0)
+    if job.execution.compiled:
+        yield from _options(framework, dataset.train, job)
+        return
+    model = build(framework, job)
+    yield from _overhead(model, dataset, job)
+    yield from _preparation(dataset.train, job)
+    yield from _parts(framework, model, dataset.train, job)
+    yield from _prediction(model, dataset, job)
+    yield from _kernels(model, dataset.train, job)
+
+
+def operations(spec: ModelSpec, batch_size: int) -> float:
+    """Floating-point operations of a training step in convolutions and dense layers.
+
+    Two for a multiply-add: forward, for the weights, and for the inputs of all layers but the first, whose
+    inputs need no gradient.
+    """
+    counts = [node.multiply_adds for node in spec.nodes() if isinstance(node.layer, Conv | Dense)]
+    return 2.0 * batch_size * (3 * sum(counts) - counts[0])
+
+
+def _overhead(model: Model, dataset: Dataset, job: Job) -> Iterator[Figure]:
+    """Milliseconds a step: of an epoch as a run trains it, the next one's pixels prepared meanwhile, and of a
+    bare loop of as many steps on one batch. They take turns several times a second."""
+    batch_size = job.recipe.batch_size
+    images, labels, order = _inputs(dataset.train, batch_size)
+    probe = model.partial_steps(images, labels, order[:5], until="bare")
+    probe()
+    step = _seconds(probe) / 5
+    steps = int(np.clip(SITTING_SECONDS / step, 20, len(order)))
+    together = int(np.clip(TURN_SECONDS / step, 10, job.log_interval))
+    steps -= steps % min(together, steps)
+    few = dataclasses.replace(
+        dataset,
+        train=Digits(dataset.train.images[: steps * batch_size], dataset.train.labels[: steps * batch_size]),
+        test=Digits(dataset.test.images[:10], dataset.test.labels[:10]),
+    )
+    bare = model.partial_steps(images, labels, order[:together], until="bare")
+    rounds = int(np.clip(ROUNDS * SITTING_SECONDS / (steps * step), ROUNDS, 5 * ROUNDS))
+    # The first epoch, which also makes its own pixels, and the last, which makes none, are not counted.
+    recipe = dataclasses.replace(job.recipe, epochs=rounds + 2)
+    plan = Plan(recipe=recipe, schedule_epochs=recipe.epochs, seed=job.seed, log_interval=together)
+    ours, floor = [], []
+    bare()
+    turns = 0.0
+    for event in train(model, few, plan):
+        if isinstance(event, Progress):
+            turns += _seconds(bare)
+        elif event.training:
+            # The clock of an epoch runs on while the other loop has its turns.
+            ours.append(event.training.seconds - turns)
+            floor.append(turns)
+            turns = 0.0
+    ours, floor = ours[1:-1], floor[1:-1]
+    yield figure("step", "epoch", "ms", [1000 * value / steps for value in ours])
+    yield figure("step", "bare loop", "ms", [1000 * value / steps for value in floor])
+    yield figure("overhead", "epoch", "ratio", [a / b for a, b in zip(ours, floor, strict=True)])
+
+
+def _preparation(digits: Digits, job: Job) -> Iterator[Figure]:
+    """Seconds of one core for the pixels of an augmented epoch."""
+    augment = job.recipe.augment
+    if augment:
+        prepare = partial(augmented, digits.images, augment, seed=job.seed)
+        seconds = [_seconds(partial(prepare, epoch=epoch)) for epoch in range(1, ROUNDS + 1)]
+        yield figure("preparation", "augmentation", "s", seconds)
+
+
+def _parts(framework: Backend, model: Model, digits: Digits, job: Job) -> Iterator[Figure]:
+    """Milliseconds a step of its parts, and GFLOP/s of the whole and of a matrix product."""
+    images, labels, order = _inputs(digits, job.recipe.batch_size)
+    step = _seconds(model.partial_steps(images, labels, order[:10], until="bare")) / 10
+    order = order[: int(np.clip(SITTING_SECONDS / 2 / step, 10, STEPS))]
+    rate = np.full(len(order), job.recipe.lr)
+    arms: dict[str, Callable[[], object]] = {
+        stage: model.partial_steps(images, labels, order, until=stage) for stage in STAGES
+    }
+    arms["whole"] = lambda: model.train_steps(images, labels, order, rate)
+    product = framework.product(PRODUCT, precision=job.execution.precision)
+    arms["product"] = lambda: [product() for _ in range(10)]
+    taken = _in_turn(arms)
+    per_step = {
+        name: [1000 * value / len(order) for value in values]
+        for name, values in taken.items()
+        if name != "product"
+    }
+    for name, values in parts(per_step).items():
+        yield figure("part", name, "ms", values)
+    work = operations(job.spec, job.recipe.batch_size)
+    yield figure("gflops", "training", "GFLOP/s", [work / value / 1e6 for value in per_step["whole"]])
+    yield figure(
+        "gflops", "product", "GFLOP/s", [20 * PRODUCT**3 / value / 1e9 for value in taken["product"]]
+    )
+
+
+def parts(per_step: Mapping[str, list[float]]) -> dict[str, list[float]]:
+    """Milliseconds of input, forward, backward, optimizer and rest in each round.
+
+    Each stage is timed with all before it, so a part is a difference; `bare` has no input, `whole` has all.
+    """
+    columns = zip(*(per_step[name] for name in (*STAGES, "whole")), strict=True)
+    rows = [
+        (given, forward - given, backward - forward, bare - (backward - given), whole - bare - given)
+        for given, forward, backward, bare, whole in columns
+    ]
+    names = ("input", "forward", "backward", "optimizer", "rest")
+    return {name: list(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)}
+
+
+def _options(framework: Backend, digits: Digits, job: Job) -> Iterator[Figure]:
+    """Milliseconds a step by default, compiled, and in bfloat16; seconds of each one's first step."""
+    images, labels, order = _inputs(digits, job.recipe.batch_size)
+    executions = {
+        "default": dataclasses.replace(job.execution, compiled=False),
+        "compile": job.execution,
+        "bfloat16": dataclasses.replace(job.execution, compiled=False, precision="bfloat16"),
+    }
+    arms: dict[str, Callable[[], object]] = {}
+    steps = 0
+    for name, execution in executions.items():
+        model = build(framework, dataclasses.replace(job, execution=execution))
+        step = partial(model.train_steps, images, labels)
+        yield figure("first step", name, "s", [_seconds(partial(step, order[:1], np.zeros(1)))])
+        each = _seconds(partial(step, order[:10], np.zeros(10))) / 10
+        steps = steps or int(np.clip(SITTING_SECONDS / 4 / each, 10, STEPS))
+        arms[name] = partial(step, order[:steps], np.zeros(steps))
+    for name, values in _in_turn(arms).items():
+        yield figure("option", name, "ms", [1000 * value / steps for value in values])
+
+
+def _prediction(model: Model, dataset: Dataset, job: Job) -> Iterator[Figure]:
+    """Images per second and latency of `predict` at several batch sizes."""
+    recipe, digits = job.recipe, dataset.test
+    images = recipe.inputs(digits.images)
+    for batch_size, calls in PREDICTIONS.items():
+        batch = images[:batch_size]
+        for _ in range(3):
+            model.predict(batch)
+        seconds = [_seconds(partial(model.predict, batch)) for _ in range(calls)]
+        arm = f"batch {batch_size}"
+        yield figure("predict", arm, "images/s", [len(batch) / value for value in seconds])
+        for name, share in (("p50", 50), ("p99", 99)):
+            latency = 1000 * float(np.percentile(seconds, share))
+            yield dataclasses.replace(
+                figure(f"predict {name}", arm, "ms", [latency]), rounds=calls, high=1000 * max(seconds)
+            )
+
+
+def _kernels(model: Model, digits: Digits, job: Job) -> Iterator[Figure]:
+    """Milliseconds a step of the ten kernels that take most, as the framework's profiler has them."""
+    images, labels, order = _inputs(digits, job.recipe.batch_size)
+    order = order[:20]
+    seconds = model.kernels(images, labels, order)
+    for name in sorted(seconds, key=lambda name: -seconds[name])[:10]:
+        yield figure("kernel", name, "ms", [1000 * seconds[name] / len(order)])
+
+
+def _inputs(digits: Digits, batch_size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    order = epoch_order(len(digits), batch_size=batch_size, seed=1, epoch=1)
+    return digits.images[:, None], digits.labels.astype(np.int64), order
+
+
+def _in_turn(arms: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:
+    """Seconds of each arm in each round, after one round that is not counted."""
+    taken: dict[str, list[float]] = {name: [] for name in arms}
+    for counted in [False, *[True] * ROUNDS]:
+        for name, arm in arms.items():
+            seconds = _seconds(arm)
+            if counted:
+                taken[name].append(seconds)
+    return taken
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    call()
+    return time.perf_counter() - begun

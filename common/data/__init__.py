@@ -1,0 +1,1 @@
+"""Images: fetched, verified, decoded, ordered and changed."""

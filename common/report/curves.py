@@ -1,0 +1,388 @@
+"""Curves, points and bars over recorded runs. Every public one returns a new Figure.
+
+A framework has one colour and one marker in every figure. Accuracies are drawn on a logarithmic axis of the
+error, so that 99.4 and 99.5 % are as far apart as they are hard to get.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.transforms import Bbox
+
+from common.analysis import stats
+from common.analysis.rounding import Chaos
+from common.analysis.stats import FRAMEWORKS, Group
+from common.data.datasets import Dataset, class_counts
+from common.model.zoo import ZOO
+from common.report.digit_figures import WIDTH
+
+# Okabe and Ito's palette: told apart with any colour vision.
+COLOUR = {"pytorch": "#D55E00", "tensorflow": "#0072B2"}
+MARKER = {"pytorch": "o", "tensorflow": "s"}
+OTHERS = (("#009E73", "^"), ("#CC79A7", "v"), ("#E69F00", "P"))
+GREY = "#808080"
+RECORDS = ((3_762, 99.52), (9_768, 99.6), (697, 99.0))
+"""Parameters and published accuracies of the smallest networks: one run each, chosen on the test set."""
+
+WALK_THROUGH = "nextjournal"
+"""The network whose source shows its loss against the examples seen, and its predictions."""
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What figures are drawn from: one group a model and framework, their epochs and errors, traces of first
+    steps, the digits."""
+
+    groups: list[Group]
+    epochs: pd.DataFrame
+    errors: pd.DataFrame
+    traced: Sequence[Chaos] = ()
+    dataset: Dataset | None = None
+
+    def of(self, model: str) -> list[Group]:
+        return [group for group in self.groups if group.model == model]
+
+    def models(self) -> list[str]:
+        return list(dict.fromkeys(group.model for group in self.groups))
+
+    def frameworks(self) -> list[str]:
+        names = {group.framework for group in self.groups}
+        return sorted(names, key=lambda name: stats.rank(name, FRAMEWORKS))
+
+    def digits(self) -> Dataset:
+        if self.dataset is None:
+            raise ValueError("This figure needs the data set.")
+        return self.dataset
+
+
+def classes(material: Material) -> Figure:
+    dataset = material.digits()
+    counts = class_counts(dataset.train.labels)
+    figure, axes = _single(WIDTH * 0.8, 3.8)
+    bars = axes.bar(range(len(counts)), counts, color=GREY)
+    axes.bar_label(bars, [f"{count:,}" for count in counts], padding=2, fontsize=9)
+    axes.set_xticks(range(len(counts)))
+    axes.grid(visible=False, axis="x")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.margins(y=0.1)
+    axes.set(xlabel="digit", ylabel="training images")
+    axes.set_title("Class spread of the training set", fontsize=12)
+    return figure
+
+
+def overview(material: Material) -> Figure:
+    models = material.models()
+    figure, axes = _single(WIDTH, 1.4 + 0.55 * len(models))
+    frameworks = material.frameworks()
+    errors = []
+    for row, model in enumerate(models):
+        claim = claimed(model)
+        if claim is not None:
+            axes.plot(100 - claim, row, "D", color=GREY, markersize=6, zorder=2)
+            errors.append(100 - claim)
+        for group in material.of(model):
+            colour, marker = look(group.framework, frameworks)
+            y = row + (frameworks.index(group.framework) - (len(frameworks) - 1) / 2) * 0.3
+            runs = _error(group.runs["accuracy"])
+            axes.plot(runs, [y] * len(runs), marker, color=colour, markersize=4, alpha=0.45, zorder=3)
+            axes.plot(
+                *(runs.mean(), y), marker, color=colour, markersize=9, markeredgecolor="white", zorder=4
+            )
+            errors.extend(runs)
+    names = [f"{model}\n{_parameters(material, model):,} parameters" for model in models]
+    axes.set_yticks(range(len(models)), names)
+    axes.set_ylim(len(models) - 0.5, -0.5)
+    _accuracy_axis(axes, errors, which="x")
+    axes.set_xlabel("test accuracy (%)")
+    _legend(figure, "Test accuracy by network and framework", frameworks, claim=True)
+    return figure
+
+
+def accuracy_against_parameters(material: Material) -> Figure:
+    figure, axes = _single(WIDTH, 6.0)
+    frameworks, models = material.frameworks(), material.models()
+    points: list[tuple[str | None, int, float]] = []
+    for model in models:
+        x = _parameters(material, model)
+        mine = [float(_error(group.runs["accuracy"]).mean()) for group in material.of(model)]
+        for group, error in zip(material.of(model), mine, strict=True):
+            colour, marker = look(group.framework, frameworks)
+            # Hollow, as the frameworks' points often fall together.
+            (point,) = axes.plot(x, error, marker, color=colour, fillstyle="none", markersize=9, zorder=4)
+            point.set_markeredgewidth(2)
+            points.append((model, x, error))
+        claim = claimed(model)
+        if claim is not None:
+            axes.plot(x, 100 - claim, "D", color=GREY, markersize=6, zorder=2)
+            points.append((None, x, 100 - claim))
+    for x, accuracy in RECORDS:
+        axes.plot(x, 100 - accuracy, "*", color=GREY, markersize=9, zorder=2)
+        points.append((None, x, 100 - accuracy))
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.margins(x=0.12)
+    errors = [error for _, _, error in points]
+    _accuracy_axis(axes, errors, which="y")
+    axes.set_ylim(top=min(errors) / 2)  # room for names
+    axes.set(xlabel="trained parameters", ylabel="test accuracy (%)")
+    _legend(figure, "Test accuracy against parameters", frameworks, claim=True)
+    _name_points(figure, axes, points)
+    return figure
+
+
+def _name_points(figure: Figure, axes: Axes, points: list[tuple[str | None, int, float]]) -> None:
+    """Write each model's name beside its points (model or None, x, y), where it covers no point or name."""
+    figure.draw_without_rendering()  # so that positions are final
+    places = axes.transData.transform([(x, y) for _, x, y in points])
+    boxes = [Bbox.from_bounds(x - 10, y - 10, 20, 20) for x, y in places]
+    for model in dict.fromkeys(model for model, _, _ in points if model):
+        mine = [(x, y) for name, x, y in points if name == model]
+        x, above, below = mine[0][0], min(y for _, y in mine), max(y for _, y in mine)
+        sides = (
+            (above, (0, 9), "center", "bottom"),
+            (below, (0, -9), "center", "top"),
+            (above, (10, 0), "left", "center"),
+            (above, (-10, 0), "right", "center"),
+            (above, (0, 22), "center", "bottom"),
+            (below, (0, -22), "center", "top"),
+            (above, (0, 35), "center", "bottom"),
+        )
+        for last, (y, offset, ha, va) in enumerate(sides, start=1 - len(sides)):
+            text = axes.annotate(model, (x, y), offset, textcoords="offset points", ha=ha, va=va, fontsize=9)
+            box = text.get_window_extent()
+            free = not any(box.overlaps(other) for other in boxes)
+            if last == 0 or (free and axes.bbox.count_contains(box.corners()) == 4):
+                boxes.append(box)
+                break
+            text.remove()
+
+
+def learning_rate(material: Material) -> Figure:
+    def panel(axes: Axes, group: Group, epochs: pd.DataFrame, colour: str, first: bool) -> None:
+        known = epochs.dropna(subset=["lr"]).groupby("epoch")["lr"].mean()
+        if first:
+            axes.plot(known.index, known, color=colour, linewidth=4.0, alpha=0.5)
+        else:
+            axes.plot(known.index, known, color=colour, linewidth=1.4, marker=".")
+        axes.set_ylim(bottom=0)
+
+    return _panels(material, panel, "Learning rate per epoch", ylabel="learning rate", share=False)
+
+
+def accuracy_per_epoch(material: Material) -> Figure:
+    seen: list[float] = []
+
+    def panel(axes: Axes, group: Group, epochs: pd.DataFrame, colour: str, first: bool) -> None:
+        errors = epochs.assign(error=_error(epochs["accuracy"]))
+        _lines(axes, errors, "error", colour, first=first)
+        seen.extend(errors["error"])
+        _accuracy_axis(axes, seen, which="y")
+
+    return _panels(material, panel, "Test accuracy per epoch", ylabel="test accuracy (%)", share=True)
+
+
+def loss_per_epoch(material: Material) -> Figure:
+    def panel(axes: Axes, group: Group, epochs: pd.DataFrame, colour: str, first: bool) -> None:
+        _lines(axes, epochs, "loss", colour, first=first)
+        _lines(axes, epochs, "train_loss", colour, first=first, dashes=True)
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+    return _panels(material, panel, "Loss per epoch", ylabel="loss (nats)", share=True, dashes=True)
+
+
+def chaos(material: Material) -> Figure:
+    found = material.traced
+    columns = min(3, len(found))
+    figure, panels = _grid(len(found), columns)
+    for axes, one in zip(panels, found, strict=False):
+        steps = np.arange(1, len(one.between) + 1)
+        curves = {"between the frameworks, float32": (one.between, "black", "-")}
+        for name in one.within:
+            curves[f"{stats.title(name)}, start one ulp away"] = (one.within[name], COLOUR[name], "-")
+        curves["between the frameworks, float64 (relative)"] = (one.double, GREY, "--")
+        for text, (values, colour, style) in curves.items():
+            largest = np.maximum.accumulate(values)
+            # A difference of nothing has no place on a logarithmic axis.
+            shown = np.where(largest > 0, largest, np.nan)
+            axes.plot(steps, shown, style, color=colour, linewidth=1.3, label=text)
+        axes.set(yscale="log", ylim=(1e-17, 1e1), title=one.model)
+    for axes in panels[len(found) :]:
+        axes.set_axis_off()
+    for axes in panels[::columns]:
+        axes.set_ylabel("largest difference so far")
+    for axes in panels[max(0, len(found) - columns) : len(found)]:
+        axes.set_xlabel("step")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
+    return figure
+
+
+def _grid(count: int, columns: int) -> tuple[Figure, list[Axes]]:
+    """Panels with shared axes in rows of `columns`, row by row."""
+    rows = -(-count // columns)
+    figure = Figure(figsize=(WIDTH, 2.3 * rows + 0.8), layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    return figure, list(panels.flat)
+
+
+def loss_against_examples(material: Material) -> Figure:
+    figure, axes = _single(WIDTH * 0.8, 4.4)
+    frameworks = material.frameworks()
+    images = len(material.digits().train)
+    for order, group in enumerate(material.of(WALK_THROUGH)):
+        colour, marker = look(group.framework, frameworks)
+        # The first is drawn larger, as the next often lies on it.
+        size: dict[str, Any] = (
+            {"linewidth": 1.5, "markersize": 5} if order else {"linewidth": 4, "markersize": 11}
+        )
+        batch = int(group.runs["batch_size"].iloc[0])
+        each = images // batch * batch  # the incomplete last batch is left out
+        epochs = _epochs_of(material, group)
+        for name, column, shift, style in (("test", "loss", 0.0, "-"), ("train", "train_loss", 0.5, "--")):
+            known = epochs.dropna(subset=[column]).groupby("epoch")[column].mean()
+            seen = (known.index.to_numpy() - shift) * each
+            fill = colour if name == "test" else "white"
+            style_of: dict[str, Any] = {
+                "marker": marker,
+                "linestyle": style,
+                "color": colour,
+                "markerfacecolor": fill,
+            }
+            axes.plot(seen, known, **style_of, **size)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.set_ylim(bottom=0)
+    axes.set(xlabel="training images seen", ylabel="loss (nats)")
+    _legend(figure, f"{WALK_THROUGH}: loss against training images seen", frameworks, dashes=True)
+    return figure
+
+
+# What charts share
+
+
+def look(framework: str, present: Iterable[str]) -> tuple[str, str]:
+    """Colour and marker of a framework; those without their own take what is left, by alphabet."""
+    name = framework.lower()
+    if name in COLOUR:
+        return COLOUR[name], MARKER[name]
+    unknown = sorted(other for other in present if other.lower() not in COLOUR)
+    return OTHERS[unknown.index(framework) % len(OTHERS)]
+
+
+def claimed(model: str) -> float | None:
+    """The first percentage in the source's claim."""
+    found = re.search(r"(\d+(?:\.\d+)?) %", ZOO[model].claim)
+    return float(found.group(1)) if found else None
+
+
+def _error(accuracy: pd.Series[float]) -> pd.Series[float]:
+    """Error in percent; at least half of one image in 10,000, as a logarithm has no zero."""
+    return (100 - accuracy).clip(lower=0.005)
+
+
+def _accuracy_axis(axes: Axes, errors: Iterable[float], *, which: Literal["x", "y"]) -> None:
+    """Label errors in percent, on a logarithmic scale, with accuracies; better is up or to the right."""
+    known = list(errors)
+    low, high = min(known) / 1.2, min(max(known) * 1.2, 100.0)
+    steps = [90, 80, 50, 20, 10, 5, 3, 2, 1.5, 1, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01]
+    if high / low > 20:
+        steps = [90, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01]
+    if which == "x":
+        axes.set(xscale="log", xlim=(high, low))
+    else:
+        axes.set(yscale="log", ylim=(high, low))
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_locator(FixedLocator(steps))
+    axis.set_major_formatter(FixedFormatter([f"{100 - step:g}" for step in steps]))
+    axis.set_minor_locator(NullLocator())
+
+
+def _parameters(material: Material, model: str) -> int:
+    return int(material.of(model)[0].runs["parameters"].iloc[0])
+
+
+def _single(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _epochs_of(material: Material, group: Group) -> pd.DataFrame:
+    return material.epochs[material.epochs["run"].isin(set(group.runs["run"]))].sort_values(["run", "epoch"])
+
+
+def _panels(
+    material: Material,
+    panel: Callable[[Axes, Group, pd.DataFrame, str, bool], None],
+    heading: str,
+    *,
+    ylabel: str,
+    share: bool,
+    dashes: bool = False,
+) -> Figure:
+    """A panel a model; `panel` draws a group's epochs in its framework's colour."""
+    models, frameworks = material.models(), material.frameworks()
+    columns = min(4, len(models))
+    lines = -(-len(models) // columns)
+    figure = Figure(figsize=(max(5.0, WIDTH * columns / 4), 0.8 + 2.4 * lines), layout="constrained")
+    first: Axes | None = None
+    for place, model in enumerate(models):
+        axes = figure.add_subplot(lines, columns, place + 1, sharey=first if share else None)
+        first = first or axes
+        for order, group in enumerate(material.of(model)):
+            panel(axes, group, _epochs_of(material, group), look(group.framework, frameworks)[0], order == 0)
+        axes.set_title(model)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        axes.tick_params(labelsize=9)
+    figure.supxlabel("epoch", fontsize=10)
+    figure.supylabel(ylabel, fontsize=10)
+    _legend(figure, heading, frameworks, dashes=dashes, line=True)
+    return figure
+
+
+def _lines(
+    axes: Axes, epochs: pd.DataFrame, column: str, colour: str, *, first: bool, dashes: bool = False
+) -> None:
+    """Each run thin, their mean thick; the first framework's thickest, as the next often lies on it."""
+    style = "--" if dashes else "-"
+    known = epochs.dropna(subset=[column])
+    for _, run in known.groupby("run"):
+        axes.plot(run["epoch"], run[column], style, color=colour, linewidth=0.7, alpha=0.35)
+    mean = known.groupby("epoch")[column].mean()
+    axes.plot(mean.index, mean, style, color=colour, linewidth=4.0 if first else 1.6)
+
+
+def _legend(
+    figure: Figure,
+    heading: str,
+    frameworks: list[str],
+    *,
+    claim: bool = False,
+    dashes: bool = False,
+    line: bool = False,
+) -> None:
+    """The heading, and below it what the marks mean, in a row above the axes."""
+    handles = []
+    for framework in frameworks:
+        colour, marker = look(framework, frameworks)
+        handle = Line2D([], [], color=colour, label=stats.title(framework), linewidth=2.0)
+        if not line:
+            handle.set(marker=marker, linestyle="-" if dashes else "none")
+        handles.append(handle)
+    if dashes:
+        handles.append(Line2D([], [], color="black", linestyle="-", label="test"))
+        handles.append(Line2D([], [], color="black", linestyle="--", label="training"))
+    if claim:
+        grey = Line2D([], [], color=GREY, marker="D", linestyle="none", label="claimed by the source")
+        handles.append(grey)
+    legend = figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False)
+    legend.set_title(heading)
+    legend.get_title().set_fontsize(12)

@@ -1,0 +1,1 @@
+"""One run: from initial weights to a row in the tables."""

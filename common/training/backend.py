@@ -1,0 +1,205 @@
+"""The interface a framework implements. NumPy goes in and out; only what a framework is best at stays inside.
+
+Canonical names and layouts (see `common.model.spec`) hold on this side of the interface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.data.datasets import Digits, Scaling
+from common.model.optimizer import Optimizer
+from common.model.spec import ModelSpec
+from common.training.distributed import Share
+
+Array = NDArray[Any]
+Precision = Literal["float32", "bfloat16", "float64"]
+Native = frozenset[str]  # of NATIVE_PARTS: what is left to the framework's own defaults
+NATIVE_PARTS = ("init", "norm", "optimizer")
+Stage = Literal["input", "forward", "backward", "bare"]
+
+
+class Unavailable(Exception):
+    """What was asked for cannot be had on this machine; the message is for the person at the terminal."""
+
+
+class PeerLost(Exception):
+    """Another process that makes this run has ended; the message is what the framework noticed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feed:
+    """The knobs of a framework's own loader (`--loader native`)."""
+
+    num_workers: int = 0
+    pin_memory: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """How a network is run; what its row says apart from network and recipe.
+
+    `scaling` is of training images that come as bytes, `label_smoothing` of the loss (see
+    `common.model.recipe`). `compiled` asks for torch.compile or XLA. With `feed` the model is set up and
+    trained as the framework's users usually do, with none of what makes `train_steps` quick. With `masks`
+    dropout takes those of `common.training.dropout_masks` with that seed instead of drawing its own.
+    `share` is this process' of every batch.
+    """
+
+    precision: Precision = "float32"
+    native: Native = frozenset()
+    compiled: bool = False
+    scaling: Scaling = Scaling()
+    feed: Feed | None = None
+    masks: int | None = None
+    label_smoothing: float = 0.0
+    share: Share = Share()
+
+
+class Model(Protocol):
+    """A network with its optimizer, on the device."""
+
+    def train_steps(
+        self,
+        images: Array,
+        labels: Array,
+        order: NDArray[np.int64],
+        rate: NDArray[np.float64],
+        momentum: NDArray[np.float64] | None = None,
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Take len(order) optimizer steps on cross-entropy; step i trains on images[order[i]].
+
+        images (N, 1, 28, 28) bytes, which each step scales as the model was built to, or floats, taken as
+        they are; labels (N,) int64. Both are kept on the device while the same arrays are passed.
+        order (steps, batch); rate and momentum (steps,). Returns each step's mean loss in nats and its number
+        of correct predictions, both (steps,), as seen while training. The device is idle on return. Where
+        several processes share each batch, all are given all of `order`, and are told of the whole batch.
+        Raises PeerLost.
+        """
+        ...
+
+    def train_epoch(
+        self,
+        digits: Digits,
+        rate: NDArray[np.float64],
+        momentum: NDArray[np.float64] | None = None,
+        *,
+        batch_size: int,
+        seed: int,
+    ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Train len(rate) steps on batches of the framework's own loader (built with `Execution.feed`).
+
+        Yields each time some steps are done their losses and correct predictions, as train_steps returns
+        them; a framework that tells only means repeats these. `seed` is of the loader's order.
+        """
+        ...
+
+    def partial_steps(
+        self, images: Array, labels: Array, order: NDArray[np.int64], *, until: Stage
+    ) -> Callable[[], None]:
+        """For measurements: a call that takes len(order) times the part of a training step up to a stage.
+
+        "input" gathers each batch, "forward" goes on to its loss, "backward" to the gradients. "bare" takes
+        whole steps on one batch, order[0], and does nothing else. Images and labels as in train_steps.
+        """
+        ...
+
+    def kernels(self, images: Array, labels: Array, order: NDArray[np.int64]) -> dict[str, float]:
+        """Seconds that len(order) training steps at rate 0 spend in each of the framework's kernels, as its
+        own profiler tells them. Those that run at the same time are counted in full."""
+        ...
+
+    def predict(self, images: Array) -> NDArray[np.float32] | NDArray[np.float64]:
+        """Logits (N, outputs) of images (N, 1, 28, 28), floats, in inference mode."""
+        ...
+
+    def state_dict(self) -> dict[str, Array]:
+        """Weights and statistics by canonical name, `optimizer.step`, `optimizer.SLOT.WEIGHT`, and
+        `random.FRAMEWORK...`: what training needs to go on as if it had not stopped."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Take over weights and statistics, and the rest where `state` has it."""
+        ...
+
+
+class Natives(Protocol):
+    """A framework's own parts as its users get them, for `common.cli.framework_defaults` to look into.
+
+    `optimizers` are SGD, Adam and Adadelta. `threads_program` is Python that prints how many threads the
+    framework takes in a process of its own.
+    """
+
+    @property
+    def versions(self) -> str: ...
+    @property
+    def optimizers(self) -> tuple[type, ...]: ...
+    @property
+    def batch_norm(self) -> type: ...
+    @property
+    def channel_dropout(self) -> type: ...
+    @property
+    def threads_program(self) -> str: ...
+
+    def compiles(self) -> bool:
+        """Whether a network is compiled without being asked for."""
+        ...
+
+    def dense(self, fan_in: int, fan_out: int) -> tuple[Array, Array]:
+        """Initial kernel and bias of a dense layer."""
+        ...
+
+    def statistics(self, batch: Array) -> tuple[float, float]:
+        """Running mean and variance of a new BatchNorm after one training batch (N,) of one feature."""
+        ...
+
+    def parameters_of_batch_norm(self, channels: int) -> int:
+        """As the framework counts them."""
+        ...
+
+    def convolve(self, images: Array, channels: int, *, stride: int = 1, padding: str = "valid") -> Array:
+        """Images, in the framework's layout, through a convolution 3 x 3 of ones; ValueError if it cannot."""
+        ...
+
+    def descend(
+        self,
+        optimizer: type,
+        weight: float,
+        gradients: Sequence[float],
+        rates: Sequence[float],
+        **constants: float,
+    ) -> list[float]:
+        """One weight after each step of an optimizer, given its gradients and learning rates."""
+        ...
+
+    def batches(self, count: int) -> list[list[int]]:
+        """In which batches the usual loader hands out examples 0 to count - 1."""
+        ...
+
+
+class Backend(Protocol):
+    """A framework, set up for one process."""
+
+    name: str
+    version: str
+    device: str  # "cpu", or the accelerator's kind and name
+    threads: int  # of one operation, as read back from the framework
+    natives: Natives
+
+    def __init__(self, *, accelerate: bool, threads: int) -> None: ...
+
+    def build(self, network: ModelSpec, optimizer: Optimizer, *, execution: Execution, seed: int) -> Model:
+        """A model of `network`; `seed` is for what the framework draws itself (dropout, native init).
+
+        Raises Unavailable where this machine cannot do what `execution` asks for.
+        """
+        ...
+
+    def product(self, size: int, *, precision: Precision) -> Callable[[], None]:
+        """A call that multiplies two square matrices of `size`: what the framework reaches at its best."""
+        ...

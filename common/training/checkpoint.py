@@ -1,0 +1,142 @@
+"""Initial weights from (spec, seed), and checkpoints: named arrays in, named arrays out, in safetensors.
+
+A checkpoint is the model's `state_dict()` with one JSON text of metadata. No pickle is ever read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod, sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from common.model.optimizer import Optimizer, slots
+from common.model.spec import Conv, ModelSpec, Shape
+
+Array = NDArray[Any]
+_PURPOSE = 0x1417  # keeps these draws apart from those of the order and the augmentation
+_METADATA = "template-ml"
+
+
+class CheckpointError(Exception):
+    """A checkpoint that cannot be used; the message is one line for the person at the terminal."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A saved state and what was written about it: model, framework, recipe, epoch, seed, ..."""
+
+    state: dict[str, Array]
+    about: dict[str, Any]
+
+
+def initial(spec: ModelSpec, seed: int) -> dict[str, NDArray[np.float32]]:
+    """Weights and statistics before training, by canonical name, float32.
+
+    fan-in-uniform: kernels and biases from U(-b, b), b = 1 / sqrt(fan in) (the default of PyTorch's layers).
+    xavier-uniform: kernels from U(-b, b), b = sqrt(6 / (fan in + fan out)) (Glorot and Bengio, 2010), biases
+    zero. BatchNorm starts as the identity: weight 1, bias 0, mean 0, variance 1.
+    """
+    random = np.random.default_rng([_PURPOSE, seed])
+    arrays: dict[str, NDArray[np.float64]] = {}
+    for node in spec.nodes():
+        if node.statistics:
+            ones, zeros = np.ones(node.input_shape[0]), np.zeros(node.input_shape[0])
+            arrays |= dict(zip((*node.weights, *node.statistics), (ones, zeros, zeros, ones), strict=True))
+            continue
+        for name, shape in node.weights.items():
+            kernel = next(iter(node.weights.values()))
+            fan_in = prod(kernel[1:])
+            if spec.init == "fan-in-uniform":
+                bound = 1 / sqrt(fan_in)
+            else:
+                # As torch.nn.init counts it: outputs a weight of one input channel reaches, groups ignored.
+                fan_out = kernel[0] * (prod(kernel[2:]) if isinstance(node.layer, Conv) else 1)
+                bound = sqrt(6 / (fan_in + fan_out)) if name.endswith(".weight") else 0.0
+            arrays[name] = random.uniform(-bound, bound, shape)
+    return {name: array.astype(np.float32) for name, array in arrays.items()}
+
+
+def perturbed(state: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    """The same, each value one unit in the last place larger: a start that differs by rounding alone."""
+    return {name: np.nextafter(array, np.float32(np.inf)) for name, array in state.items()}
+
+
+def state_shapes(spec: ModelSpec, optimizer: Optimizer) -> dict[str, Shape]:
+    """Names and shapes of a checkpoint's arrays, the frameworks' own `random.` states left out."""
+    kept = {
+        f"optimizer.{slot}.{name}": shape for slot in slots(optimizer) for name, shape in spec.weights.items()
+    }
+    return spec.weights | spec.statistics | {"optimizer.step": ()} | kept
+
+
+def prepare(path: Path) -> None:
+    """Check that `write` will be able to write `path`, before hours go by. Raises CheckpointError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
+        temporary.unlink()
+    except OSError as error:
+        raise CheckpointError(f"Cannot write the checkpoint {path}: {error.strerror or error}.") from None
+
+
+def write(path: Path, state: Mapping[str, Array], about: Mapping[str, Any]) -> None:
+    """Save a checkpoint: to a temporary name, then renamed. The same state and text give the same bytes.
+
+    Raises CheckpointError when `path` cannot be written.
+    """
+    arrays = {name: np.array(state[name], order="C") for name in sorted(state)}
+    data = save(arrays, metadata={_METADATA: json.dumps(about, sort_keys=True)})
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise CheckpointError(f"Cannot write the checkpoint {path}: {error.strerror or error}.") from None
+
+
+def read(path: Path) -> Checkpoint:
+    """Load what `write` saved. Raises CheckpointError for anything else: missing, truncated, a pickle, ..."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            text = (file.metadata() or {}).get(_METADATA)
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except OSError as error:
+        raise CheckpointError(f"Cannot read the checkpoint {path}: {error.strerror or error}.") from None
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{path} is not a whole safetensors file ({error}); only --save-model makes those."
+        ) from None
+    if text is None:
+        raise CheckpointError(f"{path} has no metadata of this project; save one with --save-model.")
+    return Checkpoint(state, json.loads(text))
+
+
+def trained(path: Path, spec: ModelSpec) -> dict[str, Array]:
+    """The weights and statistics of `spec` that the checkpoint at `path` holds. Raises CheckpointError."""
+    checkpoint = read(path)
+    check(checkpoint, path, spec)
+    return {name: checkpoint.state[name] for name in (*spec.weights, *spec.statistics)}
+
+
+def check(checkpoint: Checkpoint, path: Path, spec: ModelSpec, optimizer: Optimizer | None = None) -> None:
+    """Raise CheckpointError unless `checkpoint` holds `spec`'s weights, and `optimizer`'s state if given."""
+    model = checkpoint.about.get("model")
+    if model != spec.name:
+        raise CheckpointError(f"{path} holds the network {model}, not {spec.name}: use --model {model}.")
+    expected = state_shapes(spec, optimizer) if optimizer else spec.weights | spec.statistics
+    for name, shape in expected.items():
+        if name not in checkpoint.state:
+            raise CheckpointError(f"{path} has no {name}, which {spec.name} needs.")
+        if checkpoint.state[name].shape != shape:
+            raise CheckpointError(f"{path} has {name} as {checkpoint.state[name].shape}, not {shape}.")

@@ -1,0 +1,297 @@
+"""A run from start to row: build, train, show, save, record. The same for every framework."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import secrets
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common.data.datasets import Dataset
+from common.model.recipe import Recipe, label, recipe_hash
+from common.model.spec import ModelSpec
+from common.tables import machine, store
+from common.tables.concurrent_runs import Neighbours
+from common.tables.store import EpochRow, ErrorRow, Run, Status
+from common.training import checkpoint
+from common.training.backend import Array, Backend, Execution, Feed, Model, PeerLost
+from common.training.loop import Diverged, Epoch, Plan, Progress, train
+
+ROOT = Path(__file__).resolve().parents[2]
+GRACE_SECONDS = 3  # in which a process writes its row
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """All that decides a run but framework and data.
+
+    `start` holds weights to begin with instead of the initial ones; with `start_epoch` epochs done it is the
+    whole state of a run that goes on. With `perturb` the initial weights are one unit in the last place
+    larger. The schedule spans `schedule_epochs`, of which recipe.epochs are run.
+    `settings` are what a checkpoint says of the run. Without `results` nothing is written (a dry run).
+    """
+
+    spec: ModelSpec
+    recipe: Recipe
+    schedule_epochs: int
+    seed: int
+    execution: Execution
+    test_batch_size: int
+    log_interval: int
+    settings: Mapping[str, Any]
+    results: Path | None = None
+    save_model: Path | None = None
+    start: Mapping[str, Array] | None = None
+    start_epoch: int = 0
+    perturb: bool = False
+
+    @property
+    def recipe_hash(self) -> str:
+        """Of network and recipe as run; another one when training starts from other weights."""
+        digest = "perturbed by an ulp" if self.perturb else ""
+        if self.start is not None and not self.start_epoch:
+            digest = hashlib.sha256(b"".join(array.tobytes() for array in self.start.values())).hexdigest()
+        return recipe_hash(self.spec, self.recipe, start=digest)
+
+
+def execute(
+    framework: Backend,
+    dataset: Dataset,
+    job: Job,
+    *,
+    show: Callable[[str], None],
+    clock: machine.Clock | None = None,
+    neighbours: Neighbours | None = None,
+) -> Status:
+    """Run `job`, write its rows and its checkpoint; how it ended.
+
+    `show` is given the lines of its course; `clock` tells when it began, if that was not just now, and
+    `neighbours` how many runs there were meanwhile.
+    """
+    clock = clock or machine.Clock.now()
+    build_seconds = None
+    started = machine.now()
+    epochs: list[Epoch] = []
+    status: Status = "ok"
+    sentence = ""
+    try:
+        begun = time.perf_counter()
+        model = build(framework, job)
+        build_seconds = time.perf_counter() - begun
+        first = job.execution.share.rank == 0
+        for epoch in _shown(model, dataset, job, show if first else _unsaid):
+            epochs.append(epoch)
+    except Diverged as error:
+        status, sentence = "diverged", str(error)
+    except PeerLost as error:
+        # Its launcher may end this process as well, but not before there is a row.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        status, sentence = "interrupted", f"Another process of this run has ended: {error}"
+    except KeyboardInterrupt:
+        status, sentence = "interrupted", "Interrupted."
+    if not _mine(job, status, started):
+        return status
+    if sentence:
+        show(sentence)
+    if job.results:
+        row = _row(
+            *(framework, dataset, job, epochs),
+            status=status,
+            started=started,
+            clock=clock,
+            build_seconds=build_seconds,
+            at_once=neighbours.most() if neighbours else None,
+        )
+        store.append(job.results, row, *_details(row, epochs, dataset))
+        show(f"Run {row.run} is in {job.results / 'results.csv'}.")
+    if job.save_model and job.results and status == "ok":
+        _save(model, framework, job)
+        show(f"The checkpoint is in {job.save_model}.")
+    return status
+
+
+def _unsaid(line: str) -> None:
+    """What the first process says is not said again."""
+
+
+def _mine(job: Job, status: Status, started: str) -> bool:
+    """Whether this process is to tell of the run: the first, or where it has died the next one."""
+    share = job.execution.share
+    if share.rank == 0 or job.results is None or status != "interrupted":
+        return share.rank == 0
+    time.sleep(GRACE_SECONDS * share.rank)
+    since = datetime.datetime.fromisoformat(started) - datetime.timedelta(seconds=60)
+    return not any(
+        row["recipe_hash"] == job.recipe_hash
+        and row["world_size"] == str(share.of)
+        and datetime.datetime.fromisoformat(row["started"]) >= since
+        for row in store.rows(job.results, "results.csv")
+    )
+
+
+def loader(feed: Feed | None) -> str:
+    """Where batches came from, as in a row: `memory`, `native`, `native(num_workers=2 pin_memory=True)`."""
+    if feed is None:
+        return "memory"
+    knobs = [f"num_workers={feed.num_workers}"] if feed.num_workers else []
+    knobs += ["pin_memory=True"] if feed.pin_memory else []
+    return f"native({' '.join(knobs)})" if knobs else "native"
+
+
+def build(framework: Backend, job: Job) -> Model:
+    """The model of `job` as its run starts."""
+    model = framework.build(job.spec, job.recipe.optimizer, execution=job.execution, seed=job.seed)
+    if job.start is not None:
+        model.load_state_dict(job.start)
+    elif "init" not in job.execution.native:
+        start = checkpoint.initial(job.spec, job.seed)
+        model.load_state_dict(checkpoint.perturbed(start) if job.perturb else start)
+    return model
+
+
+def _shown(model: Model, dataset: Dataset, job: Job, show: Callable[[str], None]) -> Iterator[Epoch]:
+    """The epochs of the run, as they come."""
+    plan = Plan(
+        recipe=job.recipe,
+        schedule_epochs=job.schedule_epochs,
+        seed=job.seed,
+        test_batch_size=job.test_batch_size,
+        log_interval=job.log_interval,
+        start_epoch=job.start_epoch,
+        dtype="float64" if job.execution.precision == "float64" else "float32",
+        native_loader=job.execution.feed is not None,
+    )
+    done = 0.0
+    for event in train(model, dataset, plan):
+        match event:
+            case Progress():
+                show(_progress_line(event, job, done))
+            case Epoch():
+                done += event.training.seconds if event.training else 0.0
+                show(_epoch_line(event, job))
+                yield event
+
+
+def _progress_line(progress: Progress, job: Job, done: float) -> str:
+    taken = (progress.epoch - 1 - job.start_epoch) * progress.steps + progress.step
+    to_come = (job.recipe.epochs - job.start_epoch) * progress.steps - taken
+    left = datetime.timedelta(seconds=round((done + progress.seconds) / taken * to_come))
+    width = len(str(progress.steps))
+    return (
+        f"epoch {progress.epoch}/{job.recipe.epochs}  step {progress.step:{width}}/{progress.steps}  "
+        f"loss {progress.loss:.4f}  accuracy {progress.accuracy:6.2f} %  left {left}"
+    )
+
+
+def _epoch_line(epoch: Epoch, job: Job) -> str:
+    test = f"test loss {epoch.test.loss:.4f} accuracy {epoch.test.accuracy:.2f} %"
+    if (shifted := epoch.test.shifted_accuracy) is not None:
+        test += f" (with shifted views {shifted:.2f} %)"
+    if epoch.training is None:
+        return f"before training: {test}"
+    training = epoch.training
+    return (
+        f"epoch {epoch.epoch}/{job.recipe.epochs}: train loss {training.loss:.4f} "
+        f"accuracy {training.accuracy:.2f} %, {test}, {training.seconds:.1f} s"
+    )
+
+
+def _save(model: Model, framework: Backend, job: Job) -> None:
+    assert job.save_model
+    about = {"framework": framework.name, "framework_version": framework.version, "epoch": job.recipe.epochs}
+    checkpoint.write(job.save_model, model.state_dict(), {**job.settings, **about})
+
+
+def _row(
+    framework: Backend,
+    dataset: Dataset,
+    job: Job,
+    epochs: Sequence[Epoch],
+    *,
+    status: Status,
+    started: str,
+    clock: machine.Clock,
+    build_seconds: float | None,
+    at_once: int | None,
+) -> Run:
+    """The run's row. What a failed run did not reach, and times of a run that went on, stay empty."""
+    last = epochs[-1] if epochs and status == "ok" else None
+    training = last.training if last else None
+    trained = [epoch.training for epoch in epochs if epoch.training]
+    timed = trained if last and trained and not job.start_epoch else []
+    seconds = sum(part.seconds for part in timed)
+    first_step = timed[0].first_step_seconds if timed else None
+    steady = sum(part.images for part in timed) - (job.recipe.batch_size if first_step else 0)
+    return Run(
+        framework=framework.name,
+        model=job.spec.name,
+        batch_size=job.recipe.batch_size,
+        epochs=job.recipe.epochs,
+        accuracy=last.test.accuracy if last else None,
+        parameters=job.spec.parameters,
+        train_accuracy=training.accuracy if training else None,
+        loss=last.test.loss if last else None,
+        train_loss=training.loss if training else None,
+        seed=job.seed,
+        train_seconds=seconds if timed else None,
+        first_step_seconds=first_step,
+        predict_seconds=last.test.seconds if last else None,
+        images_per_second=steady / (seconds - (first_step or 0.0)) if steady else None,
+        peak_memory_mib=machine.peak_memory_mib(),
+        total_seconds=clock.wall_seconds(),
+        dataset=dataset.name,
+        optimizer=label(job.recipe.optimizer),
+        schedule=label(job.recipe.schedule),
+        lr=job.recipe.lr,
+        augment=label(job.recipe.augment),
+        native="+".join(sorted(job.execution.native)) or "none",
+        loader=loader(job.execution.feed),
+        precision=job.execution.precision + ("+compile" if job.execution.compiled else ""),
+        device=framework.device,
+        threads=framework.threads,
+        world_size=job.execution.share.of,
+        machine=machine.name(),
+        framework_version=framework.version,
+        python=machine.python(),
+        commit=machine.commit(ROOT),
+        recipe_hash=job.recipe_hash,
+        status=status,
+        started=started,
+        run=secrets.token_hex(6),
+        import_seconds=clock.import_seconds,
+        build_seconds=build_seconds,
+        cpu_seconds=clock.cpu_seconds(),
+        load_before=clock.load,
+        load_after=machine.load(),
+        at_once=at_once,
+        shifted_accuracy=last.test.shifted_accuracy if last else None,
+    )
+
+
+def _details(run: Run, epochs: Sequence[Epoch], dataset: Dataset) -> tuple[list[EpochRow], list[ErrorRow]]:
+    """Rows of every epoch seen, and of the wrong test images of a run's last."""
+    rows = [
+        EpochRow(
+            run=run.run,
+            epoch=epoch.epoch,
+            lr=epoch.training.lr if epoch.training else None,
+            train_loss=epoch.training.loss if epoch.training else None,
+            train_accuracy=epoch.training.accuracy if epoch.training else None,
+            loss=epoch.test.loss,
+            accuracy=epoch.test.accuracy,
+            seconds=epoch.training.seconds if epoch.training else 0.0,
+        )
+        for epoch in epochs
+    ]
+    if run.status != "ok":
+        return rows, []
+    predicted = epochs[-1].test.predicted
+    wrong = np.flatnonzero(predicted != dataset.test.labels)
+    return rows, [ErrorRow(run=run.run, index=int(index), predicted=int(predicted[index])) for index in wrong]

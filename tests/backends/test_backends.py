@@ -1,0 +1,360 @@
+"""Each framework against NumPy: every layer kind, BatchNorm's training mode, every update rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+from support import reference, worker
+from support.math_page import formulas
+
+from common.data.datasets import Dataset
+from common.model.optimizer import SGD, Adadelta, Adam, Optimizer
+from common.model.spec import (
+    Activation,
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Layer,
+    MaxPool,
+    ModelSpec,
+    Node,
+    SpatialDropout,
+)
+from common.model.zoo import ENTRIES, Entry
+from common.training import checkpoint
+
+Array = np.ndarray[Any, Any]
+frameworks = pytest.mark.parametrize("framework", worker.FRAMEWORKS)
+networks = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+
+# Layers in front of GlobalAvgPool, on 3-channel images of 9 x 9: odd sides, so nothing divides evenly.
+LAYERS: dict[str, tuple[Layer, ...]] = {
+    "conv": (Conv(5, 3),),
+    "conv 1x1": (Conv(4, 1, bias=False),),
+    "conv padded": (Conv(5, 5, padding=2),),
+    "conv padded by less than half": (Conv(5, 5, padding=1),),
+    "conv strided": (Conv(5, 3, stride=2),),
+    "conv strided and padded": (Conv(4, 3, padding=1, stride=2, bias=False),),
+    "conv strided and padded, even kernel": (Conv(4, 4, padding=1, stride=2),),
+    "conv depthwise": (Conv(3, 3, groups=3),),
+    "conv depthwise, padded": (Conv(3, 3, padding=1, groups=3, bias=False),),
+    "conv depthwise, strided": (Conv(3, 3, padding=1, stride=2, groups=3),),
+    "conv depthwise, twice the channels": (Conv(6, 3, groups=3),),
+    "conv grouped": (Conv(6, 1), Conv(4, 3, groups=2)),
+    "batch norm": (BatchNorm(),),
+    "batch norm, other constants": (BatchNorm(eps=0.1, momentum=0.3),),
+    "batch norm of features": (Conv(4, 3), Flatten(), Dense(6), BatchNorm()),
+    "relu": (Conv(3, 1), Activation()),
+    "max pool": (Conv(3, 1), MaxPool(2)),
+    "max pool 3": (Conv(3, 1), MaxPool(3)),
+    "global average": (Conv(3, 1), GlobalAvgPool()),
+    "flatten": (Conv(4, 3), MaxPool(3), Flatten()),
+    "flatten, dense": (Conv(4, 3), Flatten(), Dense(6)),
+    "flatten, dropout, dense": (
+        MaxPool(2),
+        Flatten(),
+        Dropout(0.5),
+        Dense(6),
+        Activation(),
+        Dense(3, bias=False),
+    ),
+    "spatial dropout": (Conv(3, 1), SpatialDropout(0.5)),
+}
+
+
+def small(layers: tuple[Layer, ...]) -> ModelSpec:
+    """A network of `layers`, ended by GlobalAvgPool if they leave an image."""
+    try:
+        return ModelSpec("small", layers, input_shape=(3, 9, 9))
+    except ValueError:
+        return ModelSpec("small", (*layers, GlobalAvgPool()), input_shape=(3, 9, 9))
+
+
+def test_every_layer_kind_is_compared() -> None:
+    kinds = {type(layer) for layers in LAYERS.values() for layer in layers}
+    assert kinds == set(get_args(Layer))
+
+
+def random_state(spec: ModelSpec, random: np.random.Generator) -> dict[str, Array]:
+    """Weights and statistics that hide no mistake: none is zero or one, variances are positive."""
+    shapes = spec.weights | spec.statistics
+    state = {name: random.normal(size=shape) for name, shape in shapes.items()}
+    return {name: np.abs(array) + 0.5 if name.endswith("var") else array for name, array in state.items()}
+
+
+@frameworks
+@pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
+def test_layer_is_as_in_numpy(framework: str, layers: tuple[Layer, ...], random: np.random.Generator) -> None:
+    spec = small(layers)
+    state, images = random_state(spec, random), random.normal(size=(4, 3, 9, 9))
+    expected, _ = reference.forward(spec, state, images)
+    single = {name: array.astype(np.float32) for name, array in state.items()}
+    logits = worker.run(
+        framework, "predict", spec=spec, optimizer=SGD(), state=single, images=images.astype(np.float32)
+    )
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
+
+
+def as_written(node: Node, state: Mapping[str, Array], image: Any) -> Any:
+    """One layer's output for one image, in inference, by the plain loops that stand in docs/math.md."""
+    page, layer = formulas(), node.layer
+    own = {name.split(".")[1]: state[name].tolist() for name in (*node.weights, *node.statistics)}
+    zeros = [0.0] * node.output_shape[0]
+    match layer:
+        case Conv():
+            bias = own.get("bias", zeros)
+            return page["conv"](image, own["weight"], bias, layer.padding, layer.stride, layer.groups)
+        case BatchNorm():
+            planes = image if isinstance(image[0], list) else [[[value]] for value in image]
+            normed = page["batch_norm_inference"](planes, *own.values(), layer.eps)
+            return normed if isinstance(image[0], list) else [plane[0][0] for plane in normed]
+        case MaxPool():
+            return page["max_pool"](image, layer.kernel_size)
+        case Dense():
+            return page["dense"](image, own["weight"], own.get("bias", zeros))
+        case Activation():
+            return page["relu"](image) if isinstance(image[0], list) else page["relu"]([[image]])[0][0]
+        case GlobalAvgPool():
+            return page["global_avg_pool"](image)
+        case Flatten():
+            return page["flatten"](image)
+        case Dropout() | SpatialDropout():
+            return image
+
+
+@pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
+def test_formulas_as_written_are_what_both_frameworks_compute(
+    layers: tuple[Layer, ...], random: np.random.Generator
+) -> None:
+    spec = small(layers)
+    state, images = random_state(spec, random), random.normal(size=(2, 3, 9, 9))
+    outputs = images.tolist()
+    for node in spec.nodes():
+        outputs = [as_written(node, state, image) for image in outputs]
+    for framework in worker.FRAMEWORKS:
+        model = {"spec": spec, "optimizer": SGD(), "precision": "float64", "state": state}
+        logits = worker.run(framework, "predict", images=images, **model)
+        np.testing.assert_allclose(logits, outputs, rtol=1e-10, atol=1e-12, err_msg=framework)
+
+
+@frameworks
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("norm", [BatchNorm(), BatchNorm(eps=0.01, momentum=0.4)], ids=["default", "other"])
+def test_batch_norm_trains_as_in_numpy(
+    framework: str, precision: str, norm: BatchNorm, random: np.random.Generator
+) -> None:
+    """At rate 0: normalised by the batch, the running variance unbiased, 5 images of 9 x 9 at a time."""
+    spec = small((Conv(4, 1), norm, Activation(), Conv(6, 3), norm, Flatten(), Dense(5), norm))
+    state = {name: array.astype(precision) for name, array in random_state(spec, random).items()}
+    images = random.normal(size=(5, 3, 9, 9)).astype(precision)
+    labels = np.arange(5)
+    expected, statistics = reference.forward(spec, state, images, training=True)
+    out = worker.run(
+        framework,
+        "steps",
+        **{"spec": spec, "optimizer": SGD(), "precision": precision, "state": state},
+        **{"images": images, "labels": labels, "order": np.arange(5)[None], "rate": np.zeros(1)},
+    )
+    tolerance = 1e-4 if precision == "float32" else 1e-12
+    assert out["losses"][0] == pytest.approx(reference.cross_entropy(expected, labels), rel=tolerance)
+    assert out["correct"][0] == (expected.argmax(1) == labels).sum()
+    for name, array in statistics.items():
+        np.testing.assert_allclose(out["state"][name], array, rtol=tolerance, err_msg=name)
+
+
+@frameworks
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_smoothed_labels_are_as_in_numpy(framework: str, precision: str, random: np.random.Generator) -> None:
+    """The loss, and by one step of gradient descent its gradient: softmax less what is wanted."""
+    spec = ModelSpec("linear", (Flatten(), Dense(4)), (1, 3, 3))
+    state = {name: array.astype(precision) for name, array in random_state(spec, random).items()}
+    images, labels = random.normal(size=(6, 1, 3, 3)).astype(precision), np.array([0, 1, 2, 3, 3, 1])
+    logits, _ = reference.forward(spec, state, images)
+    wanted = 0.8 * np.eye(4)[labels] + 0.05
+    gradient = (reference.softmax(logits) - wanted).mean(0)
+    out = worker.run(
+        framework,
+        "steps",
+        **{"spec": spec, "optimizer": SGD(), "precision": precision, "state": state, "smoothing": 0.2},
+        **{"images": images, "labels": labels, "order": np.arange(6)[None], "rate": np.ones(1)},
+    )
+    tolerance = 1e-5 if precision == "float32" else 1e-12
+    assert out["losses"][0] == pytest.approx(
+        reference.cross_entropy(logits, labels, smoothing=0.2), rel=tolerance
+    )
+    (bias,) = (name for name in state if name.endswith("bias"))
+    np.testing.assert_allclose(out["state"][bias], state[bias] - gradient, rtol=0, atol=10 * tolerance)
+
+
+@frameworks
+def test_how_exactly_a_batch_is_summed(framework: str, random: np.random.Generator) -> None:
+    """The variance of 64 images of 28 x 28, 4 channels, as under-5k has them: 50,176 values. Added one by one
+    in single precision, as TensorFlow's fused kernel does, they would be a hundred times further off."""
+    layers = (Conv(4, 1, bias=False), BatchNorm(momentum=1.0), GlobalAvgPool())
+    spec = ModelSpec("one norm", layers)
+    state = {name: np.ones_like(array) for name, array in checkpoint.initial(spec, 1).items()}
+    images = np.maximum(random.normal(size=(64, 1, 28, 28)), 0).astype(np.float32)
+    out = worker.run(
+        framework,
+        "steps",
+        **{"spec": spec, "optimizer": SGD(), "state": state},
+        **{
+            "images": images,
+            "labels": np.zeros(64, np.int64),
+            "order": np.arange(64)[None],
+            "rate": np.zeros(1),
+        },
+    )
+    (name,) = (name for name in out["state"] if name.endswith("running_var"))
+    error = np.abs(out["state"][name] / images.astype(np.float64).var(ddof=1) - 1).max()
+    assert error <= 1e-6
+
+
+OPTIMIZERS = {
+    "gradient descent": SGD(),
+    "momentum": SGD(momentum=0.9),
+    "nesterov": SGD(momentum=0.9, nesterov=True),
+    "adam": Adam(),
+    "adam, other constants": Adam(beta1=0.7, beta2=0.9, eps=1e-3),
+    "adadelta": Adadelta(),
+    "adadelta, other constants": Adadelta(rho=0.7, eps=1e-2),
+}
+
+
+def softmax_gradients(state: Mapping[str, Array], images: Array, labels: Array) -> dict[str, Array]:
+    """Of the mean cross-entropy of one dense layer: (softmax - one-hot) / batch, times the inputs."""
+    inputs = images.reshape(len(images), -1)
+    logits = reference.dense(inputs, state["dense1.weight"], state["dense1.bias"])
+    error = (reference.softmax(logits) - np.eye(logits.shape[1])[labels]) / len(labels)
+    return {"dense1.weight": error.T @ inputs, "dense1.bias": error.sum(0)}
+
+
+@frameworks
+@pytest.mark.parametrize("cycled", [False, True], ids=["fixed momentum", "momentum of each step"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_update_rule_is_as_in_numpy(
+    framework: str, optimizer: Optimizer, cycled: bool, random: np.random.Generator
+) -> None:
+    """Four steps under a changing rate, in double precision, with the slots after them."""
+    if cycled and not (isinstance(optimizer, SGD) and optimizer.momentum):
+        pytest.skip("only momentum has a momentum")
+    spec = ModelSpec("small", (Flatten(), Dense(4)), input_shape=(1, 3, 3))
+    images, labels = random.normal(size=(20, 1, 3, 3)), random.integers(0, 4, 20)
+    order, rate = random.permutation(20).reshape(4, 5), np.array([0.1, 0.4, 0.2, 0.05])
+    momentum = np.array([0.9, 0.5, 0.7, 0.95]) if cycled else None
+    state: dict[str, Array] = dict(random_state(spec, random))
+    out = worker.run(
+        framework,
+        "steps",
+        **{"spec": spec, "optimizer": optimizer, "precision": "float64", "state": state},
+        **{"images": images, "labels": labels, "order": order, "rate": rate, "momentum": momentum},
+    )
+    slots = reference.initial_slots(optimizer, spec.weights)
+    for step, batch in enumerate(order):
+        gradients = softmax_gradients(state, images[batch], labels[batch])
+        of_step = None if momentum is None else momentum[step]
+        state, slots = reference.optimizer_step(
+            optimizer, step + 1, state, gradients, slots, rate[step], momentum=of_step
+        )
+    for name, array in (state | slots).items():
+        np.testing.assert_allclose(out["state"][name], array, rtol=1e-12, atol=1e-15, err_msg=name)
+    assert out["state"]["optimizer.step"] == 4
+
+
+@frameworks
+@networks
+def test_network_has_its_parameters_and_first_logits(
+    framework: str, entry: Entry, few_digits: Dataset
+) -> None:
+    """The very network of the zoo: as many weights as its source says, and NumPy's logits of real digits."""
+    images = entry.recipe.inputs(few_digits.test.images[:8])
+    state = checkpoint.initial(entry.spec, 3)
+    expected, _ = reference.forward(entry.spec, state, images)
+    model = {"spec": entry.spec, "optimizer": entry.recipe.optimizer, "state": state}
+    logits = worker.run(framework, "predict", images=images, **model)
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
+    assert worker.run(framework, "parameters", **model) == entry.spec.parameters
+
+
+@frameworks
+@networks
+def test_state_goes_in_and_out_unchanged(framework: str, entry: Entry, random: np.random.Generator) -> None:
+    shapes = checkpoint.state_shapes(entry.spec, entry.recipe.optimizer)
+    state = {name: np.abs(random.normal(size=shape)).astype(np.float32) for name, shape in shapes.items()}
+    state["optimizer.step"] = np.array(17, np.int64)
+    back = worker.run(framework, "state", spec=entry.spec, optimizer=entry.recipe.optimizer, state=state)
+    assert {name for name in back if not name.startswith("random.")} == set(state)
+    for name, array in state.items():
+        np.testing.assert_array_equal(back[name], array, err_msg=name)
+
+
+@frameworks
+@pytest.mark.parametrize(
+    "layer, survivors",
+    [(Dropout(0.25), 0.75), (SpatialDropout(0.5), 0.5)],
+    ids=["dropout", "spatial dropout"],
+)
+def test_dropout_keeps_its_share_in_training(framework: str, layer: Layer, survivors: float) -> None:
+    """Masks are each framework's own, so they are judged by what they do: the loss of logits that are the
+    masked inputs has the mean of its distribution, and the whole channels of spatial dropout vary more."""
+    pixels = 8
+    layers = (Conv(2, 1, bias=False), layer, GlobalAvgPool())
+    spec = ModelSpec("small", layers, input_shape=(2, pixels, pixels))
+    identity = np.eye(2, dtype=np.float32)[:, :, None, None]
+    images = np.zeros((4000, 2, pixels, pixels), np.float32)
+    images[:, 0] = 1.0  # logits (share kept / survivors, 0)
+    out = worker.run(
+        framework,
+        "steps",
+        **{"spec": spec, "optimizer": SGD(), "state": {"conv1.weight": identity}, "images": images},
+        **{"labels": np.zeros(4000, np.int64), "order": np.arange(4000)[None], "rate": np.zeros(1)},
+    )
+    draws = np.random.default_rng(0)
+    units = 1 if isinstance(layer, SpatialDropout) else pixels * pixels
+    kept = draws.binomial(units, survivors, 400_000) / units / survivors
+    losses = np.log1p(np.exp(-kept))
+    assert out["losses"][0] == pytest.approx(losses.mean(), abs=5 * losses.std() / np.sqrt(4000) + 1e-6)
+    assert out["losses"][0] != pytest.approx(np.log1p(np.exp(-1.0)), abs=1e-7)
+
+
+@frameworks
+def test_native_parts_differ_where_the_framework_does(framework: str, random: np.random.Generator) -> None:
+    """Handing back: PyTorch's norm and optimizer are the pinned ones already, TensorFlow's are not."""
+    spec = small((Conv(4, 3), BatchNorm(), Activation()))
+    given = {
+        "spec": spec,
+        "optimizer": Adam(),
+        "state": checkpoint.initial(spec, 1),
+        "images": random.normal(size=(64, 3, 9, 9)).astype(np.float32),
+        "labels": random.integers(0, 4, 64),
+        "order": np.arange(64).reshape(8, 8),
+        "rate": np.full(8, 0.05),
+    }
+    pinned = worker.run(framework, "steps", **given)["state"]
+    for part in ("norm", "optimizer"):
+        own = worker.run(framework, "steps", native=(part,), **given)["state"]
+        same = np.array_equal(own["conv1.weight"], pinned["conv1.weight"])
+        assert same == (framework == "pytorch"), part
+
+
+@frameworks
+def test_native_init_is_the_frameworks_own_and_seeded(framework: str) -> None:
+    spec = ModelSpec("small", (Conv(64, 3), Flatten(), Dense(50)), input_shape=(8, 9, 9))
+    bias_bound = 1 / np.sqrt(8 * 9)
+    first, again, other = (
+        worker.run(framework, "native_init", spec=spec, optimizer=SGD(), seed=seed) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first["conv1.weight"], again["conv1.weight"])
+    assert not np.array_equal(first["conv1.weight"], other["conv1.weight"])
+    fan_in, fan_out = 8 * 9, 64 * 9
+    bound = 1 / np.sqrt(fan_in) if framework == "pytorch" else np.sqrt(6 / (fan_in + fan_out))
+    assert np.abs(first["conv1.weight"]).max() == pytest.approx(bound, rel=0.01)
+    assert np.abs(first["conv1.bias"]).max() == pytest.approx(
+        bias_bound if framework == "pytorch" else 0, rel=0.1
+    )

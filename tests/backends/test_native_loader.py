@@ -1,0 +1,151 @@
+"""How steps are run: bytes scaled in the framework, each framework's own loader, compiled networks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import worker
+from support.jobs import job
+
+from common.data.datasets import Dataset, Digits, Scaling, normalise
+from common.model.optimizer import SGD
+from common.model.zoo import ZOO
+from common.tables import store
+from common.training.backend import Execution, Feed
+
+MODEL = {"spec": ZOO["tf-model-1"].spec, "optimizer": SGD()}
+SCALING = Scaling(0.1307, 0.3081)
+
+
+@pytest.mark.parametrize("framework", worker.FRAMEWORKS)
+@pytest.mark.parametrize("precision, tolerance", [("float32", 1e-6), ("float64", 1e-14)])
+@pytest.mark.parametrize("name", ["tf-model-1", "nextjournal"])  # one of them is compiled in TensorFlow
+def test_bytes_are_scaled_as_normalise_does(
+    framework: str, precision: str, tolerance: float, name: str, few_digits: Dataset
+) -> None:
+    """The first loss from bytes is that from the same images normalised."""
+    digits = few_digits.train
+    given = {
+        "spec": ZOO[name].spec.without_dropout(),
+        "optimizer": SGD(),
+        "precision": precision,
+        "labels": digits.labels.astype(np.int64),
+        "order": np.arange(128).reshape(2, 64),
+        "rate": np.zeros(2),
+    }
+    floats = normalise(digits.images, mean=SCALING.mean, std=SCALING.std, dtype=precision)
+    expected = worker.run(framework, "steps", images=floats, **given)["losses"]
+    losses = worker.run(framework, "steps", images=digits.images[:, None], scaling=SCALING, **given)["losses"]
+    np.testing.assert_allclose(losses, expected, rtol=tolerance)
+
+
+@pytest.mark.parametrize("framework", worker.FRAMEWORKS)
+def test_own_loader_brings_the_same_pixels(framework: str, few_digits: Dataset) -> None:
+    """A batch of all images has the same loss in any order, so its step is that of our own batch."""
+    digits = Digits(few_digits.train.images[:200], few_digits.train.labels[:200])
+    own = worker.run(
+        framework,
+        "own_epoch",
+        **{"digits": digits, "rate": np.array([0.1]), "batch_size": 200, "scaling": SCALING, "feed": Feed()},
+        **MODEL,
+    )
+    ours = worker.run(
+        framework,
+        "steps",
+        **{"images": digits.images[:, None], "labels": digits.labels.astype(np.int64), "scaling": SCALING},
+        **{"order": np.arange(200)[None], "rate": np.array([0.1])},
+        **MODEL,
+    )
+    np.testing.assert_allclose(own["losses"], ours["losses"], rtol=1e-5)
+    assert own["correct"].sum() == pytest.approx(ours["correct"].sum())
+    for name, array in ours["state"].items():
+        if not name.startswith("random"):
+            np.testing.assert_allclose(own["state"][name], array, rtol=1e-3, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("framework", worker.FRAMEWORKS)
+def test_own_loader_shuffles_by_its_seed_and_drops_the_rest(framework: str, few_digits: Dataset) -> None:
+    digits = Digits(few_digits.train.images[:230], few_digits.train.labels[:230])
+    given = {"digits": digits, "rate": np.full(3, 0.1), "batch_size": 64, "feed": Feed(), **MODEL}
+    states = [worker.run(framework, "own_epoch", loader_seed=seed, **given)["state"] for seed in (1, 1, 2)]
+    np.testing.assert_array_equal(states[0]["dense1.weight"], states[1]["dense1.weight"])
+    assert np.abs(states[0]["dense1.weight"] - states[2]["dense1.weight"]).max() > 1e-6
+    assert states[0]["optimizer.step"] == 3
+
+
+@pytest.mark.parametrize(
+    "framework, feed, label",
+    [
+        ("pytorch", Feed(), "native"),
+        ("pytorch", Feed(num_workers=1), "native(num_workers=1)"),
+        ("tensorflow", Feed(), "native"),
+        ("tensorflow", Feed(num_workers=2), "native(num_workers=2)"),
+    ],
+)
+def test_run_with_the_own_loader_learns_and_says_so(
+    framework: str, feed: Feed, label: str, few_digits: Dataset, tmp_path: Path
+) -> None:
+    execution = Execution(feed=feed, scaling=Scaling(0.0, 1.0))
+    planned = job("tf-model-1", 3, results=tmp_path, execution=execution)
+    recipe = replace(planned.recipe, batch_size=32)
+    assert worker.run(framework, "execute", dataset=few_digits, job=replace(planned, recipe=recipe)) == "ok"
+    (row,) = store.rows(tmp_path, "results.csv")
+    assert row["loader"] == label
+    assert float(row["accuracy"]) > 80
+    epochs = store.rows(tmp_path, "epochs.csv")
+    assert float(epochs[-1]["train_loss"]) < float(epochs[1]["train_loss"])
+
+
+@pytest.mark.parametrize("framework", worker.FRAMEWORKS)
+def test_own_loader_follows_a_schedule_of_rate_and_momentum(framework: str, few_digits: Dataset) -> None:
+    """With rate 0 after the first step, more steps change nothing."""
+    digits = Digits(few_digits.train.images[:128], few_digits.train.labels[:128])
+    given = {"digits": digits, "batch_size": 32, "feed": Feed(), **MODEL}
+    one = worker.run(framework, "own_epoch", rate=np.array([0.1, 0, 0, 0]), **given)["state"]
+    all_four = worker.run(framework, "own_epoch", rate=np.full(4, 0.1), **given)["state"]
+    first = {**given, "digits": digits, "rate": np.array([0.1, 0, 0, 0])}
+    again = worker.run(framework, "own_epoch", **first)["state"]
+    np.testing.assert_array_equal(one["dense2.weight"], again["dense2.weight"])
+    assert np.abs(one["dense2.weight"] - all_four["dense2.weight"]).max() > 1e-4
+
+
+@pytest.mark.parametrize("framework, name", [("pytorch", "tf-model-1"), ("tensorflow", "nextjournal")])
+def test_compiled_steps_are_the_steps(framework: str, name: str, few_digits: Dataset) -> None:
+    """Of a network that is not compiled by default."""
+    given = {
+        "spec": ZOO[name].spec.without_dropout(),
+        "optimizer": ZOO[name].recipe.optimizer,
+        "scaling": SCALING,
+        "images": few_digits.train.images[:, None],
+        "labels": few_digits.train.labels.astype(np.int64),
+        "order": np.arange(300).reshape(3, 100),
+        "rate": np.full(3, 1e-3),
+    }
+    plain, compiled = (worker.run(framework, "steps", compiled=flag, **given) for flag in (False, True))
+    np.testing.assert_allclose(compiled["losses"], plain["losses"], rtol=1e-4)
+    model = {"spec": given["spec"], "optimizer": given["optimizer"]}
+    assert [worker.run(framework, "is_compiled", compiled=flag, **model) for flag in (False, True)] == [
+        False,
+        True,
+    ]
+
+
+def test_steps_of_a_compiled_graph_can_be_any_number(few_digits: Dataset) -> None:
+    """XLA's graph takes 128 in a call: 1, 128 and 131 steps are what as many calls of one are."""
+    given = {
+        **{"spec": MODEL["spec"], "optimizer": SGD(momentum=0.9), "scaling": SCALING},
+        "images": few_digits.train.images[:, None],
+        "labels": few_digits.train.labels.astype(np.int64),
+    }
+    order = np.arange(131 * 15).reshape(131, 15) % 2000
+    rate, momentum = np.linspace(0.01, 0, 131), np.linspace(0.9, 0.5, 131)
+    whole = worker.run("tensorflow", "steps", order=order, rate=rate, momentum=momentum, **given)
+    for count in (1, 128):
+        part = {"order": order[:count], "rate": rate[:count], "momentum": momentum[:count]}
+        first = worker.run("tensorflow", "steps", **part, **given)
+        np.testing.assert_array_equal(first["losses"], whole["losses"][:count])
+        np.testing.assert_array_equal(first["correct"], whole["correct"][:count])
+    assert whole["state"]["optimizer.step"] == 131

@@ -1,0 +1,81 @@
+"""The two frameworks against each other, through plain arrays: the same program in double precision.
+
+Rounding grows step by step, so in float32 two correct programs part; in float64 they must not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from support import worker
+
+from common.data.augment import augmented
+from common.data.datasets import Dataset, Scaling, epoch_order
+from common.model import schedule
+from common.model.zoo import ENTRIES, Entry
+from common.training import checkpoint
+
+STEPS = 100
+
+
+def both(task: str, **arguments: Any) -> tuple[Any, Any]:
+    """The result of `task` in PyTorch and in TensorFlow."""
+    pytorch, tensorflow = (worker.run(framework, task, **arguments) for framework in worker.FRAMEWORKS)
+    return pytorch, tensorflow
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_100_steps_of_the_recipe_are_the_same(entry: Entry, mnist: Dataset) -> None:
+    """Each network with its own optimizer, schedule, batch, order, augmentation and dropout, whose masks are
+    given to both."""
+    recipe, spec = entry.recipe, entry.spec
+    digits = recipe.pixels(mnist.train.images)
+    if recipe.augment:
+        digits = augmented(digits, recipe.augment, seed=5, epoch=1)
+    steps = len(digits) // recipe.batch_size
+    order = epoch_order(len(digits), batch_size=recipe.batch_size, seed=5, epoch=1)[:STEPS]
+    momenta = schedule.momenta(recipe.schedule, epochs=recipe.epochs, steps=steps)
+    used, index = np.unique(order, return_inverse=True)
+    pytorch, tensorflow = both(
+        "steps",
+        spec=spec,
+        optimizer=recipe.optimizer,
+        precision="float64",
+        masks=5,
+        smoothing=recipe.label_smoothing,
+        state=checkpoint.initial(spec, 5),
+        images=digits[used][:, None],
+        scaling=Scaling(recipe.mean, recipe.std),
+        labels=mnist.train.labels[used].astype(np.int64),
+        order=index.reshape(order.shape),
+        rate=schedule.rates(recipe.schedule, lr=recipe.lr, epochs=recipe.epochs, steps=steps)[:STEPS],
+        momentum=None if momenta is None else momenta[:STEPS],
+        test=recipe.inputs(mnist.test.images[:200], dtype="float64"),
+    )
+    np.testing.assert_allclose(pytorch["losses"], tensorflow["losses"], rtol=1e-10)
+    np.testing.assert_array_equal(pytorch["correct"], tensorflow["correct"])
+    assert np.abs(pytorch["logits"] - tensorflow["logits"]).max() < 1e-10 * np.abs(pytorch["logits"]).max()
+    assert pytorch["losses"][-1] < pytorch["losses"][0]
+    for name in checkpoint.state_shapes(spec, recipe.optimizer):
+        scale = np.abs(pytorch["state"][name]).max() + 1e-30
+        difference = np.abs(pytorch["state"][name] - tensorflow["state"][name]).max()
+        assert difference < 1e-10 * max(scale, 1e-3), name
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_float32_starts_the_same(entry: Entry, few_digits: Dataset) -> None:
+    """The first loss agrees to rounding, dropout off; what follows is rounding grown (see above)."""
+    recipe, spec = entry.recipe, entry.spec.without_dropout()
+    pytorch, tensorflow = both(
+        "steps",
+        spec=spec,
+        optimizer=recipe.optimizer,
+        images=few_digits.train.images[:256, None],
+        scaling=Scaling(recipe.mean, recipe.std),
+        labels=few_digits.train.labels[:256].astype(np.int64),
+        order=np.arange(256)[None],
+        rate=np.full(1, recipe.lr),
+    )
+    assert pytorch["losses"][0] == pytest.approx(tensorflow["losses"][0], rel=2e-5)

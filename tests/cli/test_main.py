@@ -1,0 +1,378 @@
+"""The command line: what it refuses and how, what a run leaves behind, how it ends."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from support.recorder import Recorder, RecorderBackend
+
+from common.analysis import stats
+from common.analysis.stats import read
+from common.cli import main as command
+from common.data.datasets import Dataset
+from common.model.recipe import recipe_hash
+from common.model.zoo import ZOO
+from common.tables import store
+from common.training import checkpoint
+from common.training.backend import Unavailable
+
+REFUSED = {
+    "unknown model": (["--model", "resnet"], "resnet is not in the zoo, which has pytorch-model-1, "),
+    "no batch": (["--batch-size", "0"], "0 is not a whole number of at least 1 and at most 60,000."),
+    "too large a batch": (["--batch-size", "60001"], "60001 is not a whole number of at least 1 and at most"),
+    "half a batch": (["--batch-size", "1.5"], "1.5 is not a whole number of at least 1"),
+    "no test batch": (["--test-batch-size", "0"], "0 is not a whole number of at least 1"),
+    "negative epochs": (["--epochs", "-1"], "-1 is not a whole number of at least 0."),
+    "epochs in words": (["--epochs", "two"], "two is not a whole number of at least 0."),
+    "rate not a number": (["--lr", "nan"], "nan is not a number above 0."),
+    "infinite rate": (["--lr", "inf"], "inf is not a number above 0."),
+    "no rate": (["--lr", "0"], "0 is not a number above 0."),
+    "negative seed": (["--seed", "-3"], "-3 is not a whole number of at least 0."),
+    "no seeds": (["--seeds", "0"], "0 is not a whole number of at least 1."),
+    "no threads": (["--threads", "0"], "0 is not a whole number of at least 1."),
+    "unknown data set": (
+        ["--dataset", "cifar"],
+        "invalid choice: 'cifar' (choose from 'mnist', 'fashion-mnist')",
+    ),
+    "unknown precision": (["--precision", "float16"], "invalid choice: 'float16'"),
+    "unknown native part": (
+        ["--native", "padding"],
+        "invalid choice: 'padding' (choose from 'init', 'norm',",
+    ),
+    "unknown loader": (["--loader", "disk"], "invalid choice: 'disk'"),
+    "native loader that cannot augment": (
+        ["--loader", "native", "--model", "under-5k"],
+        "--loader native takes images as they are; the recipe of under-5k augments images.",
+    ),
+    "native loader that cannot make images alike": (
+        ["--loader", "native", "--vary", "moments=Moments"],
+        "--loader native takes images as they are; the recipe of",
+    ),
+    "workers of our loader": (["--num-workers", "2"], "--num-workers and --pin-memory are knobs of --loader"),
+    "negative workers": (
+        ["--loader", "native", "--num-workers", "-1"],
+        "-1 is not a whole number of at least",
+    ),
+    "all images held out": (
+        ["--validation", "60000"],
+        "60000 is not a whole number of at least 0 and at most 59,999",
+    ),
+    "batch larger than what is left": (
+        ["--validation", "59000", "--batch-size", "1001"],
+        "--batch-size 1001 is more than the 1,000 training images that are left.",
+    ),
+    "two starts": (["--resume", "a", "--checkpoint", "b"], "--resume and --checkpoint exclude each other"),
+    "one file for two runs": (["--seeds", "2", "--save-model", "a"], "--seeds 2 makes several runs"),
+    "perturbed checkpoint": (["--perturb", "ulp", "--checkpoint", "a"], "--perturb is of the shared initial"),
+    "perturbed native start": (["--perturb", "ulp", "--native", "all"], "--perturb is of the shared initial"),
+    "rate by another way": (["--vary", "lr=1"], "--vary lr=1: for this there is --lr."),
+    "no change": (["--vary", "schedule=OneCycle(", "x"], "x is no change of a recipe: write FIELD=VALUE"),
+    "trace of two epochs": (
+        ["--trace", "losses.json", "--epochs", "2"],
+        "--trace takes the first 100 steps, or with --epochs 1 an epoch.",
+    ),
+    "trace into no folder": (
+        ["--trace", "no/where.json"],
+        "no/where.json cannot be written: there is no folder no",
+    ),
+    "nothing to save": (["--epochs", "0", "--save-model", "a"], "--epochs 0 only tests"),
+    "unknown flag": (["--gamma", "0.7"], "unrecognized arguments: --gamma 0.7"),
+}
+
+
+@pytest.mark.parametrize("words, message", REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("framework", command.SCRIPTS)
+def test_bad_flags_are_one_line_and_exit_status_2(
+    framework: str, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        command.parse_arguments(framework, words)
+    printed = capsys.readouterr()
+    assert exit_.value.code == 2
+    assert printed.out == ""
+    assert printed.err.startswith(command.SCRIPTS[framework] + ": ")
+    assert message in printed.err
+    assert printed.err.count("\n") == 1
+
+
+Main = Callable[..., int]
+
+
+@pytest.fixture
+def main(mnist: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Main:
+    """Run the command line on a model that learns nothing; its exit status. Rows go to `results`."""
+
+    def call(*words: str, model: Recorder | None = None) -> int:
+        monkeypatch.setattr(RecorderBackend, "model", model or Recorder())
+        given = command.parse_arguments("pytorch", ["--results", str(tmp_path / "results"), *words])
+        with pytest.raises(SystemExit) as exit_:
+            command.main(RecorderBackend, given)
+        assert isinstance(exit_.value.code, int)
+        return exit_.value.code
+
+    return call
+
+
+class Unbuildable(RecorderBackend):
+    """A framework that must not be reached."""
+
+    def __init__(self, *, accelerate: bool, threads: int) -> None:
+        raise AssertionError("bad input must be found before the framework is set up")
+
+
+def test_what_this_machine_cannot_do_is_one_line(
+    mnist: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Without(RecorderBackend):
+        def build(self, *_: object, **__: object) -> Recorder:
+            raise Unavailable("--compile needs a C++ compiler.")
+
+    given = command.parse_arguments("pytorch", ["--compile", "--results", str(tmp_path)])
+    with pytest.raises(SystemExit) as exit_:
+        command.main(Without, given)
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err == "pytorch.py: --compile needs a C++ compiler.\n"
+    assert not store.rows(tmp_path, "results.csv")
+
+
+def test_options_are_in_the_row(main: Main, tmp_path: Path) -> None:
+    assert main("--compile", "--precision", "bfloat16", "--epochs", "1") == 0
+    assert main("--loader", "native", "--num-workers", "2", "--pin-memory", "--epochs", "0") == 0
+    rows = store.rows(tmp_path / "results", "results.csv")
+    assert [(row["precision"], row["loader"]) for row in rows] == [
+        ("bfloat16+compile", "memory"),
+        ("float32", "native(num_workers=2 pin_memory=True)"),
+    ]
+    assert len(stats.groups(read(tmp_path / "results").runs)) == 2
+
+
+def saved(path: Path, **about: object) -> Path:
+    """A whole checkpoint of tf-model-1 after one epoch of seed 1, with `about` changed in its metadata."""
+    entry = ZOO["tf-model-1"]
+    shapes = checkpoint.state_shapes(entry.spec, entry.recipe.optimizer)
+    state = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    settings = {"seed": 1, "batch_size": 128, "lr": 0.001, "precision": "float32", "native": []}
+    described = {"model": "tf-model-1", "epoch": 1, "dataset": "mnist", "validation": 0, **settings}
+    checkpoint.write(path, state, described | about)
+    return path
+
+
+def test_bad_files_are_one_line_and_nothing_is_written(
+    tmp_path: Path, mnist: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = saved(tmp_path / "whole.safetensors")
+    other = saved(tmp_path / "other.safetensors", model="nextjournal")
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(whole.read_bytes()[:-1000])
+    head = tmp_path / "head.safetensors"
+    head.write_bytes(whole.read_bytes()[:5])
+    pickled = tmp_path / "model.pt"
+    pickled.write_bytes(pickle.dumps({"model": "tf-model-1"}))
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"dense1.weight": np.zeros((128, 784), np.float32)}, foreign)
+    bare = tmp_path / "bare.safetensors"
+    checkpoint.write(bare, {"dense1.weight": np.zeros((128, 784), np.float32)}, {"model": "tf-model-1"})
+    square = tmp_path / "square.safetensors"
+    shapes = ZOO["tf-model-1"].spec.weights
+    checkpoint.write(square, {name: np.zeros((2, 2), np.float32) for name in shapes}, {"model": "tf-model-1"})
+    blocked = tmp_path / "file"
+    blocked.touch()
+    cases = {
+        ("--checkpoint", tmp_path / "none"): "none: No such file",
+        ("--checkpoint", other): "holds the network nextjournal, not tf-model-1: use --model nextjournal.",
+        ("--checkpoint", cut): "cut.safetensors is not a whole safetensors file",
+        ("--checkpoint", head): "head.safetensors is not a whole safetensors file",
+        ("--checkpoint", pickled): "model.pt is not a whole safetensors file",
+        ("--checkpoint", foreign): "foreign.safetensors has no metadata of this project",
+        ("--checkpoint", bare): "bare.safetensors has no dense1.bias, which tf-model-1 needs.",
+        ("--checkpoint", square): "has dense1.weight as (2, 2), not (128, 784).",
+        ("--checkpoint", tmp_path): "Cannot read the checkpoint",
+        ("--resume", other): "holds the network nextjournal, not tf-model-1",
+        ("--resume", cut): "cut.safetensors is not a whole safetensors file",
+        ("--resume", bare): "bare.safetensors has no dense1.bias",
+        ("--resume", whole, "--epochs", "1"): "has 1 epochs done: --epochs must be above that, not 1.",
+        ("--resume", whole, "--seed", "2"): "was trained with --seed 1 and cannot go on with 2.",
+        (
+            "--resume",
+            whole,
+            "--batch-size",
+            "64",
+        ): "was trained with --batch-size 128 and cannot go on with 64.",
+        ("--data-dir", blocked): f"The data folder {blocked / 'mnist'} cannot be used",
+        (
+            "--results",
+            blocked / "results",
+        ): f"Cannot write results to {blocked / 'results'}: Not a directory.",
+        ("--save-model", blocked / "a"): f"Cannot write the checkpoint {blocked / 'a'}:",
+    }
+    before = sorted(tmp_path.rglob("*"))
+    for words, message in cases.items():
+        results_words = (
+            [] if "--results" in words or "--save-model" in words else ["--results", str(tmp_path / "new")]
+        )
+        given = ["--model", "tf-model-1", *results_words, *map(str, words)]
+        if "--save-model" in words:
+            given += ["--results", str(tmp_path / "kept")]
+        arguments = command.parse_arguments("tensorflow", given)
+        with pytest.raises(SystemExit) as exit_:
+            command.main(Unbuildable, arguments)
+        error = capsys.readouterr().err
+        assert exit_.value.code == 2, words
+        assert message in error, words
+        assert error.count("\n") == 1, error
+    assert [path for path in sorted(tmp_path.rglob("*")) if "kept" not in path.parts] == before
+
+
+def test_a_run_is_a_row_with_its_epochs_and_errors(main: Main, mnist: Dataset, tmp_path: Path) -> None:
+    assert main("--model", "tf-model-1", "--epochs", "2", "--seed", "5") == 0
+    tables = read(tmp_path / "results")
+    (run,) = tables.runs.to_dict("records")
+    nines = int((mnist.test.labels == 9).sum())
+    entry = ZOO["tf-model-1"]
+    expected = {
+        **{"framework": "pytorch", "model": "tf-model-1", "batch_size": 128, "epochs": 2, "seed": 5},
+        **{"accuracy": nines / 100, "train_accuracy": 50.0, "train_loss": 1.0, "parameters": 101_770},
+        **{"dataset": "mnist", "optimizer": "Adam()", "schedule": "Constant()", "lr": 0.001},
+        **{"augment": "none", "native": "none", "loader": "memory", "precision": "float32", "device": "cpu"},
+        **{"world_size": 1, "status": "ok", "framework_version": "0"},
+        "recipe_hash": recipe_hash(entry.spec, replace(entry.recipe, epochs=2)),
+    }
+    assert {name: run[name] for name in expected} == expected
+    assert 0 < run["first_step_seconds"] < run["train_seconds"] < run["total_seconds"]
+    images = 2 * 468 * 128
+    assert run["images_per_second"] == pytest.approx(
+        (images - 128) / (run["train_seconds"] - run["first_step_seconds"]), rel=1e-4
+    )
+    assert list(tables.epochs["epoch"]) == [0, 1, 2]
+    assert np.isnan(tables.epochs["train_loss"][0])
+    assert set(tables.epochs["run"]) == set(tables.errors["run"]) == {run["run"]}
+    wrong = np.flatnonzero(mnist.test.labels != 9)
+    assert list(tables.errors["index"]) == list(wrong)
+    assert set(tables.errors["predicted"]) == {9}
+
+
+def test_seeds_are_runs_of_their_own(main: Main, tmp_path: Path) -> None:
+    assert main("--model", "nextjournal", "--epochs", "1", "--seed", "3", "--seeds", "2") == 0
+    runs = read(tmp_path / "results").runs
+    assert list(runs["seed"]) == [3, 4]
+    assert len(set(runs["run"])) == 2
+
+
+def test_recipe_is_the_zoos_unless_flags_change_it(main: Main, tmp_path: Path) -> None:
+    model = Recorder()
+    assert (
+        main("--model", "under-8k", "--epochs", "1", "--lr", "0.5", "--batch-size", "600", model=model) == 0
+    )
+    (run,) = read(tmp_path / "results").runs.to_dict("records")
+    assert (run["lr"], run["batch_size"], run["schedule"]) == (0.5, 600, "OneCycle()")
+    rates = np.concatenate([call[3] for call in model.calls])
+    assert rates[0] == pytest.approx(0.5 / 25)
+    assert len(rates) == 100
+    entry = ZOO["under-8k"]
+    changed = replace(entry.recipe, epochs=1, lr=0.5, batch_size=600)
+    assert run["recipe_hash"] == recipe_hash(entry.spec, changed) != recipe_hash(entry.spec, entry.recipe)
+
+
+def test_validation_reports_on_held_out_training_images(main: Main, mnist: Dataset, tmp_path: Path) -> None:
+    model = Recorder()
+    words = ["--model", "tf-model-1", "--epochs", "1", "--validation", "10000", "--native", "all"]
+    assert main(*words, model=model) == 0
+    (run,) = read(tmp_path / "results").runs.to_dict("records")
+    assert run["dataset"] == "mnist-validation-10000"
+    assert run["native"] == "init+norm+optimizer"
+    assert run["accuracy"] == pytest.approx(float((mnist.train.labels[-10_000:] == 9).mean() * 100))
+    assert len(model.calls[0][1]) == 50_000
+
+
+def test_dry_run_is_one_batch_and_writes_nothing(main: Main, tmp_path: Path) -> None:
+    model = Recorder()
+    path = tmp_path / "model.safetensors"
+    assert main("--dry-run", "--batch-size", "48", "--save-model", str(path), model=model) == 0
+    assert [call[2].shape for call in model.calls] == [(1, 48)]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_divergence_is_recorded_and_exits_1(
+    main: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--model", "tf-model-1", "--epochs", "3", "--save-model", str(tmp_path / "a")]
+    assert main(*words, model=Recorder({468 + 301: np.nan})) == 1
+    assert "The loss is nan at step 301 of epoch 2: training diverged." in capsys.readouterr().out
+    tables = read(tmp_path / "results")
+    (run,) = tables.runs.to_dict("records")
+    assert run["status"] == "diverged"
+    measured = ["accuracy", "loss", "train_accuracy", "train_loss", "train_seconds", "images_per_second"]
+    assert all(np.isnan(run[name]) for name in measured)
+    assert list(tables.epochs["epoch"]) == [0, 1]
+    assert tables.errors.empty
+    assert not (tmp_path / "a").exists()
+
+
+def test_ctrl_c_is_recorded_and_exits_130(main: Main, tmp_path: Path) -> None:
+    words = ["--model", "tf-model-1", "--seeds", "3"]
+    assert main(*words, model=Recorder(interrupt_at=700)) == 130
+    (run,) = read(tmp_path / "results").runs.to_dict("records")
+    assert (run["status"], run["seed"]) == ("interrupted", 1)
+    assert np.isnan(run["accuracy"])
+
+
+def test_resume_takes_its_settings_from_the_file(main: Main, tmp_path: Path) -> None:
+    path = saved(tmp_path / "half.safetensors", seed=9, lr=0.25, batch_size=256)
+    model = Recorder()
+    assert main("--model", "tf-model-1", "--resume", str(path), "--epochs", "3", model=model) == 0
+    tables = read(tmp_path / "results")
+    (run,) = tables.runs.to_dict("records")
+    assert (run["seed"], run["lr"], run["batch_size"], run["epochs"]) == (9, 0.25, 256, 3)
+    assert list(tables.epochs["epoch"]) == [2, 3]
+    assert np.isnan(run["train_seconds"]), "its first epoch's seconds are not known"
+    assert {len(call[2][0]) for call in model.calls} == {256}
+
+
+def test_save_model_says_what_it_is(main: Main, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "model.safetensors"
+    assert main("--model", "tf-model-1", "--epochs", "1", "--seed", "2", "--save-model", str(path)) == 0
+    about = checkpoint.read(path).about
+    recipe = json.loads(json.dumps(replace(ZOO["tf-model-1"].recipe, epochs=1).to_dict()))
+    assert (about["model"], about["framework"], about["epoch"]) == ("tf-model-1", "pytorch", 1)
+    assert (about["seed"], about["recipe"]) == (2, recipe)
+
+
+def test_list_shows_every_network(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        command.parse_arguments("pytorch", ["--list"])
+    listed = capsys.readouterr().out
+    assert exit_.value.code == 0
+    for entry in ZOO.values():
+        facts = [
+            f"{entry.name}: {entry.spec.parameters:,} parameters",
+            f"{entry.spec.multiply_adds:,} multiply-adds",
+        ]
+        facts += [f"threshold {entry.threshold} %", entry.source, entry.claim, entry.assumed]
+        assert all(fact in listed for fact in facts), entry.name
+
+
+def test_defaults_are_those_promised() -> None:
+    default = vars(command.parse_arguments("tensorflow", []))
+    promised = {"model": "tf-model-1", "test_batch_size": 1000, "log_interval": 100, "loader": None}
+    assert {name: default[name] for name in promised} == promised
+    assert command.parse_arguments("pytorch", []).model == "pytorch-model-1"
+    assert isinstance(command.parser("pytorch"), argparse.ArgumentParser)
+
+
+def test_old_header_stops_a_run_before_it_starts(main: Main, tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    (folder / "results.csv").write_text("framework,model,accuracy\n")
+    model = Recorder()
+    assert main("--model", "tf-model-1", model=model) == 2
+    assert model.calls == []
+    with pytest.raises(store.ResultsError, match="found:    framework,model,accuracy"):
+        store.rows(folder, "results.csv")

@@ -1,0 +1,56 @@
+"""Figures of a network: what is computed from times, and that each framework yields them all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support import worker
+from support.jobs import job
+
+from common.cli import profile
+from common.data.datasets import Dataset, Scaling
+from common.model.spec import Conv, Dense, Flatten, ModelSpec
+from common.training.backend import Execution
+
+MEASURES = {
+    *("step", "overhead", "preparation", "part", "gflops"),
+    *("predict", "predict p50", "predict p99", "kernel"),
+}
+
+
+def test_parts_are_differences_of_stages() -> None:
+    per_step = {"input": [1.0], "forward": [3.0], "backward": [7.0], "bare": [8.0], "whole": [10.0]}
+    assert profile.parts(per_step) == {
+        **{"input": [1.0], "forward": [2.0], "backward": [4.0]},
+        **{"optimizer": [2.0], "rest": [1.0]},
+    }
+
+
+def test_parts_add_up_to_the_whole(random: np.random.Generator) -> None:
+    per_step = {name: list(random.random(3)) for name in (*profile.STAGES, "whole")}
+    sums = np.sum(list(profile.parts(per_step).values()), axis=0)
+    np.testing.assert_allclose(sums, per_step["whole"])
+
+
+def test_operations_leave_out_the_gradient_of_the_images() -> None:
+    """2x2 positions of a 3x3 kernel, 1 to 2 channels: 72 multiply-adds; a dense layer 8 to 5: 40."""
+    spec = ModelSpec("m", (Conv(2, 3), Flatten(), Dense(5)), input_shape=(1, 4, 4))
+    assert profile.operations(spec, 10) == 2 * 10 * (72 * 2 + 40 * 3)
+
+
+@pytest.mark.parametrize("framework", worker.FRAMEWORKS)
+@pytest.mark.parametrize("name", ["under-5k", "tf-model-1"])
+def test_every_figure_is_measured(framework: str, name: str, few_digits: Dataset) -> None:
+    planned = job(name, 3, execution=Execution(scaling=Scaling(0.1, 0.3)))
+    figures = worker.run(framework, "profile", dataset=few_digits, job=planned)
+    missing = set() if name == "under-5k" else {"preparation"}
+    if (framework, name) == ("tensorflow", "tf-model-1"):
+        missing |= {"kernel"}  # XLA makes one of all
+    assert {figure.measure for figure in figures} == MEASURES - missing
+    for figure in figures:
+        assert figure.low <= figure.value <= figure.high
+        assert figure.value > 0 or figure.measure == "part"
+    by_arm = {(figure.measure, figure.arm): figure.value for figure in figures}
+    assert 0.2 < by_arm["overhead", "epoch"] < 5
+    assert by_arm["gflops", "training"] < by_arm["gflops", "product"]
+    assert by_arm["part", "backward"] > 0

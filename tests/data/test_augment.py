@@ -1,0 +1,322 @@
+"""Augmentation is the affine map it claims to be, resampled bilinearly, and depends on its seed alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from common.data.augment import (
+    Affine,
+    Ahead,
+    Elastic,
+    RandomCrop,
+    ZoomCrop,
+    augmented,
+    displacements,
+    matrices,
+    warp,
+    warp_elastically,
+)
+from common.model.zoo import ZOO
+
+UNDER_5K = Affine(RandomCrop((0.85, 1.0), (3 / 4, 4 / 3)), rotation=5.0)
+UNDER_8K = Affine(zoom=ZoomCrop(22, 0.1), rotation=15.0)
+ALL = [
+    *(UNDER_5K, UNDER_8K, Affine(rotation=180.0), Affine(RandomCrop((0.1, 0.5), (0.5, 2.0)))),
+    Affine(rotation=10.0, elastic=Elastic(1.5)),
+]
+SIDE = 28
+
+
+def noise(count: int, side: int = SIDE, seed: int = 0) -> NDArray[np.uint8]:
+    """Images in which every pixel is told from its neighbours: the hardest to resample."""
+    random = np.random.Generator(np.random.PCG64(seed))  # not default_rng, which `extreme` replaces
+    return random.integers(0, 256, (count, side, side), dtype=np.uint8)
+
+
+def gather(image: NDArray[np.uint8], inverse: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Bilinear resampling by its definition, in float64 and not rounded; zeros outside."""
+    height, width = image.shape
+    rows, columns = np.mgrid[:height, :width]
+    x, y = np.einsum("ij,jhw->ihw", inverse, np.stack([columns, rows, np.ones_like(rows)]))
+    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
+
+    def pixel(row: NDArray[np.int_], column: NDArray[np.int_]) -> NDArray[np.float64]:
+        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        return np.where(inside, image[row.clip(0, height - 1), column.clip(0, width - 1)], 0.0)
+
+    right, down = x - left, y - top
+    above = (1 - right) * pixel(top, left) + right * pixel(top, left + 1)
+    below = (1 - right) * pixel(top + 1, left) + right * pixel(top + 1, left + 1)
+    return np.asarray((1 - down) * above + down * below)
+
+
+class Extreme:
+    """A random generator that always draws the upper end, and zero for a probability."""
+
+    def uniform(self, low: float, high: float, count: int) -> NDArray[np.float64]:
+        return np.full(count, high)
+
+    def random(self, shape: int | tuple[int, ...]) -> NDArray[np.float64]:
+        return np.zeros(shape)
+
+
+@pytest.fixture
+def extreme(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("common.data.augment.np.random.default_rng", lambda key: Extreme())
+
+
+# Resampling
+
+
+@pytest.mark.parametrize("choice", ALL, ids=str)
+@pytest.mark.parametrize("side", [28, 9])
+def test_warp_is_bilinear_resampling(choice: Affine, side: int) -> None:
+    """OpenCV 5 is exact to rounding (0.5 grey levels); OpenCV 4 kept positions to 1/32 pixel (8 levels)."""
+    images = noise(50, side)
+    maps = matrices(choice, 50, side=side, seed=1, epoch=2)
+    expected = np.stack([gather(image, inverse) for image, inverse in zip(images, maps, strict=True)])
+    assert np.abs(warp(images, maps) - expected).max() < 0.51
+    assert np.abs(images - expected).max() > 100, "the maps are no test if they change nothing"
+
+
+def test_identity_changes_no_pixel() -> None:
+    images = noise(3)
+    np.testing.assert_array_equal(augmented(images, Affine(), seed=0, epoch=1), images)
+
+
+def test_input_is_left_as_it_was() -> None:
+    images = noise(3)
+    before = images.copy()
+    assert not np.shares_memory(augmented(images, UNDER_8K, seed=0, epoch=1), images)
+    np.testing.assert_array_equal(images, before)
+
+
+@pytest.mark.parametrize("side", [28, 7])
+def test_rotation_by_90_degrees_is_rot90(side: int, extreme: None) -> None:
+    """A positive angle turns the picture counterclockwise, with rows running down: np.rot90 with k=1."""
+    images = noise(2, side)
+    turned = augmented(images, Affine(rotation=90.0), seed=0, epoch=1)
+    np.testing.assert_array_equal(turned, np.rot90(images, k=1, axes=(1, 2)))
+
+
+def test_zoom_is_centre_crop_and_bilinear_resize(extreme: None) -> None:
+    """A pixel is a square with its value at the centre: output x is at (x + 0.5) * 22 / 28 - 0.5 in the crop.
+
+    The outermost ring is left out. It lies 0.1 pixels outside the crop's last centres; a resize that has only
+    the crop repeats its edge there, the affine map sees the pixels beyond.
+    """
+    image = noise(1)[0]
+    crop = image[3:25, 3:25].astype(float)
+    position = (np.arange(28) + 0.5) * 22 / 28 - 0.5
+    wide = np.stack([np.interp(position, np.arange(22), row) for row in crop])
+    resized = np.stack([np.interp(position, np.arange(22), column) for column in wide.T], 1)
+    zoomed = augmented(image[None], Affine(zoom=ZoomCrop(22, 0.5)), seed=0, epoch=1)[0]
+    assert np.abs(zoomed - resized)[1:-1, 1:-1].max() < 0.51
+
+
+def test_crop_before_rotation(extreme: None) -> None:
+    """A crop 4 / 3 as wide as high is scaled to a square, then turned: the stretch turns with the picture.
+
+    The extreme draws take the window at the top left: x from -0.5 to 19.5, y from -0.5 to 14.5 (400 = 20 x 20
+    pixels of area at aspect 1, here 20 x 15 of 20 x 20).
+    """
+    crop = RandomCrop((0.5, 0.75), (1.0, 4 / 3))
+    (inverse,) = matrices(Affine(crop, rotation=90.0), 1, side=20, seed=0, epoch=1)
+    corners = np.array([[-0.5, -0.5, 1], [19.5, -0.5, 1], [-0.5, 19.5, 1]])
+    # The picture's top left was, before the counterclockwise turn, the top right of the window; and so on.
+    np.testing.assert_allclose(corners @ inverse.T, [[19.5, -0.5], [19.5, 14.5], [-0.5, -0.5]], atol=1e-12)
+
+
+# Seeds
+
+
+@pytest.mark.parametrize("choice", ALL[:2], ids=str)
+def test_same_seed_and_epoch_give_the_same_bytes_and_others_do_not(choice: Affine) -> None:
+    images = noise(20)
+    first = augmented(images, choice, seed=1, epoch=1)
+    assert first.tobytes() == augmented(images, choice, seed=1, epoch=1).tobytes()
+    assert first.shape == images.shape
+    assert first.dtype == np.uint8
+    keys = [(1, 2), (2, 1), (0, 1), (1, 0), (12, 1), (1, 12)]
+    others = {augmented(images, choice, seed=seed, epoch=epoch).tobytes() for seed, epoch in keys}
+    assert len(others | {first.tobytes()}) == len(keys) + 1
+
+
+# Distributions; the seeds are fixed, so these either hold or do not.
+
+COUNT = 20_000
+
+
+def drawn(choice: Affine, side: int = SIDE) -> NDArray[np.float64]:
+    return matrices(choice, COUNT, side=side, seed=3, epoch=4)
+
+
+def assert_uniform(values: NDArray[np.float64], low: float, high: float) -> None:
+    """Kolmogorov-Smirnov: the distance is above 1.95 / sqrt(n) once in a thousand seeds."""
+    assert low <= values.min()
+    assert values.max() <= high
+    ranks = np.arange(len(values)) / len(values)
+    assert np.abs((np.sort(values) - low) / (high - low) - ranks).max() < 1.95 / np.sqrt(len(values))
+
+
+@pytest.mark.parametrize("limit", [5.0, 15.0, 170.0])
+def test_angles_are_uniform(limit: float) -> None:
+    maps = drawn(Affine(rotation=limit))
+    assert_uniform(np.rad2deg(np.arctan2(maps[:, 1, 0], maps[:, 0, 0])), -limit, limit)
+    np.testing.assert_allclose(np.linalg.det(maps[:, :, :2]), 1, rtol=1e-12)
+    centre = np.full(2, (SIDE - 1) / 2)
+    np.testing.assert_allclose(
+        maps[:, :, :2] @ centre + maps[:, :, 2], np.tile(centre, (COUNT, 1)), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.1, 0.5, 1.0])
+def test_share_of_zoomed_images(probability: float) -> None:
+    maps = drawn(Affine(zoom=ZoomCrop(22, probability), rotation=15.0))
+    scales = np.sqrt(np.linalg.det(maps[:, :, :2]))
+    zoomed = np.isclose(scales, 22 / 28)
+    assert (zoomed | np.isclose(scales, 1)).all()
+    error = np.sqrt(probability * (1 - probability) / COUNT)
+    assert abs(zoomed.mean() - probability) <= 4 * error
+
+
+def test_area_aspect_and_place_of_a_crop() -> None:
+    """Settings under which every window fits, so that none is cut and the distributions are the bare ones."""
+    maps = drawn(Affine(RandomCrop((0.3, 0.6), (0.8, 1.25))))
+    width, height = maps[:, 0, 0], maps[:, 1, 1]
+    assert_uniform(width * height, 0.3, 0.6)
+    assert_uniform(np.log(width / height), np.log(0.8), np.log(1.25))
+    for axis, share in enumerate((width, height)):
+        # The window's near edge, as a share of the room it has.
+        edge = (maps[:, axis, 2] - 0.5 * share + 0.5) / (SIDE * (1 - share))
+        assert_uniform(edge, 0, 1)
+
+
+@settings(max_examples=50)
+@given(
+    st.floats(0.05, 1),
+    st.floats(0.05, 1),
+    st.floats(0.2, 5),
+    st.floats(0.2, 5),
+    st.integers(2, 40),
+    st.integers(0, 99),
+)
+def test_windows_stay_within_the_image(
+    area: float, other_area: float, aspect: float, other_aspect: float, side: int, seed: int
+) -> None:
+    """Edge to edge: from -0.5 to side - 0.5 in pixel centres."""
+    crop = RandomCrop(_ordered(area, other_area), _ordered(aspect, other_aspect))
+    maps = matrices(Affine(crop), 100, side=side, seed=seed, epoch=1)
+    corners = np.array([[-0.5, -0.5, 1], [side - 0.5, side - 0.5, 1]])
+    mapped = np.einsum("nij,cj->nci", maps, corners)
+    assert mapped.min() >= -0.5 - 1e-9
+    assert mapped.max() <= side - 0.5 + 1e-9
+    assert (mapped[:, 1] > mapped[:, 0]).all()
+
+
+def _ordered(a: float, b: float) -> tuple[float, float]:
+    return min(a, b), max(a, b)
+
+
+# The zoo
+
+
+@pytest.mark.parametrize(("model", "choice"), [("under-5k", UNDER_5K), ("under-8k", UNDER_8K)])
+def test_augmentation_of_the_zoo_is_the_one_tested_here(model: str, choice: Affine) -> None:
+    assert ZOO[model].recipe.augment == choice
+
+
+def test_scaling_and_translation_are_uniform() -> None:
+    """Enlarged by s, an output pixel at the distance d from the centre comes from d / (1 + s)."""
+    maps = drawn(Affine(rotation=10.0, scaling=0.06, translation=1.5))
+    assert_uniform(1 / np.sqrt(np.linalg.det(maps[:, :, :2])) - 1, -0.06, 0.06)
+    centre = np.full(2, (SIDE - 1) / 2)
+    moved = maps[:, :, :2] @ centre + maps[:, :, 2] - centre
+    for axis in range(2):
+        assert_uniform(moved[:, axis], -1.5, 1.5)
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
+def test_share_of_images_that_are_changed_at_all(probability: float) -> None:
+    maps = drawn(Affine(rotation=10.0, scaling=0.06, translation=1.5, probability=probability))
+    same = np.isclose(maps, np.eye(2, 3)).all(axis=(1, 2))
+    error = np.sqrt(probability * (1 - probability) / COUNT)
+    assert abs(1 - same.mean() - probability) <= 4 * error
+
+
+PARTS = [
+    *({"rotation": 6.0}, {"crop": None}, {"zoom": ZoomCrop(20, 1.0)}),
+    *({"scaling": 0.3}, {"translation": 2.0}, {"probability": 0.01}),
+]
+
+
+@pytest.mark.parametrize("changed", PARTS, ids=str)
+def test_every_part_of_an_affine_has_an_effect(changed: dict[str, Any]) -> None:
+    images = noise(10)
+    ours = augmented(images, UNDER_5K, seed=1, epoch=1)
+    other = augmented(images, dataclasses.replace(UNDER_5K, **changed), seed=1, epoch=1)
+    assert (ours != other).mean() > 0.5
+
+
+@given(shares=st.lists(st.floats(0, 1), max_size=6))
+def test_an_epoch_made_a_share_at_a_time_is_the_same(shares: list[float]) -> None:
+    """In whatever steps, also some that ask for less than there is."""
+    images = np.random.default_rng(3).integers(0, 256, (23, 28, 28), dtype=np.uint8)
+    ahead = Ahead(images, UNDER_8K, seed=2, epoch=5)
+    for share in shares:
+        ahead.until(share)
+        assert ahead.made >= round(23 * share)
+    np.testing.assert_array_equal(ahead.rest(), augmented(images, UNDER_8K, seed=2, epoch=5))
+
+
+# Elastic
+
+
+def test_without_displacement_elastic_is_affine() -> None:
+    """To the rounding of the places between pixels: OpenCV has 32 of them."""
+    images, choice = noise(50), Affine(rotation=15.0, scaling=0.1)
+    maps = matrices(choice, 50, side=SIDE, seed=3, epoch=2)
+    elastic = np.empty_like(images)
+    warp_elastically(images, maps, np.zeros((50, 2, 4, 4), np.float32), out=elastic)
+    assert np.abs(elastic.astype(int) - warp(images, maps)).max() <= 255 / 16
+
+
+def test_knots_that_all_move_alike_move_the_image() -> None:
+    """By (2, -1): what was at x + 2, y - 1 comes to x, y."""
+    images = noise(3)
+    maps = matrices(Affine(), 3, side=SIDE, seed=0, epoch=1)
+    moved = np.broadcast_to(np.float32([2, -1])[:, None, None], (3, 2, 5, 5)).copy()
+    shifted = np.empty_like(images)
+    warp_elastically(images, maps, moved, out=shifted)
+    np.testing.assert_array_equal(shifted[:, 1:, :-2], images[:, :-1, 2:])
+    assert not shifted[:, 0].any()
+    assert not shifted[:, :, -2:].any()
+
+
+def test_a_knot_moves_what_is_near_it() -> None:
+    image = np.zeros((1, SIDE, SIDE), np.uint8)
+    image[0, 4, 4] = image[0, 23, 23] = 255
+    moved = np.zeros((1, 2, 5, 5), np.float32)
+    moved[0, 0, 0, 0] = -3
+    warped = np.empty_like(image)
+    warp_elastically(image, matrices(Affine(), 1, side=SIDE, seed=0, epoch=1), moved, out=warped)
+    assert warped[0, 23, 23] == 255
+    assert warped[0, 4, 4] == 0
+    row, column = np.unravel_index(warped[0, :14, :14].argmax(), (14, 14))
+    assert (row, column >= 5) == (4, True)
+
+
+def test_displacements_are_as_large_and_as_frequent_as_told() -> None:
+    moved = displacements(Elastic(2.0, knots=3, probability=0.25), 20_000, seed=1, epoch=1)
+    assert moved.shape == (20_000, 2, 3, 3)
+    touched = moved.any(axis=(1, 2, 3))
+    assert abs(touched.mean() - 0.25) < 0.02
+    assert abs(moved[touched].std() - 2.0) < 0.02
+    assert abs(moved[touched].mean()) < 0.02

@@ -1,0 +1,223 @@
+"""The demo's server and its processes: what is answered, what is refused, what happens when one dies.
+
+The processes here are small programs that speak as the frameworks' do; those are asked in test_page.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+from support.tables import add_run, digits
+
+from common.analysis import stats
+from common.cli import predict_server
+from common.cli.predict_server import checkpoint_path
+from common.demo import app, misclassified, worker
+from common.demo.app import Demo, application
+from common.demo.worker import Down, Worker
+
+PROGRAM = """
+import json, sys, time
+print("a library's greeting")
+print(json.dumps({"ready": True}), flush=True)
+for line in sys.stdin:
+    asked = json.loads(line)
+    if asked["model"] == "nextjournal":
+        sys.exit(3)
+    if asked["model"] == "under-5k":
+        time.sleep(60)
+    answer = {"probabilities": [0.1] * 10, "milliseconds": 0.5}
+    answer = {"error": "No."} if asked["model"] == "under-8k" else answer
+    print(json.dumps({"id": asked["id"], **answer}), flush=True)
+"""
+COMMAND = [sys.executable, "-c", PROGRAM]
+PICTURE = [[0.0] * 40 for _ in range(10)] + [[0.0] * 10 + [255.0] * 6 + [0.0] * 24 for _ in range(30)]
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+    """A server with networks whose process answers, ends, says nothing, or says no."""
+    monkeypatch.setattr(worker, "LEAST_LIFE_SECONDS", 0.05)
+    monkeypatch.setattr(worker, "ANSWER_SECONDS", 1.0)
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    for model in ("speedrun", "nextjournal", "under-5k", "under-8k"):
+        checkpoint_path(folder, model, "pytorch").touch()
+    dataset = digits()
+    add_run(tmp_path, errors={3: 5, 14: 9})
+    add_run(tmp_path, framework="tensorflow", errors={3: 8})
+    known = misclassified.mistakes(stats.read(tmp_path), dataset.test.labels)
+    workers = {name: Worker(name, folder, command=COMMAND) for name in ("pytorch", "tensorflow")}
+    app = application(Demo(dataset.test, known, workers, folder), hosts=["127.0.0.1", "testserver"])
+    with TestClient(app) as client:
+        ready(client)
+        yield client
+
+
+def ready(client: TestClient) -> None:
+    """Wait until both processes are."""
+    until = time.monotonic() + 30
+    while set(client.get("/api/state").json().values()) != {"ready"}:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def predict(client: TestClient, **asked: Any) -> Any:
+    return client.post("/api/predict", json={"model": "speedrun", "picture": PICTURE, **asked})
+
+
+def test_both_frameworks_answer_with_what_they_saw(client: TestClient) -> None:
+    told = predict(client).json()
+    assert np.array(told["image"]).shape == (28, 28)
+    assert set(told["answers"]) == {"pytorch", "tensorflow"}
+    assert told["answers"]["pytorch"]["probabilities"] == [0.1] * 10
+
+
+def test_a_prepared_picture_is_taken_as_it_is(client: TestClient) -> None:
+    image = client.get("/api/digits/3").json()["image"]
+    assert predict(client, picture=image, prepared=True).json()["image"] == image
+
+
+def test_a_process_that_dies_is_told_and_started_again_while_the_other_goes_on(client: TestClient) -> None:
+    worker = client.app.state.demo.workers["pytorch"]  # type: ignore[attr-defined]
+    first = worker.process.pid
+    worker.process.kill()
+    answers = predict(client).json()["answers"]
+    assert "restart" in answers["pytorch"]["down"]
+    assert "probabilities" in answers["tensorflow"]
+    ready(client)
+    assert worker.process.pid != first
+    assert "probabilities" in predict(client).json()["answers"]["pytorch"]
+
+
+@pytest.mark.parametrize(
+    "model, words",
+    [("nextjournal", "It has ended"), ("under-5k", "no answer in 1 seconds"), ("under-8k", "No.")],
+)
+def test_no_answer_has_a_reason(client: TestClient, model: str, words: str) -> None:
+    answers = predict(client, model=model).json()["answers"]
+    assert all(words in answer["down"] for answer in answers.values())
+    ready(client)
+    assert "probabilities" in predict(client).json()["answers"]["pytorch"]
+
+
+NAN = json.dumps([[float("nan")] * 28] * 28)
+
+
+@pytest.mark.parametrize(
+    "body, status, words",
+    [
+        (b"{", 400, "not JSON"),
+        (b"\xff\xfe", 400, "not JSON"),
+        (b"[" * 100_000, 400, "not JSON"),
+        (b"[1]", 400, "not a JSON object"),
+        (b"{}", 404, "no checkpoint of a network null"),
+        (b'{"model": "resnet"}', 404, 'no checkpoint of a network "resnet"'),
+        (b'{"model": "../../etc/passwd"}', 404, "no checkpoint of a network"),
+        (b'{"model": {"a": 1}}', 404, "no checkpoint of a network"),
+        (b'{"model": "tf-model-1"}', 404, "no checkpoint of a network"),
+        (b'{"model": "speedrun"}', 422, "picture is a list of rows"),
+        (b'{"model": "speedrun", "picture": [[0, 1], [0]]}', 422, "all of one length"),
+        (b'{"model": "speedrun", "picture": [[], []]}', 422, "8 to 1024 pixels a side"),
+        (b'{"model": "speedrun", "picture": [["a"]]}', 422, "numbers from 0 to 255"),
+        (b'{"model": "speedrun", "picture": [[true]]}', 422, "numbers from 0 to 255"),
+        (b'{"model": "speedrun", "picture": [[256]]}', 422, "numbers from 0 to 255"),
+        (b'{"model": "speedrun", "picture": [[1' + b"0" * 400 + b"]]}", 422, "numbers from 0 to 255"),
+        (f'{{"model": "speedrun", "picture": {NAN}}}'.encode(), 422, "numbers from 0 to 255"),
+        (b'{"model": "speedrun", "prepared": true, "picture": [[0]]}', 422, "28 rows of 28"),
+        (json.dumps({"model": "speedrun", "picture": [[0] * 28] * 28}).encode(), 422, "nothing drawn"),
+        (b" " * (app.LARGEST_REQUEST + 1), 413, "at most"),
+    ],
+    ids=lambda value: value[:60].decode(errors="replace") if isinstance(value, bytes) else None,
+)
+def test_bad_requests_are_refused_in_a_sentence(
+    client: TestClient, body: bytes, status: int, words: str
+) -> None:
+    response = client.post("/api/predict", content=body)
+    assert response.status_code == status
+    assert words in response.json()["error"]
+    assert "probabilities" in predict(client).json()["answers"]["tensorflow"], "and nothing has died of it"
+
+
+@pytest.mark.parametrize("host", ["example.org", "127.0.0.1.example.org", ""])
+def test_other_hosts_are_refused(client: TestClient, host: str) -> None:
+    assert client.get("/api/models", headers={"host": host}).status_code == 400
+    assert client.get("/api/models", headers={"host": "127.0.0.1:8000"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../zoo.py",
+        "/%2e%2e/zoo.py",
+        "/..%2fzoo.py",
+        "/%2e%2e/%2e%2e/README.md",
+        "//etc/passwd",
+        "/digits/../../zoo.py",
+        "/digits/100.png",
+        "/digits/-1.png",
+        "/api/digits/99999999999999999999",
+        "/nothing",
+    ],
+)
+def test_no_other_file_is_read(client: TestClient, path: str) -> None:
+    response = client.get(path)
+    assert response.status_code in (400, 404)
+    assert "import" not in response.text
+
+
+def test_the_page_and_the_digits_are_served(client: TestClient) -> None:
+    assert "Draw a digit" in client.get("/").text
+    assert client.get("/script.js").status_code == client.get("/style.css").status_code == 200
+    png = client.get("/digits/3.png")
+    assert png.headers["content-type"] == "image/png"
+    assert png.content.startswith(b"\x89PNG")
+    names = [model["name"] for model in client.get("/api/models").json()["models"]]
+    assert names == ["nextjournal", "under-5k", "under-8k", "speedrun"]
+
+
+def test_the_gallery_is_chosen_by_what_is_asked(client: TestClient) -> None:
+    assert client.get("/api/mistakes").json()["total"] == 2
+    only = client.get("/api/mistakes", params={"one_only": "yes", "framework": "pytorch", "label": ""}).json()
+    assert [one["index"] for one in only["digits"]] == [14]
+    for wrong in (
+        {"label": "10"},
+        {"model": "resnet"},
+        {"framework": "jax"},
+        {"start": "-1"},
+        {"start": "x" * 9},
+    ):
+        response = client.get("/api/mistakes", params=wrong)
+        assert response.status_code == 422
+        assert response.json()["error"]
+
+
+def test_a_worker_that_is_not_running_says_so(tmp_path: Path) -> None:
+    with pytest.raises(Down, match="It is starting"):
+        asyncio.run(Worker("pytorch", tmp_path).ask({}))
+
+
+def test_a_checkpoint_that_is_none_is_an_answer(tmp_path: Path) -> None:
+    """And the next question is answered as well."""
+
+    class Nothing:
+        name = "pytorch"
+
+    checkpoint_path(tmp_path, "speedrun", "pytorch").write_text("no checkpoint")
+    asked = [json.dumps({"id": number, "model": "speedrun", "image": [[0] * 28] * 28}) for number in (1, 2)]
+    answers = StringIO()
+    predict_server.serve(Nothing(), tmp_path, asked, answers)  # type: ignore[arg-type]
+    hello, *told = map(json.loads, answers.getvalue().splitlines())
+    assert hello == predict_server.READY
+    assert [one["id"] for one in told] == [1, 2]
+    assert all("is not a whole safetensors file" in one["error"] for one in told)

@@ -1,0 +1,106 @@
+"""What is drawn is prepared as MNIST was, whatever its size, place and shade."""
+
+from __future__ import annotations
+
+import itertools
+
+import cv2
+import numpy as np
+import pytest
+
+from common.data.datasets import Dataset
+from common.demo.preprocess import BOX, LARGEST, MIDDLE, SIDE, DrawingError, prepared
+
+
+def seven(
+    height: int = 280, width: int = 280, *, at: tuple[int, int] = (60, 90), size: int = 100
+) -> np.ndarray:
+    """White strokes on black."""
+    picture = np.zeros((height, width))
+    top, left = at
+    corners = [(left, top), (left + size * 2 // 3, top), (left + size // 4, top + size)]
+    for start, end in itertools.pairwise(corners):
+        cv2.line(picture, start, end, 255, max(2, size // 8), cv2.LINE_AA)
+    return picture
+
+
+def centre(image: np.ndarray) -> np.ndarray:
+    rows, columns = np.indices(image.shape)
+    weights = image.astype(float) / image.sum()
+    return np.array([(rows * weights).sum(), (columns * weights).sum()])
+
+
+def sides(image: np.ndarray) -> tuple[int, int]:
+    rows, columns = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
+    return int(rows[-1] - rows[0] + 1), int(columns[-1] - columns[0] + 1)
+
+
+@pytest.mark.parametrize("size", [20, 60, 100, 150])
+@pytest.mark.parametrize("at", [(10, 10), (60, 90), (100, 120)])
+def test_the_longer_side_is_20_and_the_mass_is_in_the_middle(size: int, at: tuple[int, int]) -> None:
+    image = prepared(seven(at=at, size=size))
+    assert image.shape == (SIDE, SIDE)
+    assert image.dtype == np.uint8
+    assert image.max() == 255
+    assert max(sides(image)) == BOX
+    assert np.abs(centre(image) - MIDDLE).max() <= 0.5
+
+
+def test_size_and_place_do_not_matter() -> None:
+    one, other = prepared(seven(size=80, at=(20, 30))), prepared(seven(560, 700, size=160, at=(300, 400)))
+    assert np.abs(one.astype(int) - other).mean() < 4
+
+
+def test_proportions_are_kept() -> None:
+    picture = np.zeros((280, 280))
+    picture[40:240, 100:150] = 255
+    height, width = sides(prepared(picture))
+    assert (height, width) == (20, 5)
+
+
+@pytest.mark.parametrize("paper", [200.0, 255.0])
+def test_dark_on_light_is_inverted(paper: float) -> None:
+    drawn = seven()
+    np.testing.assert_array_equal(prepared(paper - drawn * paper / 255), prepared(drawn))
+
+
+def test_a_shadow_and_the_noise_of_a_camera_are_not_ink() -> None:
+    random = np.random.default_rng(3)
+    paper = 190 + np.linspace(-8, 8, 280)[None] + random.normal(0, 3, (280, 280))
+    photo = (paper - 150 * seven() / 255).clip(0, 255)
+    assert np.abs(prepared(photo).astype(int) - prepared(seven())).mean() < 6
+
+
+def test_a_dot_and_a_line_are_pictures() -> None:
+    for height, width in ((1, 1), (1, 200), (200, 1)):
+        picture = np.zeros((280, 280))
+        picture[40 : 40 + height, 50 : 50 + width] = 255
+        assert prepared(picture).max() == 255
+
+
+@pytest.mark.parametrize(
+    "picture, words",
+    [
+        (np.zeros((280, 280)), "nothing drawn"),
+        (np.full((280, 280), 255.0), "nothing drawn"),
+        (np.full((280, 280), 7.0), "nothing drawn"),
+        (np.zeros((280,)), "shape is (280,)"),
+        (np.zeros((4, 280)), "8 to 1024 pixels a side"),
+        (np.zeros((280, LARGEST + 1)), "8 to 1024 pixels a side"),
+        (np.full((28, 28), np.nan), "numbers from 0 to 255"),
+        (np.full((28, 28), -1.0), "numbers from 0 to 255"),
+        (np.full((28, 28), 256.0), "numbers from 0 to 255"),
+    ],
+)
+def test_what_is_no_drawing_is_told(picture: np.ndarray, words: str) -> None:
+    with pytest.raises(DrawingError) as told:
+        prepared(picture)
+    assert words in str(told.value)
+
+
+def test_digits_of_mnist_come_out_much_as_they_went_in(mnist: Dataset) -> None:
+    """Rendered ten times as large. Most of what differs is a shift by one pixel."""
+    images = mnist.test.images[:200]
+    large = [cv2.resize(image, (280, 280), interpolation=cv2.INTER_CUBIC) for image in images]
+    again = np.stack([prepared(picture.astype(float)) for picture in large])
+    assert np.abs(again.astype(float) - images).mean() < 10

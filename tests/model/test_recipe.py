@@ -1,0 +1,94 @@
+"""Recipes vary by what a line says, or say what is wrong with it; what came later keeps old digests."""
+
+from __future__ import annotations
+
+import pytest
+
+from common.data.augment import Affine, RandomCrop, ZoomCrop
+from common.data.moment_normalization import Moments
+from common.model.optimizer import SGD
+from common.model.recipe import Recipe, RecipeError, recipe_hash, varied
+from common.model.schedule import OneCycle, StepDecay
+from common.model.zoo import ZOO
+
+RECIPE = ZOO["under-5k"].recipe
+CROP = RandomCrop((0.85, 1.0), (3 / 4, 4 / 3))
+
+
+def test_digests_of_recorded_runs_hold() -> None:
+    """As they stand in the tables: a new field must not part them from their networks."""
+    hashes = {name: recipe_hash(entry.spec, entry.recipe) for name, entry in ZOO.items()}
+    assert hashes["pytorch-model-1"] == "aabf7bab41b6"
+    assert hashes["speedrun"] == "c69e025154ef"
+
+
+def test_what_came_later_counts_once_it_is_used() -> None:
+    spec = ZOO["under-5k"].spec
+    hashes = {recipe_hash(spec, varied(RECIPE, [change])) for change in CHANGES}
+    assert len(hashes | {recipe_hash(spec, RECIPE)}) == len(CHANGES) + 1
+
+
+CHANGES = {
+    "epochs=20": ("epochs", 20),
+    "label_smoothing=0.1": ("label_smoothing", 0.1),
+    "averaged=3": ("averaged", 3),
+    "shifted=1": ("shifted", 1),
+    "moments=Moments(0.5,0.3)": ("moments", Moments(0.5, 0.3)),
+    "moments.width=0.5": ("moments", Moments(width=0.5)),
+    "schedule=OneCycle": ("schedule", OneCycle()),
+    "schedule=OneCycle(warm_up=0.25,momentum=None)": ("schedule", OneCycle(warm_up=0.25, momentum=None)),
+    "schedule=StepDecay(0.7)": ("schedule", StepDecay(0.7)),
+    "schedule.factors=(1,1,1,1)": ("schedule", type(RECIPE.schedule)((0, 2, 5, 12), (1, 1, 1, 1))),
+    "optimizer=SGD(momentum=0.9,nesterov=True)": ("optimizer", SGD(momentum=0.9, nesterov=True)),
+    "augment=none": ("augment", None),
+    "augment=Affine(rotation=3.0)": ("augment", Affine(rotation=3.0)),
+    "augment.rotation=12": ("augment", Affine(CROP, None, 12.0)),
+    "augment.probability=0.5": ("augment", Affine(CROP, None, 5.0, probability=0.5)),
+    "augment.zoom=ZoomCrop(22,0.5)": ("augment", Affine(CROP, ZoomCrop(22, 0.5), 5.0)),
+    "augment.crop.area=(0.5,1.0)": ("augment", Affine(RandomCrop((0.5, 1.0), (3 / 4, 4 / 3)), None, 5.0)),
+}
+
+
+@pytest.mark.parametrize("change, expected", CHANGES.items(), ids=CHANGES)
+def test_a_change_changes_its_field_alone(change: str, expected: tuple[str, object]) -> None:
+    name, value = expected
+    made = varied(RECIPE, [change])
+    assert getattr(made, name) == value
+    assert {**vars(made), name: None} == {**vars(RECIPE), name: None}
+
+
+def test_parts_of_what_is_not_there_begin_with_their_defaults() -> None:
+    made = varied(ZOO["tf-model-1"].recipe, ["augment.rotation=12", "augment.translation=1"])
+    assert made.augment == Affine(rotation=12.0, translation=1.0)
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ("lr", "lr is no change of a recipe: write FIELD=VALUE"),
+        ("rate=1", "rate=1: Recipe has no rate, but optimizer, lr,"),
+        ("lr=fast", "lr=fast: fast is not a number."),
+        ("epochs=2.5", "epochs=2.5: 2.5 is not a whole number."),
+        ("epochs=True", "epochs=True: True is not a whole number."),
+        ("schedule=Linear2", "Linear2 is not Constant or StepDecay or Linear or OneCycle."),
+        ("schedule=StepDecay", "write StepDecay(...) with values for gamma."),
+        ("schedule=OneCycle(speed=1)", "write OneCycle(...) with values for warm_up,"),
+        ("schedule=OneCycle(__import__('os'))", "write OneCycle(...) with values for"),
+        ("schedule.gamma=2", "Linear has no gamma, but epochs, factors."),
+        ("lr.x=1", "lr has no parts."),
+        ("augment.zoom.side=3", "write ZoomCrop(...) with values for side, probability."),
+        ("schedule.factors=1", "1 is not a tuple."),
+        ("std=0", "No recipe has std=0.0."),
+        ("label_smoothing=1", "No recipe has label_smoothing=1.0."),
+        ("averaged=-1", "No recipe has averaged=-1."),
+        ("shifted=28", "No recipe has shifted=28."),
+        ("lr=-1", "No recipe has lr=-1.0."),
+        ("batch_size=0", "No recipe has batch_size=0."),
+    ],
+)
+def test_what_is_no_change_is_told_in_a_sentence(change: str, words: str) -> None:
+    with pytest.raises(RecipeError) as told:
+        varied(RECIPE, [change])
+    assert words in str(told.value)
+    assert "\n" not in str(told.value)
+    assert isinstance(RECIPE, Recipe)

@@ -1,0 +1,219 @@
+"""The zoo is what its sources print, and a recipe's hash changes with all of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+from support import reference
+
+from common.data.augment import Affine, RandomCrop, ZoomCrop
+from common.model.optimizer import SGD, Adadelta, Adam, Optimizer
+from common.model.recipe import Recipe, recipe_hash
+from common.model.schedule import Constant, Linear, OneCycle, Schedule, StepDecay
+from common.model.spec import (
+    Activation,
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Layer,
+    MaxPool,
+    ModelSpec,
+    Shape,
+    SpatialDropout,
+)
+from common.model.zoo import ZOO
+
+PARAMETERS = {
+    "pytorch-model-1": 13_248,
+    "pytorch-model-1-head": 28_938,
+    "tf-model-1": 101_770,
+    "nextjournal": 21_840,
+    "under-5k": 4_838,
+    "examples-cnn": 1_199_882,
+    "under-8k": 4_392,
+}
+
+# Layer tables as the sources print them: (kind, shape without the batch, parameters). Left out are the
+# softmax at the end, which is part of the loss, and layers of under-8k that do nothing (Dropout2d of rate 0,
+# the flattening of 1x1 images).
+PRINTED: dict[str, list[tuple[type, Shape, int]]] = {
+    "pytorch-model-1": [
+        (Conv, (16, 28, 28), 416),
+        (Activation, (16, 28, 28), 0),
+        (MaxPool, (16, 14, 14), 0),
+        (Conv, (32, 14, 14), 12_832),
+        (Activation, (32, 14, 14), 0),
+        (MaxPool, (32, 7, 7), 0),
+        (Flatten, (1568,), 0),
+    ],
+    "tf-model-1": [
+        (Flatten, (784,), 0),
+        (Dense, (128,), 100_480),
+        (Activation, (128,), 0),
+        (Dense, (10,), 1_290),
+    ],
+    "under-8k": [
+        (Conv, (16, 26, 26), 144),
+        (Activation, (16, 26, 26), 0),
+        (BatchNorm, (16, 26, 26), 32),
+        (Conv, (16, 24, 24), 144),
+        (Activation, (16, 24, 24), 0),
+        (BatchNorm, (16, 24, 24), 32),
+        (Conv, (16, 24, 24), 256),
+        (Activation, (16, 24, 24), 0),
+        (BatchNorm, (16, 24, 24), 32),
+        (Conv, (16, 22, 22), 144),
+        (Activation, (16, 22, 22), 0),
+        (BatchNorm, (16, 22, 22), 32),
+        (Conv, (32, 22, 22), 512),
+        (Activation, (32, 22, 22), 0),
+        (BatchNorm, (32, 22, 22), 64),
+        (MaxPool, (32, 11, 11), 0),
+        (Conv, (16, 11, 11), 512),
+        (Conv, (16, 9, 9), 144),
+        (Activation, (16, 9, 9), 0),
+        (BatchNorm, (16, 9, 9), 32),
+        (Conv, (16, 9, 9), 256),
+        (Activation, (16, 9, 9), 0),
+        (BatchNorm, (16, 9, 9), 32),
+        (Conv, (16, 7, 7), 144),
+        (Activation, (16, 7, 7), 0),
+        (BatchNorm, (16, 7, 7), 32),
+        (Conv, (24, 7, 7), 384),
+        (Activation, (24, 7, 7), 0),
+        (BatchNorm, (24, 7, 7), 48),
+        (Conv, (24, 5, 5), 216),
+        (Activation, (24, 5, 5), 0),
+        (BatchNorm, (24, 5, 5), 48),
+        (Conv, (32, 5, 5), 768),
+        (Activation, (32, 5, 5), 0),
+        (BatchNorm, (32, 5, 5), 64),
+        (Conv, (10, 5, 5), 320),
+        (GlobalAvgPool, (10,), 0),
+    ],
+}
+
+
+def test_parameters_of_the_source_networks() -> None:
+    assert {name: ZOO[name].spec.parameters for name in PARAMETERS} == PARAMETERS
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_layer_table_is_the_one_the_source_prints(name: str) -> None:
+    table = [(type(node.layer), node.output_shape, node.parameters) for node in ZOO[name].spec.nodes()]
+    assert table == PRINTED[name]
+
+
+# The hash of a recipe
+
+RECIPES = (
+    Recipe(
+        SGD(momentum=0.5),
+        lr=0.1,
+        batch_size=4,
+        epochs=2,
+        schedule=OneCycle(),
+        augment=Affine(RandomCrop((0.8, 1.0), (0.7, 1.4)), ZoomCrop(22, 0.5), 5.0),
+    ),
+    Recipe(Adam(), lr=0.1, batch_size=4, epochs=2, schedule=Linear((0, 2), (1.0, 0.0))),
+    Recipe(Adadelta(), lr=0.1, batch_size=4, epochs=2, schedule=StepDecay(0.7)),
+    Recipe(Adam(), lr=0.1, batch_size=4, epochs=2, schedule=Constant()),
+)
+SPECS = (
+    ModelSpec(
+        "m",
+        (
+            *(Conv(4, 3, padding=1), BatchNorm(), Activation(), MaxPool(2), SpatialDropout(0.2)),
+            *(Flatten(), Dense(8), Dropout(0.5), Dense(3, bias=False)),
+        ),
+        (2, 8, 8),
+    ),
+    ModelSpec("n", (Conv(4, 1), GlobalAvgPool()), (2, 8, 8)),
+)
+
+
+def variants(value: Any) -> Iterator[tuple[str, Any]]:
+    """(which field, the value with that one field changed), for every field at any depth."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            for path, changed in variants(getattr(value, field.name)):
+                yield f".{field.name}{path}", dataclasses.replace(value, **{field.name: changed})
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            for path, changed in variants(item):
+                yield f"[{index}]{path}", (*value[:index], changed, *value[index + 1 :])
+    elif isinstance(value, bool):
+        yield "", not value
+    elif isinstance(value, int | float):
+        yield "", value + (1 if isinstance(value, int) else 0.125)
+    elif isinstance(value, str):
+        yield "", f"{value}x"
+    else:
+        assert value is None, f"teach this test to change {value!r}"
+        yield "", Affine()
+
+
+def kinds(value: Any) -> set[type]:
+    """The dataclasses inside a value."""
+    if isinstance(value, tuple):
+        return {kind for item in value for kind in kinds(item)}
+    if not dataclasses.is_dataclass(value):
+        return set()
+    inner = (kinds(getattr(value, field.name)) for field in dataclasses.fields(value))
+    return {type(value)}.union(*inner)
+
+
+def test_the_hashed_examples_hold_every_kind() -> None:
+    choices = {*get_args(Layer), *get_args(Optimizer), *get_args(Schedule), Affine, RandomCrop, ZoomCrop}
+    assert kinds((SPECS, RECIPES)) == choices | {ModelSpec, Recipe}
+
+
+def test_recipe_hash_changes_with_every_field() -> None:
+    seen = set()
+    for spec, recipe in [(SPECS[0], recipe) for recipe in RECIPES] + [(SPECS[1], RECIPES[0])]:
+        seen.add(recipe_hash(spec, recipe))
+        if recipe is RECIPES[0]:
+            for _, changed in variants(spec):
+                seen.add(recipe_hash(changed, recipe))
+        if spec is SPECS[0]:
+            for _, changed in variants(recipe):
+                seen.add(recipe_hash(spec, changed))
+    tried = len(RECIPES) + 1
+    tried += sum(1 for spec in SPECS for _ in variants(spec))
+    tried += sum(1 for recipe in RECIPES for _ in variants(recipe))
+    assert len(seen) == tried > 80, "two different recipes have one hash"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ((GlobalAvgPool(),), (Flatten(),)),
+        ((Dropout(0.5), Flatten()), (SpatialDropout(0.5), Flatten())),
+        ((Flatten(), Activation()), (Activation(), Flatten())),
+    ],
+)
+def test_recipe_hash_tells_kinds_and_orders_apart(one: tuple[Layer, ...], other: tuple[Layer, ...]) -> None:
+    hashes = {recipe_hash(ModelSpec("m", layers, (4, 1, 1)), RECIPES[0]) for layers in (one, other)}
+    assert len(hashes) == 2
+
+
+def test_labels_of_pytorch_model_1_see_only_the_upper_half() -> None:
+    """Why its accuracy is what it is: ink in the lower half moves none of the ten logits that are labels."""
+    spec = ZOO["pytorch-model-1"].spec
+    random = np.random.default_rng(0)
+    state = {name: random.normal(size=shape) for name, shape in spec.weights.items()}
+    image = random.normal(size=(1, 1, 28, 28))
+    upper, lower = image.copy(), image.copy()
+    lower[:, :, 14:] += 1
+    upper[:, :, 13] += 1
+    logits, of_upper, of_lower = (reference.forward(spec, state, x)[0][0] for x in (image, upper, lower))
+    np.testing.assert_array_equal(of_lower[:10], logits[:10])
+    assert not np.array_equal(of_lower, logits)
+    assert not np.array_equal(of_upper[:10], logits[:10])

@@ -1,0 +1,302 @@
+"""The pages say what the tables say; `--check` knows when they do not, and writes nothing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.tables import add_run, digits
+
+from common.analysis import stats
+from common.data.datasets import DataError
+from common.model.zoo import ZOO
+from common.report import benchmarks, pages, plots
+from common.tables.store import TABLES, header
+
+ROOT = Path(__file__).resolve().parents[2]
+BLOCKS = ("results", "walk-through", "zoo", "command-line", "columns")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project with the README's text and empty blocks."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "README.md").write_text(pages.fill(text, dict.fromkeys(BLOCKS, "")), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def no_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only tests that say so have digits; none asks the network."""
+
+    def load(*_: object, **__: object) -> None:
+        raise DataError("There are no digits here.")
+
+    monkeypatch.setattr(pages, "load", load)
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "load", lambda *_, **__: digits())
+    monkeypatch.setattr(plots, "draw", lambda *_: [])
+
+
+def results(root: Path) -> Path:
+    return root / "results"
+
+
+def block(page: str, name: str) -> str:
+    return page.split(f"<!-- {name}:begin -->")[1].split(f"<!-- {name}:end -->")[0]
+
+
+def rendered(root: Path) -> tuple[str, str]:
+    tables = stats.read(results(root))
+    readme, marks = pages.pages(tables, root=root, results=results(root)).values()
+    return block(readme, "results"), marks
+
+
+def test_the_committed_readme_has_every_block_and_the_rest_of_the_page() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in BLOCKS:
+        assert block(text, name).strip(), name
+    assert text.index("results:begin") < text.index("## ")
+
+
+def test_the_committed_readme_links_only_to_planned_pictures() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    linked = set(re.findall(r"\(results/plots/([^)]+)\)", text))
+    assert linked == {picture.file for picture in plots.planned(stats.read(ROOT / "results"))}
+
+
+def test_no_measured_number_is_typed_by_hand() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in BLOCKS:
+        text = text.replace(block(text, name), "")
+    assert not re.findall(r"\d+\.\d+|\d\s*%", text)
+
+
+def test_every_column_is_explained() -> None:
+    for table, kind in TABLES.items():
+        assert list(pages.COLUMNS[table]) == header(kind)
+        assert all(meaning for _, meaning in pages.COLUMNS[table].values())
+
+
+def test_units_in_names_are_the_units_given() -> None:
+    for columns in pages.COLUMNS.values():
+        for name, (unit, _) in columns.items():
+            for suffix, expected in (("seconds", "seconds"), ("_mib", "MiB"), ("accuracy", "percent")):
+                assert not name.endswith(suffix) or unit == expected, name
+
+
+def test_no_runs_yet(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pages.main([], root=root) == 0
+    out = capsys.readouterr().out
+    assert "no runs" in out
+    assert "README.md" in out
+    assert "benchmarks.md" in out
+    table, marks = rendered(root)
+    assert table.strip() == pages.NO_RUNS
+    assert pages.NO_RUNS in marks
+    assert not results(root).exists()
+    assert pages.main(["--check"], root=root) == 0
+
+
+def test_the_table_of_results(root: Path) -> None:
+    for seed, accuracy in ((1, 97.0), (2, 98.0), (3, 99.0)):
+        add_run(results(root), seed=seed, accuracy=accuracy, train_accuracy=accuracy + 0.5)
+    add_run(results(root), framework="tensorflow", accuracy=97.5)
+    table, _ = rendered(root)
+    lines = table.splitlines()
+    start = lines.index(next(line for line in lines if line.startswith("| MODEL | FRAMEWORK")))
+    assert lines[start].startswith("| MODEL | FRAMEWORK | BATCHES | EPOCHS | ACCURACY | PARAMS |")
+    assert table.strip().startswith("| MODEL | SEEDS |")  # the verdicts come first
+    ours = "| `tf-model-1` | PyTorch | 128 | 8 | 98.00 ± 1.00 % (n=3) | 101,770 | 98.50 ± 1.00 % (n=3) |"
+    assert lines[start + 2].startswith(ours)
+    assert "| 97.50 % (n=1) |" in lines[start + 3]
+    assert all(ZOO["tf-model-1"].claim in line for line in lines[start + 2 : start + 4])
+    assert any(line.endswith("(results/plots/overview.png)") for line in lines[:start])
+
+
+def test_a_repeated_seed_is_told(root: Path) -> None:
+    add_run(results(root), accuracy=98.0)
+    add_run(results(root), accuracy=98.0)
+    assert "98.00 ± 0.00 % (n=2, 1 seed)" in rendered(root)[0]
+
+
+def test_rows_of_other_recipes_are_named_and_kept_apart(root: Path) -> None:
+    add_run(results(root), accuracy=97.77)
+    add_run(results(root), accuracy=97.11, recipe={"lr": 0.5}, native="init")
+    add_run(results(root), accuracy=97.22, dataset="mnist-validation-10000")
+    table, marks = rendered(root)
+    assert "97.77" in table
+    assert "97.11" not in table
+    assert "97.22" not in table
+    others = marks.split("## Other settings")[1]
+    assert "97.11" in others
+    assert "lr 0.5 instead of 0.001; native init instead of none" in others
+    assert "97.22" in others
+    assert "dataset mnist-validation-10000 instead of mnist" in others
+    assert "97.77" not in others
+
+
+def test_rows_of_one_network_with_other_settings_are_told_apart(root: Path) -> None:
+    add_run(results(root), threads=2)
+    assert benchmarks.DIFFERING not in rendered(root)[0]
+    add_run(results(root), framework="tensorflow", threads=8)
+    table, marks = rendered(root)
+    for page in (table, marks):
+        assert benchmarks.DIFFERING in page
+        assert "TensorFlow against PyTorch: threads 8 instead of 2" in page
+    add_run(results(root), framework="tensorflow", threads=4)
+    assert "| TensorFlow, threads 4 |" in rendered(root)[0]
+
+
+def test_failed_runs_are_counted_and_listed(root: Path) -> None:
+    add_run(results(root))
+    failed = add_run(results(root), status="diverged", accuracy=None, seed=7)
+    table, marks = rendered(root)
+    assert "failed ones (1)" in table
+    assert "2 runs: 1 ok, 1 diverged, 0 interrupted" in marks
+    assert failed.run in marks.split("## Failed runs")[1]
+
+
+def test_what_was_not_run_is_said(root: Path) -> None:
+    add_run(results(root))
+    missing = next(line for line in rendered(root)[0].splitlines() if line.startswith("Not run yet"))
+    assert "`tf-model-1` in TensorFlow" in missing
+    assert "`tf-model-1` in PyTorch" not in missing
+
+
+def test_times_are_pooled_only_on_one_machine(root: Path) -> None:
+    add_run(results(root), train_seconds=10.0)
+    add_run(results(root), train_seconds=30.0, seed=2, machine="a faster machine")
+    times = rendered(root)[1].split("## Time and memory")[1]
+    assert "| 10.0 |" in times
+    assert "| 30.0 |" in times
+    assert "20.0" not in times
+    assert "a faster machine" in times
+
+
+def test_the_zoo_block_has_every_network(root: Path) -> None:
+    text = pages.zoo_block(ZOO.values())
+    for entry in ZOO.values():
+        assert f"| `{entry.name}` | {entry.spec.parameters:,} |" in text
+        assert entry.assumed in text
+
+
+def test_the_command_line_block_is_the_help_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = pages.command_line_block()
+    monkeypatch.setenv("COLUMNS", "41")
+    assert pages.command_line_block() == text
+    assert max(map(len, text.splitlines())) <= pages.HELP_WIDTH
+    for flag in (
+        "--model",
+        "--epochs",
+        "--resume",
+        "--checkpoint",
+        "--save-model",
+        "--validation",
+        "--native",
+    ):
+        assert flag in text
+    assert str(Path.home()) not in text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_check_sees_a_new_row_and_writes_nothing(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add_run(results(root), accuracy=97.0)
+    assert pages.main([], root=root) == 0
+    assert pages.main(["--check"], root=root) == 0
+    add_run(results(root), framework="tensorflow", accuracy=98.76)
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert pages.main(["--check"], root=root) == 1
+    out = capsys.readouterr().out
+    assert "--- README.md" in out
+    assert "--- benchmarks.md" in out
+    assert any(line.startswith("+") and "98.76" in line for line in out.splitlines())
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize("name", ["README.md", "benchmarks.md"])
+def test_check_sees_a_number_changed_by_hand(root: Path, name: str) -> None:
+    add_run(results(root), accuracy=97.0)
+    assert pages.main([], root=root) == 0
+    path = root / name
+    path.write_text(path.read_text(encoding="utf-8").replace("97.00 %", "99.00 %"), encoding="utf-8")
+    assert pages.main(["--check"], root=root) == 1
+
+
+def test_check_needs_no_digits(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_run(results(root))
+    for path, text in pages.pages(stats.read(results(root)), root=root, results=results(root)).items():
+        pages.write(path, text)
+    assert pages.main(["--check"], root=root) == 0
+
+
+def test_without_digits_nothing_is_written(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add_run(results(root))
+    before = (root / "README.md").read_bytes()
+    assert pages.main([], root=root) == 1
+    assert capsys.readouterr().err == "There are no digits here.\n"
+    assert (root / "README.md").read_bytes() == before
+    assert not (root / "benchmarks.md").exists()
+
+
+def test_every_picture_in_the_readme_is_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "load", lambda *_, **__: digits())
+    for model in ("tf-model-1", "under-5k"):
+        add_run(results(root), model)
+    assert pages.main([], root=root) == 0
+    text = (root / "README.md").read_text(encoding="utf-8")
+    linked = re.findall(r"\]\(([^)]+\.png)\)", text)
+    assert linked
+    assert all((root / link).exists() for link in linked)
+    assert {Path(link).name for link in linked} == {path.name for path in (results(root) / "plots").iterdir()}
+    assert "![under-5k: confusion matrix]" in text
+    assert "- [tf-model-1: confusion matrix]" in text
+
+
+def test_results_elsewhere_are_linked_there(root: Path, no_pictures: None) -> None:
+    add_run(root / "elsewhere")
+    assert pages.main(["--results", str(root / "elsewhere")], root=root) == 0
+    assert "(elsewhere/plots/overview.png)" in (root / "README.md").read_text(encoding="utf-8")
+
+
+words = st.text(st.characters(exclude_characters="<>\r", exclude_categories=["Cs"]), max_size=40)
+
+
+@given(words, words, words, words, words)
+def test_filling_changes_only_the_blocks(before: str, between: str, after: str, one: str, two: str) -> None:
+    page = f"{before}<!-- a:begin -->old<!-- a:end -->{between}<!-- b:begin --><!-- b:end -->{after}"
+    filled = pages.fill(page, {"a": one, "b": two})
+    assert filled.startswith(f"{before}<!-- a:begin -->")
+    assert filled.endswith(f"<!-- b:end -->{after}")
+    assert f"<!-- a:end -->{between}<!-- b:begin -->" in filled
+    assert block(filled, "a").strip() == one.strip()
+    assert block(filled, "b").strip() == two.strip()
+    assert pages.fill(filled, {"a": one, "b": two}) == filled
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "",
+        "<!-- a:begin -->",
+        "<!-- a:end --><!-- a:begin -->",
+        "<!-- a:begin --><!-- a:end --><!-- a:begin --><!-- a:end -->",
+        "<!-- a:begin --><!-- a:end --><!-- b:begin --><!-- b:end -->",
+    ],
+)
+def test_wrong_markers_are_an_error(root: Path, page: str) -> None:
+    with pytest.raises(pages.ReportError, match="markers"):
+        pages.fill(page, {"a": "text"})
+
+
+def test_no_readme_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pages.main(["--check"], root=tmp_path) == 1
+    assert "README.md" in capsys.readouterr().err

@@ -1,0 +1,251 @@
+"""Every layer, loss and update rule in float64 NumPy: the arbiter both frameworks are compared with.
+
+Images are (N, C, H, W) and vectors (N, F). Weights, running statistics and optimizer slots are named as in
+`common.model.spec` and `common.model.optimizer`. Nothing here is shared with a framework, and nothing is
+tuned for speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import assert_never
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from common.model.optimizer import SGD, Adadelta, Adam, Optimizer
+from common.model.optimizer import slots as slot_names
+from common.model.spec import (
+    Activation,
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    MaxPool,
+    ModelSpec,
+    Node,
+    Shape,
+    SpatialDropout,
+)
+
+Array = NDArray[np.float64]
+Arrays = dict[str, Array]
+
+
+def conv(
+    x: Array, weight: Array, bias: Array | None = None, *, padding: int = 0, stride: int = 1, groups: int = 1
+) -> Array:
+    """Cross-correlation of x (N, C, H, W) with weight (O, C / groups, k, k) -> (N, O, H', W')."""
+    border = (padding, padding)
+    padded = np.pad(x, ((0, 0), (0, 0), border, border))
+    windows = sliding_window_view(padded, weight.shape[2:], axis=(2, 3))[:, :, ::stride, ::stride]
+    count, _, height, width = windows.shape[:4]
+    grouped = windows.reshape(count, groups, weight.shape[1], height, width, *weight.shape[2:])
+    kernels = weight.reshape(groups, -1, *weight.shape[1:])
+    y: Array = np.einsum("ngcijuv,gocuv->ngoij", grouped, kernels, optimize=True)
+    y = y.reshape(count, len(weight), height, width)
+    return y if bias is None else y + bias[:, None, None]
+
+
+def batch_norm(x: Array, weight: Array, bias: Array, mean: Array, var: Array, *, eps: float) -> Array:
+    """Inference: x (N, C, ...) normalised with the given mean and variance (C,) of each channel."""
+    shape = (1, -1) + (1,) * (x.ndim - 2)
+    mean, var, weight, bias = (array.reshape(shape) for array in (mean, var, weight, bias))
+    return (x - mean) / np.sqrt(var + eps) * weight + bias
+
+
+def batch_norm_training(
+    x: Array,
+    weight: Array,
+    bias: Array,
+    running_mean: Array,
+    running_var: Array,
+    *,
+    eps: float,
+    momentum: float,
+) -> tuple[Array, Array, Array]:
+    """Training: (normalised x, new running mean, new running variance).
+
+    The batch is normalised with its biased variance; the running variance takes in the unbiased one, so
+    there must be at least two values a channel.
+    """
+    axes = (0, *range(2, x.ndim))
+    mean, var = x.mean(axes), x.var(axes)
+    values = x.size / x.shape[1]
+    unbiased = var * values / (values - 1)
+    return (
+        batch_norm(x, weight, bias, mean, var, eps=eps),
+        (1 - momentum) * running_mean + momentum * mean,
+        (1 - momentum) * running_var + momentum * unbiased,
+    )
+
+
+def relu(x: Array) -> Array:
+    """max(x, 0), elementwise."""
+    return np.maximum(x, 0.0)
+
+
+def max_pool(x: Array, size: int) -> Array:
+    """Largest of each size x size square; what is left over at the bottom and the right is dropped."""
+    height, width = x.shape[2] // size, x.shape[3] // size
+    whole = x[:, :, : height * size, : width * size]
+    squares = whole.reshape(*x.shape[:2], height, size, width, size)
+    return np.asarray(squares.max((3, 5)))
+
+
+def global_avg_pool(x: Array) -> Array:
+    """(N, C, H, W) -> (N, C), the mean of each channel."""
+    return np.asarray(x.mean((2, 3)))
+
+
+def flatten(x: Array) -> Array:
+    """(N, C, H, W) -> (N, C * H * W) in C, H, W order."""
+    return x.reshape(len(x), -1)
+
+
+def dense(x: Array, weight: Array, bias: Array | None = None) -> Array:
+    """x (N, in) times weight (out, in) transposed -> (N, out)."""
+    y = x @ weight.T
+    return y if bias is None else y + bias
+
+
+def dropout(x: Array, keep: Array | None = None, *, rate: float = 0.0) -> Array:
+    """x where `keep` (of x's shape) is 1, divided by 1 - rate. Without `keep` the identity (inference)."""
+    return x if keep is None else x * keep / (1 - rate)
+
+
+def spatial_dropout(x: Array, keep: Array | None = None, *, rate: float = 0.0) -> Array:
+    """Dropout of whole channels: `keep` is (N, C)."""
+    return x if keep is None else x * keep[:, :, None, None] / (1 - rate)
+
+
+def apply(node: Node, weights: Mapping[str, Array], x: Array, training: bool = False) -> tuple[Array, Arrays]:
+    """One layer in its place: (output, the node's statistics after it). Dropout is the identity, always."""
+    layer = node.layer
+    match layer:
+        case Conv():
+            y = conv(
+                x,
+                weights[f"{node.name}.weight"],
+                weights[f"{node.name}.bias"] if layer.bias else None,
+                padding=layer.padding,
+                stride=layer.stride,
+                groups=layer.groups,
+            )
+        case BatchNorm():
+            weight, bias = (weights[name] for name in node.weights)
+            mean, var = (weights[name] for name in node.statistics)
+            if training:
+                y, mean, var = batch_norm_training(
+                    x, weight, bias, mean, var, eps=layer.eps, momentum=layer.momentum
+                )
+            else:
+                y = batch_norm(x, weight, bias, mean, var, eps=layer.eps)
+            return y, dict(zip(node.statistics, (mean, var), strict=True))
+        case Activation():
+            y = relu(x)
+        case MaxPool():
+            y = max_pool(x, layer.kernel_size)
+        case GlobalAvgPool():
+            y = global_avg_pool(x)
+        case Flatten():
+            y = flatten(x)
+        case Dense():
+            y = dense(x, weights[f"{node.name}.weight"], weights[f"{node.name}.bias"] if layer.bias else None)
+        case Dropout():
+            y = dropout(x)
+        case SpatialDropout():
+            y = spatial_dropout(x)
+        case _:
+            assert_never(layer)
+    return y, {}
+
+
+def forward(
+    spec: ModelSpec, weights: Mapping[str, Array], images: Array, training: bool = False
+) -> tuple[Array, Arrays]:
+    """(logits, statistics) of images (N, *spec.input_shape).
+
+    `weights` holds the running statistics too, under their names in `spec.statistics`; those returned are the
+    updated ones in training, and the given ones in inference.
+    """
+    x = np.asarray(images, np.float64)
+    held = {name: np.asarray(array, np.float64) for name, array in weights.items()}
+    statistics: Arrays = {}
+    for node in spec.nodes():
+        x, updated = apply(node, held, x, training)
+        statistics |= updated
+    return x, statistics
+
+
+def softmax(logits: Array) -> Array:
+    """Rows of (N, classes) as probabilities."""
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    return np.asarray(powers / powers.sum(1, keepdims=True))
+
+
+def cross_entropy(logits: Array, labels: NDArray[np.integer], *, smoothing: float = 0.0) -> float:
+    """Mean over the batch of -sum(wanted * log softmax(logits)), in nats: of the label 1 - smoothing is
+    wanted, the rest of all classes evenly."""
+    shifted = logits - logits.max(1, keepdims=True)
+    wanted = np.full(logits.shape, smoothing / logits.shape[1])
+    wanted[np.arange(len(labels)), labels] += 1 - smoothing
+    return float(np.mean(np.log(np.exp(shifted).sum(1)) - (wanted * shifted).sum(1)))
+
+
+def initial_slots(optimizer: Optimizer, shapes: Mapping[str, Shape]) -> Arrays:
+    """Zeros for the weights of `shapes` (`spec.weights`), named as in a checkpoint: optimizer.SLOT.WEIGHT."""
+    return {
+        f"optimizer.{slot}.{name}": np.zeros(shape)
+        for slot in slot_names(optimizer)
+        for name, shape in shapes.items()
+    }
+
+
+def optimizer_step(
+    optimizer: Optimizer,
+    step_number: int,
+    weights: Mapping[str, Array],
+    gradients: Mapping[str, Array],
+    slots: Mapping[str, Array],
+    lr: float,
+    momentum: float | None = None,
+) -> tuple[Arrays, Arrays]:
+    """(new weights, new slots) after one update; nothing is changed in place.
+
+    `weights` are the trained ones only. `step_number` counts from 1. `slots` is what the step before
+    returned, or `initial_slots`. `momentum` takes the place of SGD's own, where a schedule cycles it.
+    """
+    if momentum is not None and not isinstance(optimizer, SGD):
+        raise ValueError(f"{type(optimizer).__name__} has no momentum to set to {momentum}.")
+    after: Arrays = {}
+    kept: Arrays = {}
+    for name, weight in weights.items():
+        g = gradients[name]
+        match optimizer:
+            case SGD():
+                rate = optimizer.momentum if momentum is None else momentum
+                buffer = f"optimizer.momentum_buffer.{name}"
+                velocity = rate * slots.get(buffer, np.zeros_like(g)) + g
+                after[name] = weight - lr * (g + rate * velocity if optimizer.nesterov else velocity)
+                if optimizer.momentum or momentum is not None:
+                    kept[buffer] = velocity
+            case Adam():
+                first, second = f"optimizer.exp_avg.{name}", f"optimizer.exp_avg_sq.{name}"
+                m = kept[first] = optimizer.beta1 * slots[first] + (1 - optimizer.beta1) * g
+                v = kept[second] = optimizer.beta2 * slots[second] + (1 - optimizer.beta2) * g**2
+                unbiased_m = m / (1 - optimizer.beta1**step_number)
+                unbiased_v = v / (1 - optimizer.beta2**step_number)
+                after[name] = weight - lr * unbiased_m / (np.sqrt(unbiased_v) + optimizer.eps)
+            case Adadelta():
+                squares, steps = f"optimizer.square_avg.{name}", f"optimizer.acc_delta.{name}"
+                a = kept[squares] = optimizer.rho * slots[squares] + (1 - optimizer.rho) * g**2
+                delta = g * np.sqrt(slots[steps] + optimizer.eps) / np.sqrt(a + optimizer.eps)
+                kept[steps] = optimizer.rho * slots[steps] + (1 - optimizer.rho) * delta**2
+                after[name] = weight - lr * delta
+            case _:
+                assert_never(optimizer)
+    return after, kept

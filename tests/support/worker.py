@@ -1,0 +1,215 @@
+"""Tasks that run in a framework's own process: two frameworks in one process crash.
+
+`run(framework, task, **arguments)` calls `task(backend, **arguments)` from this module over there.
+Arguments and results are plain Python and NumPy values.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import multiprocessing
+import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+
+from common.cli import profile as profiling
+from common.cli.trace import Trace
+from common.cli.trace import trace as take_trace
+from common.data.datasets import Dataset, Digits, Scaling, normalise
+from common.model.optimizer import Optimizer
+from common.model.spec import ModelSpec
+from common.tables import machine
+from common.training import checkpoint
+from common.training.backend import Execution, Feed
+from common.training.loop import evaluate
+from common.training.run import Job
+from common.training.run import build as build_job
+from common.training.run import execute as run_job
+
+SCRIPTS = {"pytorch": ("pytorch", "PyTorch"), "tensorflow": ("tf", "TensorFlow")}
+FRAMEWORKS = tuple(SCRIPTS)
+
+
+@cache
+def _pool(framework: str) -> ProcessPoolExecutor:
+    pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+    atexit.register(pool.shutdown, cancel_futures=True)
+    return pool
+
+
+def run(framework: str, task: str, **arguments: Any) -> Any:
+    """Result of `task` in the process of `framework`, which stays for the next task."""
+    return _pool(framework).submit(_call, framework, task, arguments).result(timeout=600)
+
+
+@cache
+def _backend(framework: str) -> Any:
+    module, name = SCRIPTS[framework]
+    return getattr(importlib.import_module(module), name)(accelerate=False, threads=2)
+
+
+def _call(framework: str, task: str, arguments: dict[str, Any]) -> Any:
+    return globals()[task](_backend(framework), **arguments)
+
+
+def build(
+    backend: Any,
+    spec: ModelSpec,
+    optimizer: Optimizer,
+    *,
+    precision: str = "float32",
+    native: tuple[str, ...] = (),
+    compiled: bool = False,
+    scaling: Scaling = Scaling(),
+    feed: Feed | None = None,
+    masks: int | None = None,
+    smoothing: float = 0.0,
+    state: dict[str, Any] | None = None,
+    seed: int = 1,
+) -> Any:
+    """A model of `spec` that starts from `state`, or from the initial weights of `seed`."""
+    execution = Execution(
+        precision=precision,
+        native=frozenset(native),
+        compiled=compiled,
+        scaling=scaling,
+        feed=feed,
+        masks=masks,
+        label_smoothing=smoothing,
+    )
+    model = backend.build(spec, optimizer, execution=execution, seed=seed)
+    model.load_state_dict(checkpoint.initial(spec, seed) if state is None else state)
+    return model
+
+
+def predict(backend: Any, *, images: np.ndarray, **model: Any) -> np.ndarray:
+    """Logits of a model in inference mode."""
+    return build(backend, **model).predict(images)
+
+
+def state(backend: Any, **model: Any) -> dict[str, np.ndarray]:
+    """State of a model that has only been built and loaded."""
+    return build(backend, **model).state_dict()
+
+
+def parameters(backend: Any, **model: Any) -> int:
+    """Number of trained values, as the framework itself counts them."""
+    module = build(backend, **model).module
+    trained = module.trainable_variables if backend.name == "tensorflow" else module.parameters()
+    return sum(int(np.prod(weight.shape)) for weight in trained)
+
+
+def native_init(backend: Any, *, spec: ModelSpec, optimizer: Optimizer, seed: int) -> dict[str, np.ndarray]:
+    """State of a model whose weights the framework has drawn."""
+    built = backend.build(spec, optimizer, execution=Execution(native=frozenset({"init"})), seed=seed)
+    return built.state_dict()
+
+
+def steps(
+    backend: Any,
+    *,
+    images: np.ndarray,
+    labels: np.ndarray,
+    order: np.ndarray,
+    rate: np.ndarray,
+    momentum: np.ndarray | None = None,
+    test: np.ndarray | None = None,
+    **model: Any,
+) -> dict[str, Any]:
+    """Losses and correct counts of training steps, the state after them, and logits of `test` images."""
+    built = build(backend, **model)
+    losses, correct = built.train_steps(images, labels, order, rate, momentum)
+    logits = None if test is None else built.predict(test)
+    return {"losses": losses, "correct": correct, "state": built.state_dict(), "logits": logits}
+
+
+def execute(backend: Any, *, dataset: Dataset, job: Job) -> str:
+    """How a run of the command line's own machinery ended."""
+    return run_job(backend, dataset, job, show=print)
+
+
+def accuracy(backend: Any, *, dataset: Dataset, job: Job) -> float:
+    """Test accuracy of the weights that `job` starts from, in percent."""
+    model = backend.build(job.spec, job.recipe.optimizer, execution=job.execution, seed=1)
+    model.load_state_dict(job.start)
+    scaled = partial(normalise, mean=job.recipe.mean, std=job.recipe.std)
+    labels = dataset.test.labels.astype(np.int64)
+    return evaluate(model, dataset.test.images, labels, scaled, batch_size=1000).accuracy
+
+
+def overhead(
+    backend: Any,
+    *,
+    images: np.ndarray,
+    labels: np.ndarray,
+    order: np.ndarray,
+    rate: np.ndarray,
+    rounds: int,
+    **model: Any,
+) -> tuple[float, float]:
+    """Seconds of len(order) training steps, and of as many of a bare loop on one fixed batch: the quickest
+    of `rounds`, taken in turn."""
+    machine.keep_freed_pages()
+    built = build(backend, **model)
+    bare = built.partial_steps(images, labels, order, until="bare")
+    loops = (lambda: built.train_steps(images, labels, order, rate), bare)
+    for loop in loops:
+        loop()
+    seconds: list[list[float]] = [[], []]
+    for _ in range(rounds):
+        for loop, taken in zip(loops, seconds, strict=True):
+            begun = time.perf_counter()
+            loop()
+            taken.append(time.perf_counter() - begun)
+    return min(seconds[0]), min(seconds[1])
+
+
+def own_epoch(
+    backend: Any, *, digits: Digits, rate: np.ndarray, batch_size: int, loader_seed: int = 1, **model: Any
+) -> dict[str, Any]:
+    """Losses and correct counts of an epoch of the framework's own loader, and the state after it."""
+    built = build(backend, **model)
+    parts = list(built.train_epoch(digits, rate, batch_size=batch_size, seed=loader_seed))
+    losses, correct = (np.concatenate(told) for told in zip(*parts, strict=True))
+    return {"losses": losses, "correct": correct, "state": built.state_dict()}
+
+
+def is_compiled(backend: Any, **model: Any) -> bool:
+    """Whether the model's steps go through the framework's compiler."""
+    built = build(backend, **model)
+    return bool(built.xla if backend.name == "tensorflow" else hasattr(built.forward, "_orig_mod"))
+
+
+def gradients(
+    backend: Any, *, images: np.ndarray, labels: np.ndarray, **model: Any
+) -> dict[str, np.ndarray | float]:
+    """PyTorch's loss on a batch and its gradient for each weight, as a training step computes them."""
+    import torch  # here only: this runs in PyTorch's process
+
+    built = build(backend, **model)
+    built.module.train()
+    inputs = torch.from_numpy(images).to(memory_format=built.layout)
+    _, loss = built._loss(inputs, torch.from_numpy(labels))
+    loss.backward()
+    found = {name: weight.grad.numpy().copy() for name, weight in built.module.named_parameters()}
+    return {"loss": loss.item(), **found}
+
+
+def started(backend: Any, *, job: Job) -> dict[str, np.ndarray]:
+    """State of a job's model before its first step."""
+    return build_job(backend, job).state_dict()
+
+
+def trace(backend: Any, *, dataset: Dataset, job: Job, whole: bool = False) -> Trace:
+    """A job's first steps, or first epoch."""
+    return take_trace(backend, dataset, job, whole=whole)
+
+
+def profile(backend: Any, *, dataset: Dataset, job: Job) -> list[profiling.Figure]:
+    """All figures of a network, measured briefly."""
+    profiling.ROUNDS, profiling.SITTING_SECONDS, profiling.PREDICTIONS = 2, 0.05, {1: 3, 100: 2}
+    return list(profiling.profile(backend, dataset, job))

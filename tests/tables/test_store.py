@@ -1,0 +1,307 @@
+"""The tables survive what happens to them: writers at once, a kill at any byte, foreign files, odd text."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.rows import RUN, add
+
+from common.tables.store import EpochRow, ErrorRow, ResultsError, Row, Run, append, header, prepare, rows
+
+ROOT = Path(__file__).resolve().parents[2]
+
+NAMES = ("results.csv", "epochs.csv", "errors.csv")
+
+COLUMNS = {
+    "results.csv": "framework, model, batch_size, epochs, accuracy, parameters, train_accuracy, loss, "
+    "train_loss, seed, train_seconds, first_step_seconds, predict_seconds, images_per_second, "
+    "peak_memory_mib, total_seconds, dataset, optimizer, schedule, lr, augment, native, loader, precision, "
+    "device, threads, world_size, machine, framework_version, python, commit, recipe_hash, status, "
+    "started, run, import_seconds, build_seconds, cpu_seconds, load_before, load_after, at_once, reason, "
+    "shifted_accuracy",
+    "epochs.csv": "run, epoch, lr, train_loss, train_accuracy, loss, accuracy, seconds",
+    "errors.csv": "run, index, predicted",
+}
+
+
+def runs(folder: Path, name: str = "results.csv") -> list[str]:
+    return [row["run"] for row in rows(folder, name)]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file but the lock, which may stay."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
+
+
+# What is written
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_columns_and_their_order(tmp_path: Path, name: str) -> None:
+    add(tmp_path, "r0")
+    columns = COLUMNS[name].split(", ")
+    assert (tmp_path / name).read_text().splitlines()[0] == ",".join(columns)
+    assert list(rows(tmp_path, name)[0]) == columns
+
+
+def test_rows_are_in_the_order_of_appending(tmp_path: Path) -> None:
+    assert rows(tmp_path, "results.csv") == []
+    prepare(tmp_path / "new" / "folder")
+    assert contents(tmp_path / "new" / "folder") == {}
+    for run in ("b", "a", "c"):
+        add(tmp_path, run, epochs=2, errors=1)
+    assert runs(tmp_path) == ["b", "a", "c"]
+    assert runs(tmp_path, "epochs.csv") == ["b", "b", "a", "a", "c", "c"]
+    assert [row["epoch"] for row in rows(tmp_path, "epochs.csv")] == ["0", "1"] * 3
+    assert runs(tmp_path, "errors.csv") == ["b", "a", "c"]
+
+
+def test_a_run_without_epochs_or_errors(tmp_path: Path) -> None:
+    append(tmp_path, dataclasses.replace(RUN, status="diverged", accuracy=None, loss=None))
+    (row,) = rows(tmp_path, "results.csv")
+    assert (row["status"], row["accuracy"], row["loss"]) == ("diverged", "", "")
+    assert rows(tmp_path, "epochs.csv") == rows(tmp_path, "errors.csv") == []
+
+
+PLAIN = st.text(
+    st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]) | st.sampled_from(list(",\"' ;\t"))
+)
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "str": PLAIN,
+    "Status": st.sampled_from(["ok", "diverged", "interrupted", "failed"]),
+    "int": st.integers(-(2**63), 2**63),
+    "float": st.floats(allow_nan=False),
+    "float | None": st.none() | st.floats(allow_nan=False),
+}
+
+
+def any_row(kind: type[Row]) -> st.SearchStrategy[Row]:
+    fields = {field.name: FIELDS[str(field.type)] for field in dataclasses.fields(kind)}
+    return st.fixed_dictionaries(fields).map(lambda values: kind(**values))
+
+
+@settings(max_examples=60)
+@given(any_row(Run), st.lists(any_row(EpochRow), max_size=2), st.lists(any_row(ErrorRow), max_size=2))
+def test_any_row_is_read_as_it_was_written(
+    tmp_path_factory: pytest.TempPathFactory, run: Run, epochs: list[EpochRow], errors: list[ErrorRow]
+) -> None:
+    folder = tmp_path_factory.mktemp("rows")
+    add(folder, "before")
+    append(folder, run, epochs, errors)
+    add(folder, "after")
+    tables: dict[str, Sequence[Row]] = {"results.csv": [run], "epochs.csv": epochs, "errors.csv": errors}
+    for name, written in tables.items():
+        found = rows(folder, name)
+        own = {"results.csv": 1, "epochs.csv": 2, "errors.csv": 3}[name]
+        assert len(found) == len(written) + 2 * own
+        for row, cells in zip(written, found[own:-own], strict=True):
+            for column, value in dataclasses.asdict(row).items():
+                if value is None:
+                    assert cells[column] == ""
+                elif isinstance(value, float):
+                    assert float(cells[column]) == pytest.approx(value, rel=5.1e-7, abs=0)
+                else:
+                    assert cells[column] == str(value)
+
+
+# A kill in the middle of a row
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_row_cut_at_any_byte_costs_that_row_alone(tmp_path: Path, name: str) -> None:
+    """And the next append takes the torn row away. The text has bytes that are no character by themselves."""
+    folder = tmp_path / "results"
+    for run in ("a", "b"):
+        add(folder, run, epochs=1, errors=1)
+    path = folder / name
+    intact = path.read_bytes()
+    odd = 'née, "β½" 日本'
+    add(folder, odd, epochs=1, errors=1)
+    whole = path.read_bytes()
+    assert whole.startswith(intact)
+    assert whole.endswith(b"\n")
+    assert runs(folder, name)[-1] == odd
+    for size in range(len(intact), len(whole)):
+        path.write_bytes(whole[:size])
+        assert runs(folder, name) == ["a", "b"], f"cut at byte {size}"
+        add(folder, "c", epochs=1, errors=1)
+        assert runs(folder, name) == ["a", "b", "c"], f"repaired after a cut at byte {size}"
+        assert path.read_bytes().startswith(intact)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_header_cut_at_any_byte_is_written_anew(tmp_path: Path, name: str) -> None:
+    add(tmp_path, "a")
+    line = (tmp_path / name).read_bytes().splitlines(keepends=True)[0]
+    for size in range(0, len(line), 7):
+        (tmp_path / name).write_bytes(line[:size])
+        assert rows(tmp_path, name) == []
+        add(tmp_path, "b", epochs=1, errors=1)
+        assert runs(tmp_path, name) == ["b"]
+
+
+def test_the_last_row_is_found_in_a_table_longer_than_the_search_window(tmp_path: Path) -> None:
+    """The end is searched for backwards in pieces of 64 KiB: torn rows shorter and longer than a piece."""
+    add(tmp_path, "a", errors=20_000)
+    path = tmp_path / "errors.csv"
+    intact = path.read_bytes()
+    assert len(intact) > 2 * 65536
+    for torn in (1, 65535, 65536, 65537, 200_000):
+        path.write_bytes(intact + b"x" * torn)
+        add(tmp_path, "b", errors=1)
+        assert path.read_bytes() == intact + b"b,0,7\n"
+
+
+# Writers at once
+
+WRITER = """
+import dataclasses, sys, time
+from pathlib import Path
+sys.path[:0] = sys.argv[3].split(":")
+from support.rows import EPOCH, ERROR, RUN, add
+folder, name = Path(sys.argv[1]), sys.argv[2]
+(folder / f"{name}.ready").touch()
+while not (folder / "go").exists():
+    time.sleep(0.001)
+for number in range(5):
+    add(folder / "results", f"{name}-{number}", epochs=3, errors=4)
+"""
+
+
+@pytest.mark.parametrize("writers", [2, 8])
+def test_writers_at_once_lose_nothing(tmp_path: Path, writers: int) -> None:
+    """They wait for each other at the start, so that even making the folder and the tables is contended."""
+    paths = f"{ROOT}:{ROOT / 'tests'}"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path), f"w{number}", paths],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(writers)
+    ]
+    deadline = time.monotonic() + 60
+    while len(list(tmp_path.glob("*.ready"))) < writers:
+        assert time.monotonic() < deadline
+        assert all(process.poll() is None for process in processes)
+        time.sleep(0.01)
+    (tmp_path / "go").touch()
+    assert [process.communicate(timeout=60)[1] for process in processes] == [""] * writers
+    assert [process.returncode for process in processes] == [0] * writers
+
+    folder = tmp_path / "results"
+    expected = sorted(f"w{writer}-{number}" for writer in range(writers) for number in range(5))
+    assert sorted(runs(folder)) == expected
+    for name, column, each in (("epochs.csv", "epoch", 3), ("errors.csv", "index", 4)):
+        found = rows(folder, name)
+        # A run's rows stand together and in order: one write under one lock.
+        assert [int(row[column]) for row in found] == list(range(each)) * len(expected)
+        assert sorted(row["run"] for row in found[::each]) == expected
+        assert all(row["run"] == found[index - index % each]["run"] for index, row in enumerate(found))
+
+
+# Older versions
+
+FIRST = COLUMNS["results.csv"].partition(", import_seconds")[0].split(", ")
+
+
+def test_a_table_without_the_columns_that_came_later_is_read_and_completed(tmp_path: Path) -> None:
+    """Row by row, whatever stands in their cells; a torn last row goes."""
+    folder = tmp_path / "results"
+    prepare(folder)
+    name, old = "results.csv", [str(number) for number in range(len(FIRST))]
+    for kept in range(len(FIRST), len(header(Run))):
+        older = header(Run)[:kept]
+        quoted = [*old[:-1], '"a, b"', *["1.5"] * (kept - len(FIRST))]
+        (folder / name).write_text(f"{','.join(older)}\n{','.join(quoted)}\n{','.join(old[:5])}")
+        (row,) = rows(folder, name)
+        assert row["run"] == "a, b"
+        assert list(row) == header(Run)
+        assert [row[column] for column in older[len(FIRST) :]] == ["1.5"] * (kept - len(FIRST))
+        assert {row[column] for column in header(Run)[kept:]} == {""}
+        add(folder, "new")
+        assert (folder / name).read_text().splitlines()[0] == ",".join(header(Run))
+        assert [row, rows(folder, name)[1]] == rows(folder, name)
+        assert runs(folder) == ["a, b", "new"]
+        assert sorted(contents(folder)) == ["epochs.csv", "errors.csv", "results.csv"]
+
+
+# What is refused
+
+OTHER_HEADERS: dict[str, Callable[[list[str]], list[str]]] = {
+    "shorter": lambda columns: columns[: columns.index("started") if "started" in columns else -1],
+    "newer": lambda columns: [*columns, "extra"],
+    "reordered": lambda columns: columns[::-1],
+    "foreign": lambda columns: ["date", "price"],
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("other", OTHER_HEADERS)
+def test_another_header_is_refused_and_nothing_written(tmp_path: Path, name: str, other: str) -> None:
+    add(tmp_path, "a")
+    columns = COLUMNS[name].split(", ")
+    found = ",".join(OTHER_HEADERS[other](columns))
+    (tmp_path / name).write_text(f"{found}\n1,2\n")
+    before = contents(tmp_path)
+    for action in (lambda: add(tmp_path, "b"), lambda: prepare(tmp_path), lambda: rows(tmp_path, name)):
+        with pytest.raises(ResultsError) as refusal:
+            action()
+        message = str(refusal.value)
+        assert f"found:    {found}\n" in message
+        assert f"expected: {','.join(columns)}\n" in message
+        assert str(tmp_path / name) in message
+    assert contents(tmp_path) == before
+
+
+def test_no_table_is_made_beside_a_refused_one(tmp_path: Path) -> None:
+    (tmp_path / "errors.csv").write_text("date,price\n")
+    with pytest.raises(ResultsError):
+        add(tmp_path, "a")
+    assert contents(tmp_path) == {"errors.csv": b"date,price\n"}
+
+
+@pytest.mark.parametrize("text", ["two\nlines", "two\r\nlines", "\rback", "end\n"])
+def test_a_cell_of_two_lines_is_refused(tmp_path: Path, text: str) -> None:
+    add(tmp_path, "a")
+    before = contents(tmp_path)["results.csv"]
+    with pytest.raises(ResultsError, match="must be one line, not"):
+        append(tmp_path, dataclasses.replace(RUN, machine=text))
+    assert contents(tmp_path)["results.csv"] == before
+    assert runs(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("action", [prepare, lambda folder: add(folder, "a")], ids=["prepare", "append"])
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, action: Any) -> None:
+    """Below a regular file not even root can make one."""
+    (tmp_path / "file").write_text("in the way")
+    folder = tmp_path / "file" / "results"
+    with pytest.raises(ResultsError) as refusal:
+        action(folder)
+    assert str(refusal.value) == f"Cannot write results to {folder}: Not a directory."
+    assert rows(folder, "results.csv") == []
+
+
+@pytest.mark.parametrize("action", [prepare, lambda folder: add(folder, "a")], ids=["prepare", "append"])
+def test_a_read_only_folder_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: Any
+) -> None:
+    """The system's answer is put in by hand: permissions do not bind root, as which tests may run."""
+
+    def refuse(*arguments: object, **settings: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    for method in ("touch", "open"):
+        monkeypatch.setattr(Path, method, refuse)
+    with pytest.raises(ResultsError) as refusal:
+        action(tmp_path)
+    assert str(refusal.value) == f"Cannot write results to {tmp_path}: Permission denied."

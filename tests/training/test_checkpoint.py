@@ -1,0 +1,123 @@
+"""Initial weights and checkpoints: bounds, seeds, round trips, what is never read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from common.model.spec import BatchNorm, Conv, Dense, Flatten, ModelSpec
+from common.model.zoo import ENTRIES, Entry
+from common.training import checkpoint
+
+SPEC = ModelSpec(
+    "small", (Conv(32, 5, groups=2), BatchNorm(), Flatten(), Dense(50, bias=False)), input_shape=(4, 12, 12)
+)
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_every_network_has_all_its_arrays(entry: Entry) -> None:
+    found = checkpoint.initial(entry.spec, 1)
+    assert {name: array.shape for name, array in found.items()} == entry.spec.weights | entry.spec.statistics
+    assert {array.dtype for array in found.values()} == {np.dtype(np.float32)}
+
+
+def test_seed_decides_and_nothing_else() -> None:
+    first, again, other = (checkpoint.initial(SPEC, seed) for seed in (1, 1, 2))
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    assert not np.array_equal(first["conv1.weight"], other["conv1.weight"])
+
+
+@pytest.mark.parametrize(
+    "init, bounds",
+    [
+        (
+            "fan-in-uniform",
+            {"conv1.weight": sqrt(1 / 50), "conv1.bias": sqrt(1 / 50), "dense1.weight": sqrt(1 / 2048)},
+        ),
+        (
+            "xavier-uniform",
+            {"conv1.weight": sqrt(6 / 850), "conv1.bias": 0.0, "dense1.weight": sqrt(6 / 2098)},
+        ),
+    ],
+)
+def test_bounds_are_the_published_ones(init: Any, bounds: dict[str, float]) -> None:
+    """Fan in of the convolution: 2 channels of 5 x 5; fan out 32 x 25; 32 x 8 x 8 features."""
+    found = checkpoint.initial(replace(SPEC, init=init), 1)
+    for name, bound in bounds.items():
+        largest = np.abs(found[name]).max()
+        assert largest <= bound
+        assert largest >= 0.9 * bound
+        assert abs(found[name].mean()) <= 5 * bound / sqrt(3 * found[name].size)
+
+
+def test_batch_norm_starts_as_the_identity() -> None:
+    found = checkpoint.initial(SPEC, 1)
+    starts = {"weight": 1, "bias": 0, "running_mean": 0, "running_var": 1}
+    for name, value in starts.items():
+        np.testing.assert_array_equal(found[f"norm1.{name}"], np.full(32, value))
+
+
+@given(
+    st.dictionaries(
+        st.text(min_size=1, max_size=20),
+        arrays.arrays(
+            st.sampled_from([np.float32, np.float64, np.int64, np.uint32]), arrays.array_shapes(min_dims=0)
+        ),
+        max_size=4,
+    ),
+    st.dictionaries(
+        st.text(max_size=9), st.integers() | st.text() | st.lists(st.floats(allow_nan=False)), max_size=4
+    ),
+)
+def test_checkpoint_comes_back_as_it_went(
+    tmp_path_factory: pytest.TempPathFactory, state: dict[str, np.ndarray], about: dict[str, Any]
+) -> None:
+    folder = tmp_path_factory.mktemp("checkpoints")
+    state.pop("__metadata__", None)
+    for name in ("first", "second"):
+        checkpoint.write(folder / name, state, about)
+    assert (folder / "first").read_bytes() == (folder / "second").read_bytes()
+    back = checkpoint.read(folder / "first")
+    assert back.about == json.loads(json.dumps(about))
+    assert set(back.state) == set(state)
+    for name, array in state.items():
+        assert back.state[name].dtype == array.dtype
+        assert back.state[name].shape == array.shape
+        np.testing.assert_array_equal(back.state[name], array)
+
+
+def test_a_cut_checkpoint_is_never_read(tmp_path: Path) -> None:
+    """Cut at each of 200 places, the file is refused with a sentence, not read in part."""
+    whole = tmp_path / "whole"
+    checkpoint.write(whole, checkpoint.initial(SPEC, 1), {"model": "small"})
+    data = whole.read_bytes()
+    cut = tmp_path / "cut"
+    for end in np.linspace(0, len(data) - 1, 200).astype(int):
+        cut.write_bytes(data[:end])
+        with pytest.raises(checkpoint.CheckpointError, match="cut is not a whole safetensors file"):
+            checkpoint.read(cut)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model"
+    checkpoint.write(path, {"a": np.zeros(3)}, {"epoch": 1})
+
+    def full(self: Path, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(
+        checkpoint.CheckpointError, match=r"Cannot write the checkpoint .*: No space left on device"
+    ):
+        checkpoint.write(path, {"a": np.ones(3)}, {"epoch": 2})
+    assert checkpoint.read(path).about == {"epoch": 1}
+    assert list(tmp_path.iterdir()) == [path]
