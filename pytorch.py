@@ -30,8 +30,17 @@ from common.data.datasets import Digits, Scaling
 from common.model import spec
 from common.model.optimizer import SGD, Adadelta, Adam, Optimizer, slots
 from common.tables import machine
-from common.training.backend import Execution, Feed, Native, Natives, PeerLost, Precision, Stage, Unavailable
-from common.training.distributed import Share
+from common.training.backend import (
+    DefaultsProbe,
+    Execution,
+    LoaderOptions,
+    Native,
+    PeerLost,
+    Precision,
+    Stage,
+    Unavailable,
+)
+from common.training.distributed import World
 from common.training.dropout_masks import Masks
 
 Array = NDArray[Any]
@@ -170,7 +179,7 @@ def layout(network: spec.ModelSpec) -> torch.memory_format:
     return torch.channels_last if min(channels, default=16) >= 16 else torch.contiguous_format
 
 
-def data_loader(digits: Digits, feed: Feed, scaling: Scaling, *, batch_size: int, seed: int) -> Any:
+def data_loader(digits: Digits, feed: LoaderOptions, scaling: Scaling, *, batch_size: int, seed: int) -> Any:
     """Batches as torchvision's users load MNIST: an image at a time, through its transforms."""
     # Imported here: most runs need not wait for it.
     from torchvision import datasets, transforms
@@ -199,12 +208,12 @@ def paces(rate: Array, momentum: Array | None) -> Iterator[tuple[float, float | 
 
 
 @contextlib.contextmanager
-def together(share: Share) -> Iterator[None]:
+def together(share: World) -> Iterator[None]:
     """What the other processes of a run must be there for."""
     try:
         yield
     except RuntimeError as error:  # gloo has no error of its own for a connection that has closed
-        if share.of == 1:
+        if share.size == 1:
             raise
         raise PeerLost(str(error).splitlines()[0]) from error
 
@@ -215,27 +224,27 @@ class TorchModel:
     def __init__(
         self, network: spec.ModelSpec, optimizer: Optimizer, *, device: torch.device, execution: Execution
     ) -> None:
-        self.device, self.feed, self.scaling = device, execution.feed, execution.scaling
+        self.device, self.loader, self.scaling = device, execution.loader, execution.scaling
         self.smoothing = execution.label_smoothing
         self.dtype = torch.float64 if execution.precision == "float64" else torch.float32
         self.reduced = execution.precision == "bfloat16"
         native = execution.native
         modules = [(node.name, layer(node, execution)) for node in network.nodes()]
-        plain = self.feed is not None or execution.compiled
+        plain = self.loader is not None or execution.compiled
         self.module = nn.Sequential(OrderedDict(modules if plain else quickened(modules)))
-        self.layout = torch.contiguous_format if self.feed else layout(network)
+        self.layout = torch.contiguous_format if self.loader else layout(network)
         self.module.to(device, self.dtype).to(memory_format=self.layout)
-        self.share = execution.share
+        self.world = execution.world
         self.forward = torch.compile(self.module) if execution.compiled else self.module
-        if self.share.of > 1:
+        if self.world.size > 1:
             # Averages gradients. Each process normalises by its own images; statistics are the first one's.
-            with together(self.share):
+            with together(self.world):
                 self.forward = nn.parallel.DistributedDataParallel(self.module)
         if not plain:
             # Told here what it would import torch._dynamo to be told: see update_without_compiler.
             adding = inspect.unwrap(torch.optim.Optimizer.add_param_group)
             vars(adding).setdefault("__dynamo_disable", adding)
-        self.optimizer = update_rule(optimizer, self.module.parameters(), native, fused=self.feed is None)
+        self.optimizer = update_rule(optimizer, self.module.parameters(), native, fused=self.loader is None)
         self.update = self.optimizer.step if plain else update_without_compiler(self.optimizer)
         self.slots = slots(optimizer)
         self.steps = 0
@@ -247,22 +256,22 @@ class TorchModel:
         self, images: Array, labels: Array, order: Array, rate: Array, momentum: Array | None = None
     ) -> tuple[Array, Array]:
         """See common.backend.Model."""
-        inputs, targets, batches = self._on_device(images, labels, self.share.part(order))
+        inputs, targets, batches = self._on_device(images, labels, self.world.shard(order))
         losses, predicted = [], []
         self.module.train()
         steps = zip(self._gathered(inputs, batches), targets, paces(rate, momentum), strict=True)
-        with together(self.share):
+        with together(self.world):
             for batch, wanted, pace in steps:
                 logits, loss = self._step(batch, wanted, *pace)
                 losses.append(loss.detach())
                 predicted.append(logits.detach().max(dim=1).indices)
             # Compared once for all steps: small operations one by one would cost as much as a small network.
             correct = (torch.stack(predicted) == targets).sum(dim=1)
-            return self._sum(torch.stack(losses).double() / self.share.of), self._sum(correct)
+            return self._sum(torch.stack(losses).double() / self.world.size), self._sum(correct)
 
     def _sum(self, values: torch.Tensor) -> Array:
         """Over all processes of the run."""
-        if self.share.of > 1:
+        if self.world.size > 1:
             distributed.all_reduce(values)
         return values.cpu().numpy()
 
@@ -296,9 +305,9 @@ class TorchModel:
         self, digits: Digits, rate: Array, momentum: Array | None = None, *, batch_size: int, seed: int
     ) -> Iterator[tuple[Array, Array]]:
         """See common.backend.Model."""
-        assert self.feed
+        assert self.loader
         self.module.train()
-        loader = data_loader(digits, self.feed, self.scaling, batch_size=batch_size, seed=seed)
+        loader = data_loader(digits, self.loader, self.scaling, batch_size=batch_size, seed=seed)
         for (images, labels), pace in zip(loader, paces(rate, momentum), strict=True):
             images, labels = images.to(self.device, self.dtype), labels.to(self.device)
             logits, loss = self._step(images, labels, *pace)
@@ -402,7 +411,7 @@ class TorchModel:
                 yield taken
 
 
-class TorchNatives:
+class PyTorchDefaults:
     """PyTorch's parts as its users get them (`common.backend.Natives`)."""
 
     versions = str(torch.__version__)
@@ -410,32 +419,32 @@ class TorchNatives:
     batch_norm, channel_dropout = nn.BatchNorm2d, nn.Dropout2d
     threads_program = "import torch; print(torch.get_num_threads())"
 
-    def compiles(self) -> bool:
+    def compiles_by_default(self) -> bool:
         """See common.backend.Natives."""
         return nn.Identity()._compiled_call_impl is not None
 
-    def dense(self, fan_in: int, fan_out: int) -> tuple[Array, Array]:
+    def initial_dense(self, fan_in: int, fan_out: int) -> tuple[Array, Array]:
         """See common.backend.Natives."""
         made = nn.Linear(fan_in, fan_out)
         return made.weight.detach().numpy(), made.bias.detach().numpy()
 
-    def statistics(self, batch: Array) -> tuple[float, float]:
+    def batch_norm_statistics(self, batch: Array) -> tuple[float, float]:
         """See common.backend.Natives."""
         made = nn.BatchNorm1d(1)
         made(torch.from_numpy(batch).float()[:, None])
         return float(made.state_dict()["running_mean"]), float(made.state_dict()["running_var"])
 
-    def parameters_of_batch_norm(self, channels: int) -> int:
+    def batch_norm_parameters(self, channels: int) -> int:
         """See common.backend.Natives."""
         return sum(parameter.numel() for parameter in nn.BatchNorm2d(channels).parameters())
 
-    def convolve(self, images: Array, channels: int, *, stride: int = 1, padding: str = "valid") -> Array:
+    def convolution(self, images: Array, channels: int, *, stride: int = 1, padding: str = "valid") -> Array:
         """See common.backend.Natives."""
         made = nn.Conv2d(images.shape[1], channels, 3, stride=stride, padding=padding, bias=False)
         nn.init.ones_(made.weight)
         return made(torch.from_numpy(images).float()).detach().numpy()
 
-    def descend(
+    def optimizer_trajectory(
         self,
         optimizer: Any,
         weight: float,
@@ -454,7 +463,7 @@ class TorchNatives:
             after.append(variable.item())
         return after
 
-    def batches(self, count: int) -> list[list[int]]:
+    def loader_batches(self, count: int) -> list[list[int]]:
         """See common.backend.Natives."""
         loader: Any = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.arange(count)))
         return [batch.tolist() for (batch,) in loader]
@@ -465,7 +474,7 @@ class PyTorch:
 
     name = "pytorch"
     version = str(torch.__version__)
-    natives: Natives = TorchNatives()
+    defaults: DefaultsProbe = PyTorchDefaults()
 
     def __init__(self, *, accelerate: bool, threads: int) -> None:
         torch.set_num_threads(threads)
@@ -485,11 +494,11 @@ class PyTorch:
         """See common.backend.Backend."""
         if execution.compiled and self.place.type == "cpu" and not shutil.which("g++"):
             raise Unavailable("--compile needs a C++ compiler, and g++ is not on the PATH.")
-        if execution.share.of > 1 and not distributed.is_initialized():
+        if execution.world.size > 1 and not distributed.is_initialized():
             kind = "nccl" if self.place.type == "cuda" else "gloo"
             distributed.init_process_group(kind, timeout=datetime.timedelta(seconds=PATIENCE_SECONDS))
             atexit.register(distributed.destroy_process_group)  # or gloo's threads may abort the process
-        torch.manual_seed(execution.share.seed(seed))
+        torch.manual_seed(execution.world.seed(seed))
         return TorchModel(network, optimizer, device=self.place, execution=execution)
 
     def product(self, size: int, *, precision: Precision) -> Callable[[], None]:

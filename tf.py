@@ -38,8 +38,8 @@ with machine.quiet_stderr():
 
 from common.data.datasets import Digits
 from common.model.optimizer import SGD, Adadelta, Adam, Optimizer, slots
-from common.training.backend import Execution, Native, Natives, PeerLost, Precision, Stage
-from common.training.distributed import share
+from common.training.backend import DefaultsProbe, Execution, Native, PeerLost, Precision, Stage
+from common.training.distributed import read_world
 from common.training.dropout_masks import Masks
 
 Array = NDArray[Any]
@@ -307,7 +307,7 @@ class KerasModel:
         execution: Execution,
         strategy: tf.distribute.Strategy | None,
     ) -> None:
-        self.share, self.strategy = execution.share, strategy
+        self.world, self.strategy = execution.world, strategy
         precision = execution.precision
         keras.config.set_floatx("float64" if precision == "float64" else "float32")
         keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else precision)
@@ -328,9 +328,9 @@ class KerasModel:
         images = tf.TensorSpec(self.input_shape, self.dtype)
         # Without AutoGraph, which takes longer to read this file than TensorFlow to trace the network.
         self.infer = tf.function(partial(self.module, training=False), [images], autograph=False)
-        self.scaling, self.feed, self.batches = execution.scaling, execution.feed, None
+        self.scaling, self.loader, self.batches = execution.scaling, execution.loader, None
         self.smoothing = execution.label_smoothing
-        if self.feed:
+        if self.loader:
             plain = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
             loss = self._losses if self.smoothing else plain
             options = {"jit_compile": True} if execution.compiled else {}
@@ -342,7 +342,7 @@ class KerasModel:
         """See common.backend.Model."""
         inputs, targets = self._on_device(images, labels)
         momentum = self._momenta(rate, momentum)
-        order = self.share.part(order)
+        order = self.world.shard(order)
         graph = self._graph(order.shape[1], inputs.dtype)
         # XLA compiles for one shape, so there every call is filled up to the same number of steps.
         length = XLA_STEPS if self.xla else len(order)
@@ -388,7 +388,7 @@ class KerasModel:
             logits, loss, gradients = self._gradients(self._gathered(images, order[step]), targets[step])
             hits = tf.math.count_nonzero(tf.argmax(logits, axis=1) == targets[step])
             if self.strategy:
-                mine = [*gradients, loss, tf.cast(self.share.of * hits, self.dtype)]
+                mine = [*gradients, loss, tf.cast(self.world.size * hits, self.dtype)]
                 *gradients, loss, hits = averaged(mine, self.strategy)
                 hits = tf.cast(tf.round(hits), tf.int64)  # a mean of three is no whole number
             self.optimizer.apply(gradients, self.module.trainable_variables)
@@ -450,8 +450,8 @@ class KerasModel:
 
     def _pipeline(self, digits: Digits, *, batch_size: int, seed: int) -> tf.data.Dataset:
         """Batches as TensorFlow's guides to tf.data have them: map, cache, shuffle, batch, prefetch."""
-        assert self.feed
-        mean, std, workers = self.scaling.mean, self.scaling.std, self.feed.num_workers or tf.data.AUTOTUNE
+        assert self.loader
+        mean, std, workers = self.scaling.mean, self.scaling.std, self.loader.num_workers or tf.data.AUTOTUNE
         pairs = tf.data.Dataset.from_tensor_slices((digits.images[..., None], digits.labels.astype(np.int64)))
         scaled = pairs.map(
             lambda image, label: ((tf.cast(image, self.dtype) / 255 - mean) / std, label),
@@ -594,7 +594,7 @@ def slot_variables(optimizer: keras.optimizers.Optimizer) -> list[list[keras.Var
             raise TypeError(f"Unknown optimizer {type(optimizer).__name__}.")
 
 
-class KerasNatives:
+class TensorFlowDefaults:
     """Keras' parts as its users get them (`common.backend.Natives`)."""
 
     versions = f"{tf.__version__} with Keras {keras.__version__}"
@@ -602,36 +602,36 @@ class KerasNatives:
     batch_norm, channel_dropout = keras.layers.BatchNormalization, keras.layers.SpatialDropout2D
     threads_program = "import tensorflow as tf; print(tf.config.threading.get_intra_op_parallelism_threads())"
 
-    def compiles(self) -> bool:
+    def compiles_by_default(self) -> bool:
         """See common.backend.Natives."""
         model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
         model.compile()
         return bool(model.jit_compile)
 
-    def dense(self, fan_in: int, fan_out: int) -> tuple[Array, Array]:
+    def initial_dense(self, fan_in: int, fan_out: int) -> tuple[Array, Array]:
         """See common.backend.Natives."""
         made = keras.layers.Dense(fan_out)
         made.build((None, fan_in))
         return tuple(made.get_weights())
 
-    def statistics(self, batch: Array) -> tuple[float, float]:
+    def batch_norm_statistics(self, batch: Array) -> tuple[float, float]:
         """See common.backend.Natives."""
         made = keras.layers.BatchNormalization()
         made(batch[:, None], training=True)
         return float(made.moving_mean[0]), float(made.moving_variance[0])
 
-    def parameters_of_batch_norm(self, channels: int) -> int:
+    def batch_norm_parameters(self, channels: int) -> int:
         """See common.backend.Natives."""
         made = keras.layers.BatchNormalization()
         made.build((None, channels))
         return int(made.count_params())
 
-    def convolve(self, images: Array, channels: int, *, stride: int = 1, padding: str = "valid") -> Array:
+    def convolution(self, images: Array, channels: int, *, stride: int = 1, padding: str = "valid") -> Array:
         """See common.backend.Natives."""
         made = keras.layers.Conv2D(channels, 3, strides=stride, padding=padding, kernel_initializer="ones")
         return made(images).numpy()
 
-    def descend(
+    def optimizer_trajectory(
         self,
         optimizer: Any,
         weight: float,
@@ -650,7 +650,7 @@ class KerasNatives:
             after.append(float(variable.numpy()))
         return after
 
-    def batches(self, count: int) -> list[list[int]]:
+    def loader_batches(self, count: int) -> list[list[int]]:
         """See common.backend.Natives."""
         seen = []
 
@@ -670,7 +670,7 @@ class TensorFlow:
 
     name = "tensorflow"
     version = str(tf.__version__)
-    natives: Natives = KerasNatives()
+    defaults: DefaultsProbe = TensorFlowDefaults()
 
     def __init__(self, *, accelerate: bool, threads: int) -> None:
         # Read when the first operation runs, so this comes before anything else.
@@ -683,7 +683,7 @@ class TensorFlow:
             accelerators = tf.config.get_visible_devices("GPU")
         # It wants to be there before the first operation.
         self.strategy = None
-        if share(self.name, os.environ).of > 1:
+        if read_world(self.name, os.environ).size > 1:
             self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
         self.device = "cpu"
         if accelerators:
@@ -694,7 +694,7 @@ class TensorFlow:
         self, network: spec.ModelSpec, optimizer: Optimizer, *, execution: Execution, seed: int
     ) -> KerasModel:
         """See common.backend.Backend."""
-        keras.utils.set_random_seed(execution.share.seed(seed))
+        keras.utils.set_random_seed(execution.world.seed(seed))
         return KerasModel(network, optimizer, execution, self.strategy)
 
     def product(self, size: int, *, precision: Precision) -> Callable[[], None]:

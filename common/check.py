@@ -15,11 +15,10 @@ from pathlib import Path
 import pandas as pd
 
 from common.analysis import stats
-from common.analysis.stats import FRAMEWORKS, Group, Tables
+from common.analysis.stats import Group, Tables
+from common.frameworks import FRAMEWORKS, ROOT, display_name
 from common.model.zoo import ZOO
 from common.tables.store import ResultsError
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -43,17 +42,19 @@ def findings(tables: Tables, *, first_epoch: bool = False, complete: bool = Fals
 
     Added to them: every run with an accuracy of 100 %, and with `complete` every network without runs.
     """
-    groups = stats.groups(_first_epochs(tables) if first_epoch else stats.main_runs(tables.runs))
-    of_one = "first_epoch" if first_epoch else "threshold"
+    groups = stats.groups(_first_epochs(tables) if first_epoch else stats.zoo_runs(tables.runs))
+    of_one = "first_epoch_threshold" if first_epoch else "threshold"
     found = [_finding(group, "accuracy", getattr(ZOO[group.model], of_one)) for group in groups]
     if not first_epoch:
         found += [
             _finding(group, "shifted_accuracy", threshold)
             for group in groups
-            if (threshold := ZOO[group.model].shifted_threshold) is not None
+            if (threshold := ZOO[group.model].tta_threshold) is not None
         ]
         found += [
-            _last_two(group, tables.epochs) for group in groups if ZOO[group.model].last_two is not None
+            _last_two(group, tables.epochs)
+            for group in groups
+            if ZOO[group.model].last_two_epochs_threshold is not None
         ]
     found += _perfect(tables.runs)
     if complete:
@@ -87,7 +88,7 @@ def _last_two(group: Group, epochs: pd.DataFrame) -> Finding:
     last = group.runs.set_index("run")["epochs"]
     mine = epochs[epochs["run"].isin(set(last.index))]
     lowest = float(mine[mine["epoch"] > mine["run"].map(last) - 2]["accuracy"].min())
-    threshold = ZOO[group.model].last_two
+    threshold = ZOO[group.model].last_two_epochs_threshold
     wrong = (
         "" if lowest >= (threshold or 0.0) else "one of the last two epochs of a run is below the threshold"
     )
@@ -123,7 +124,7 @@ def table(found: Sequence[Finding]) -> str:
     for one in found:
         mean = "" if one.mean is None else f"{one.mean:.3f}"
         threshold = "" if one.threshold is None else f"{one.threshold:g}"
-        rows.append((one.model, stats.title(one.framework), mean, str(one.n), threshold, one.wrong))
+        rows.append((one.model, display_name(one.framework), mean, str(one.n), threshold, one.wrong))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     aligned = [
         "  ".join(

@@ -7,10 +7,10 @@ digest.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import Field, field
 from typing import Any
 
-_ADDED = {"added": True}
+_ADDED, _RECORDED = "added", "recorded"
 
 
 def kind_of(choice: object) -> str:
@@ -19,14 +19,20 @@ def kind_of(choice: object) -> str:
     return kind
 
 
-def added_field(default: Any) -> Any:
+def added_field(default: Any, *, recorded: str = "") -> Any:
     """A dataclass field that recipes did not have from the start.
 
-    At its default it is left out of the digest, so rows that are older than the field keep theirs.
+    At its default it is left out of the digest, so rows that are older than the field keep theirs. `recorded`
+    is its name in the digest where that is not the field's own.
     """
-    return field(default=default, metadata=_ADDED)
+    return field(default=default, metadata={_ADDED: True, _RECORDED: recorded})
 
 
-def is_added(metadata: Any) -> bool:
-    """Whether a field's metadata is that of `added_field`."""
-    return bool(metadata == _ADDED)
+def is_added(one: Field[Any]) -> bool:
+    """Whether a field was made by `added_field`."""
+    return bool(one.metadata.get(_ADDED))
+
+
+def recorded_name(one: Field[Any]) -> str:
+    """A field's name in the digest."""
+    return str(one.metadata.get(_RECORDED) or one.name)

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted([*ROOT.glob("common/**/*.py"), ROOT / "pytorch.py", ROOT / "tf.py"])
-LONGEST = {"tf.py": 710, "pytorch.py": 515}
+LONGEST = {"tf.py": 710, "pytorch.py": 520}
 
 
 def contracts(folder: Path) -> subprocess.CompletedProcess[str]:

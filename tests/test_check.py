@@ -10,7 +10,7 @@ import pytest
 from support.tables import add_run
 
 from common import check
-from common.analysis.stats import FRAMEWORKS
+from common.frameworks import FRAMEWORKS
 from common.model.zoo import ZOO
 
 
@@ -92,7 +92,9 @@ def test_complete_wants_every_network_in_every_framework(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, entry in list(ZOO.items()):  # made-up runs gain evenly, too slowly for it
-        monkeypatch.setitem(ZOO, name, dataclasses.replace(entry, last_two=None, shifted_threshold=None))
+        monkeypatch.setitem(
+            ZOO, name, dataclasses.replace(entry, last_two_epochs_threshold=None, tta_threshold=None)
+        )
     cells = [(model, framework) for model in ZOO for framework in FRAMEWORKS]
     for model, framework in cells[:-1]:
         add_run(tmp_path, model, framework, accuracy=99.9)
@@ -113,17 +115,19 @@ def test_a_check_of_nothing_does_not_pass(tmp_path: Path, capsys: pytest.Capture
 
 def test_first_epoch_has_thresholds_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     entry = ZOO["tf-model-1"]
-    low = (entry.first_epoch + entry.threshold) / 2
+    low = (entry.first_epoch_threshold + entry.threshold) / 2
     add_run(tmp_path, accuracy=low, recipe={"epochs": 1})
     assert run(tmp_path) == 1  # no run of the zoo's own recipe
     assert run(tmp_path, "--first-epoch") == 0
-    add_run(tmp_path, framework="tensorflow", accuracy=entry.first_epoch - 0.1, recipe={"epochs": 1})
+    add_run(
+        tmp_path, framework="tensorflow", accuracy=entry.first_epoch_threshold - 0.1, recipe={"epochs": 1}
+    )
     capsys.readouterr()
     assert run(tmp_path, "--first-epoch") == 1
     out = capsys.readouterr().out
     assert "TensorFlow" in out
     assert "PyTorch" not in out
-    assert f"{entry.first_epoch:g}" in out
+    assert f"{entry.first_epoch_threshold:g}" in out
 
 
 def test_first_epoch_reads_epochs_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,7 +152,7 @@ def test_a_strange_table_is_one_message(tmp_path: Path, capsys: pytest.CaptureFi
 def test_the_mean_over_shifted_images_is_held_to_its_own_threshold(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    entry = dataclasses.replace(ZOO["tf-model-1"], shifted_threshold=99.0)
+    entry = dataclasses.replace(ZOO["tf-model-1"], tta_threshold=99.0)
     monkeypatch.setitem(ZOO, "tf-model-1", entry)
     add_run(tmp_path, accuracy=98.2, shifted_accuracy=99.1)
     assert run(tmp_path) == 0
@@ -165,7 +169,7 @@ def test_both_last_epochs_of_every_run_must_reach_what_is_aimed_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Made-up runs gain evenly from 10 %, so of 8 epochs the last but one is (accuracy - 10) / 8 lower."""
-    entry = dataclasses.replace(ZOO["tf-model-1"], last_two=87.0)
+    entry = dataclasses.replace(ZOO["tf-model-1"], last_two_epochs_threshold=87.0)
     monkeypatch.setitem(ZOO, "tf-model-1", entry)
     add_run(tmp_path, accuracy=98.2)
     assert run(tmp_path) == 0

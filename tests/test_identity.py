@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from common.data.augment import Affine
-from common.identity import added_field, is_added
+from common.identity import added_field, is_added, recorded_name
 from common.model.optimizer import SGD
-from common.model.recipe import Recipe, label, recipe_hash
+from common.model.recipe import Recipe, recipe_hash, short_name
 from common.model.schedule import OneCycle
 from common.model.spec import Dense, Flatten, ModelSpec
 from common.model.zoo import ZOO
@@ -57,7 +57,7 @@ def test_a_renamed_class_keeps_the_digest_and_the_label(kind: type) -> None:
     )
 
     def recorded() -> list[str]:
-        return [recipe_hash(spec, recipe), label(recipe.optimizer), label(recipe.augment)]
+        return [recipe_hash(spec, recipe), short_name(recipe.optimizer), short_name(recipe.augment)]
 
     before, name = recorded(), kind.__name__
     try:
@@ -71,8 +71,9 @@ def test_an_added_field_is_left_out_of_the_digest_at_its_default() -> None:
     @dataclasses.dataclass
     class Choice:
         old: int = 1
-        new: int = added_field(2)
+        new: int = added_field(2, recorded="ancient")
 
     old, new = dataclasses.fields(Choice)
-    assert (is_added(old.metadata), is_added(new.metadata)) == (False, True)
+    assert (is_added(old), is_added(new)) == (False, True)
     assert new.default == 2
+    assert (recorded_name(old), recorded_name(new)) == ("old", "ancient")

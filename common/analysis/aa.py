@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from common.analysis import stats
-from common.analysis.stats import FRAMEWORKS, TEST_IMAGES, Group, Ratio, Tables, rank, title
+from common.analysis.stats import TEST_IMAGES, Group, Ratio, Tables, sort_key
+from common.frameworks import FRAMEWORKS, display_name
 from common.model.zoo import ZOO
 from common.report.markdown import markdown
 
@@ -82,15 +83,15 @@ def table(speed: pd.DataFrame) -> str:
     if not rows:
         return "Not measured yet: `python -m common.bench --aa`."
     # A stable sort: of one network the quantities stay in their order.
-    ordered = [cells for _, cells in sorted(rows, key=lambda one: rank(one[0], ZOO))]
-    names = [title(framework).upper() for framework in FRAMEWORKS]
+    ordered = [cells for _, cells in sorted(rows, key=lambda one: sort_key(one[0], ZOO))]
+    names = [display_name(framework).upper() for framework in FRAMEWORKS]
     head = ["MODEL", "WHAT", *names, "RATIO", *(f"{name} A/A" for name in names)]
     return markdown(head, ordered, right=range(2, 7))
 
 
 def section(tables: Tables) -> str:
     """The table above, and seconds of training to a test accuracy."""
-    first, second = map(title, FRAMEWORKS)
+    first, second = map(display_name, FRAMEWORKS)
     parts = [
         "### How fast",
         "An epoch in a process of its own, the frameworks in turn, each run twice a round. RATIO is "
@@ -101,7 +102,7 @@ def section(tables: Tables) -> str:
     ]
     targets = _targets(tables)
     if targets:
-        names = [title(framework).upper() for framework in FRAMEWORKS]
+        names = [display_name(framework).upper() for framework in FRAMEWORKS]
         columns = [f"{name} {what}" for name in names for what in ("EPOCHS", "S")]
         head = ["MODEL", "TO", "PAIRS", *columns, "RATIO"]
         parts += [
@@ -125,7 +126,7 @@ def reached(target: float, epochs: pd.DataFrame) -> pd.DataFrame:
 
 def _targets(tables: Tables) -> list[list[str]]:
     unclear, rows = {model for model, _ in unsteady(tables.speed)}, []
-    for model, sides in _pairs(stats.alone(stats.main_runs(tables.runs))):
+    for model, sides in _pairs(stats.undisturbed(stats.zoo_runs(tables.runs))):
         for target in TARGETS:
             first = reached(target, tables.epochs)
             known = [{what: _known(side, first[what]) for what in first} for side in sides]
@@ -142,7 +143,7 @@ def _targets(tables: Tables) -> list[list[str]]:
 def _pairs(runs: pd.DataFrame) -> list[tuple[str, list[Group]]]:
     """Of each network the runs of both frameworks on the machine that made most of them."""
     found: dict[tuple[str, str], dict[str, Group]] = {}
-    for group in stats.groups(runs, by=(*stats.POOLED, *stats.MEASURED_ON)):
+    for group in stats.groups(runs, by=(*stats.POOLED, *stats.ENVIRONMENT)):
         sides = found.setdefault((group.model, str(group.fields["machine"])), {})
         if group.framework not in sides or len(group.runs) > len(sides[group.framework].runs):
             sides[group.framework] = group

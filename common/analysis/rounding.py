@@ -15,46 +15,49 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from common.analysis import stats
-from common.analysis.stats import FRAMEWORKS
+from common.frameworks import FRAMEWORKS, display_name
 from common.model.zoo import ZOO
 from common.report.markdown import markdown
 
 ARMS = (("float64", "none"), ("float32", "none"), ("float32", "ulp"))
 """Precision and perturbation of the traces that are compared, in each framework."""
 
-DOUBLE = 1e-10
+FLOAT64_TOLERANCE = 1e-10
 """Largest relative difference of two losses in double precision."""
 
 Losses = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Chaos:
+class TraceComparison:
     """Of a network, step by step: relative differences in double precision; in single precision absolute ones
     between the frameworks, and of each framework, by name, from its own perturbed start; and the unit in the
     last place of the largest loss, below which two losses cannot be told apart."""
 
     model: str
     unit: float
-    double: Losses
-    between: Losses
-    within: dict[str, Losses]
+    float64_error: Losses
+    between_frameworks: Losses
+    self_baselines: dict[str, Losses]
 
     @property
-    def baseline(self) -> Losses:
+    def self_baseline(self) -> Losses:
         """The larger of the frameworks' own differences."""
-        larger: Losses = np.max(list(self.within.values()), axis=0)
+        larger: Losses = np.max(list(self.self_baselines.values()), axis=0)
         return larger
 
     @property
-    def times(self) -> float:
+    def excess_ratio(self) -> float:
         """The most by which the largest difference so far exceeded the baseline's, or one unit."""
-        largest, allowed = np.maximum.accumulate(self.between), np.maximum.accumulate(self.baseline)
+        largest, allowed = (
+            np.maximum.accumulate(self.between_frameworks),
+            np.maximum.accumulate(self.self_baseline),
+        )
         return float((largest / np.maximum(allowed, self.unit)).max())
 
 
 @dataclass(frozen=True)
-class After:
+class FirstEpochComparison:
     """Of a network after its first epoch: differences in points of accuracy between the frameworks, by seed,
     those of each framework from its own perturbed start, and the p-value of their being larger."""
 
@@ -68,13 +71,13 @@ class After:
         return float(scipy.stats.mannwhitneyu(self.between, self.within, alternative="greater").pvalue)
 
 
-def together(found: Sequence[After]) -> float:
+def fisher_p(found: Sequence[FirstEpochComparison]) -> float:
     """The p-value of all networks' differences at once (Fisher, 1925): a few seeds of one could not show them
     to be larger, however large they are."""
     return float(scipy.stats.combine_pvalues([one.p for one in found], method="fisher").pvalue)
 
 
-def after_an_epoch(traces: pd.DataFrame) -> Iterator[After]:
+def first_epoch_comparisons(traces: pd.DataFrame) -> Iterator[FirstEpochComparison]:
     """Every network whose last such sitting has seeds with both frameworks, each with both starts."""
     known = traces[traces["accuracy"].notna()]
     for model in ZOO:
@@ -86,10 +89,10 @@ def after_an_epoch(traces: pd.DataFrame) -> Iterator[After]:
         first, second = FRAMEWORKS
         between = (table[first]["none"] - table[second]["none"]).abs()
         within = [(table[name]["none"] - table[name]["ulp"]).abs() for name in FRAMEWORKS]
-        yield After(model, list(between), [float(value) for part in within for value in part])
+        yield FirstEpochComparison(model, list(between), [float(value) for part in within for value in part])
 
 
-def compared(traces: pd.DataFrame) -> Iterator[Chaos]:
+def trace_comparisons(traces: pd.DataFrame) -> Iterator[TraceComparison]:
     """Every network with all traces of both frameworks in its last sitting, in the zoo's order."""
     steps = traces[traces["accuracy"].isna()]
     for model in ZOO:
@@ -104,7 +107,7 @@ def compared(traces: pd.DataFrame) -> Iterator[Chaos]:
             continue
         first, second = FRAMEWORKS
         double, single, perturbed = ARMS
-        yield Chaos(
+        yield TraceComparison(
             model,
             float(np.spacing(np.float32(losses[first, *single].max()))),
             np.abs(losses[first, *double] / losses[second, *double] - 1),
@@ -120,32 +123,32 @@ def _losses(mine: pd.DataFrame, framework: str, precision: str, perturb: str) ->
 
 def section(traces: pd.DataFrame) -> str:
     """The comparison as a table."""
-    found = list(compared(traces))
+    found = list(trace_comparisons(traces))
     if not found:
         return "Not traced yet: `python -m common.bench --traces`."
     rows = [
         [
-            *(f"`{one.model}`", f"{one.double.max():.1e}"),
-            *(f"{largest:.1e}" for largest in (one.between[0], one.between.max())),
-            *(f"{one.within[name].max():.1e}" for name in FRAMEWORKS),
-            f"{one.times:.1f}",
+            *(f"`{one.model}`", f"{one.float64_error.max():.1e}"),
+            *(f"{largest:.1e}" for largest in (one.between_frameworks[0], one.between_frameworks.max())),
+            *(f"{one.self_baselines[name].max():.1e}" for name in FRAMEWORKS),
+            f"{one.excess_ratio:.1f}",
         ]
         for one in found
     ]
-    first, second = (stats.title(name).upper() for name in FRAMEWORKS)
+    first, second = (display_name(name).upper() for name in FRAMEWORKS)
     head = f"MODEL | FLOAT64 | FLOAT32, STEP 1 | FLOAT32 | {first} + ULP | {second} + ULP | TIMES"
     note = (
-        f"Losses of the first {len(found[0].double)} steps of each recipe, dropout masks given to both. "
-        "FLOAT64 is the largest relative difference between the frameworks; FLOAT32 the largest difference, "
-        "in nats, at the first step and over all; + ULP the largest of one framework from itself, started "
-        "one unit in the last place away; TIMES the most by which the largest difference so far exceeded "
-        "the larger of these two, or one unit in the last place of a loss."
+        f"Losses of the first {len(found[0].float64_error)} steps of each recipe, dropout masks given to "
+        "both. FLOAT64 is the largest relative difference between the frameworks; FLOAT32 the largest "
+        "difference, in nats, at the first step and over all; + ULP the largest of one framework from "
+        "itself, started one unit in the last place away; TIMES the most by which the largest difference so "
+        "far exceeded the larger of these two, or one unit in the last place of a loss."
     )
     return "\n\n".join([note, markdown(head.split(" | "), rows, right=range(1, 7)), *_accuracies(traces)])
 
 
 def _accuracies(traces: pd.DataFrame) -> Iterator[str]:
-    found = list(after_an_epoch(traces))
+    found = list(first_epoch_comparisons(traces))
     if not found:
         return
     rows = [
@@ -161,7 +164,7 @@ def _accuracies(traces: pd.DataFrame) -> Iterator[str]:
         "Test accuracy after the first epoch, masks given: absolute differences in points between the "
         "frameworks, and of each framework from itself, started one unit in the last place away; means and "
         "largest over seeds. P is of the former being the larger (rank sum, one-sided, not adjusted); of all "
-        f"networks together (Fisher) it is {together(found):.2f}."
+        f"networks together (Fisher) it is {fisher_p(found):.2f}."
     )
     head = "MODEL | SEEDS | BETWEEN | ULP | LARGEST BETWEEN | LARGEST ULP | P"
     yield markdown(head.split(" | "), rows, right=range(1, 7))

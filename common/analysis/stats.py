@@ -17,11 +17,11 @@ from pathlib import Path
 import pandas as pd
 import scipy.stats
 
-from common.model.recipe import label, recipe_hash
+from common.frameworks import FRAMEWORKS
+from common.model.recipe import recipe_hash, short_name
 from common.model.zoo import ZOO, Entry
 from common.tables.store import TABLES, ResultsError, header, rows
 
-FRAMEWORKS = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}
 """The frameworks every network is expected to run in, as the tables and as the reports write them."""
 
 POOLED = (
@@ -30,7 +30,7 @@ POOLED = (
 )
 """Runs that agree in all of these, and ended with status ok, are repetitions with other seeds."""
 
-MEASURED_ON = ("machine", "framework_version", "python")
+ENVIRONMENT = ("machine", "framework_version", "python")
 """What may differ in a group when accuracy is pooled, but not when time and memory are."""
 
 DEFAULTS = {"dataset": "mnist", "native": "none", "loader": "memory", "precision": "float32"}
@@ -41,7 +41,7 @@ TEST_IMAGES = 10_000
 MARGIN = 0.1
 """Percentage points of accuracy below which a difference does not matter; fixed before there were results."""
 
-LEVEL = 0.05
+ALPHA = 0.05
 """Of all tests, after adjusting them for how many there are."""
 
 
@@ -205,7 +205,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def verdict(comparison: Comparison, *, p_difference: float, p_equivalence: float, tests: int) -> str:
     """In words what two p-values adjusted for `tests` networks say at 5 %; how many more seeds if nothing."""
-    same, other = p_equivalence < LEVEL, p_difference < LEVEL
+    same, other = p_equivalence < ALPHA, p_difference < ALPHA
     if same:
         return "different but negligible" if other else "equivalent"
     if other:
@@ -226,7 +226,7 @@ def more_seeds(comparison: Comparison, *, tests: int, margin: float = MARGIN) ->
     n = comparison.n + 1
     while n < 100_000:
         t = scipy.stats.t(n - 1)
-        needed = (t.isf(LEVEL / tests / sides) + t.isf(0.2)) * comparison.sd / distance
+        needed = (t.isf(ALPHA / tests / sides) + t.isf(0.2)) * comparison.sd / distance
         if needed**2 <= n:
             break
         n = max(n + 1, round(n * 1.01))
@@ -263,31 +263,28 @@ def groups(runs: pd.DataFrame, *, by: Sequence[str] = POOLED) -> list[Group]:
         Group(dict(zip(by, key, strict=True)), part)
         for key, part in done.groupby(list(by), sort=True, dropna=False)
     ]
-    return sorted(found, key=lambda group: (rank(group.model, ZOO), rank(group.framework, FRAMEWORKS)))
+    return sorted(
+        found, key=lambda group: (sort_key(group.model, ZOO), sort_key(group.framework, FRAMEWORKS))
+    )
 
 
-def rank(name: str, known: Iterable[str]) -> tuple[int, str]:
+def sort_key(name: str, known: Iterable[str]) -> tuple[int, str]:
     """Sorts names as in `known`, unknown ones after them by alphabet."""
     places = list(known)
     return (places.index(name.lower()) if name.lower() in places else len(places), name)
 
 
-def title(framework: str) -> str:
-    """`PyTorch` for the table's `pytorch`; an unknown name as it is."""
-    return FRAMEWORKS.get(framework.lower(), framework)
-
-
-def standard(entry: Entry) -> dict[str, object]:
+def default_settings(entry: Entry) -> dict[str, object]:
     """The settings of a run of `entry` with nothing changed, by POOLED name."""
     recipe = entry.recipe
     return {
         "model": entry.name,
         "batch_size": recipe.batch_size,
         "epochs": recipe.epochs,
-        "optimizer": label(recipe.optimizer),
-        "schedule": label(recipe.schedule),
+        "optimizer": short_name(recipe.optimizer),
+        "schedule": short_name(recipe.schedule),
         "lr": recipe.lr,
-        "augment": label(recipe.augment),
+        "augment": short_name(recipe.augment),
         "recipe_hash": recipe_hash(entry.spec, recipe),
         **DEFAULTS,
     }
@@ -301,18 +298,18 @@ def default_runs(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[kept]
 
 
-def main_runs(runs: pd.DataFrame) -> pd.DataFrame:
+def zoo_runs(runs: pd.DataFrame) -> pd.DataFrame:
     """The default rows whose network and recipe are the zoo's own: those the README reports."""
     hashes = {entry.name: recipe_hash(entry.spec, entry.recipe) for entry in ZOO.values()}
     return default_runs(runs[runs["recipe_hash"] == runs["model"].map(hashes)])
 
 
-def alone(runs: pd.DataFrame) -> pd.DataFrame:
+def undisturbed(runs: pd.DataFrame) -> pd.DataFrame:
     """The rows whose machine made no other run meanwhile; rows older than the column are of such runs."""
     return runs[~(runs["at_once"] > 1)]
 
 
-def leading(found: Iterable[Group], *, by: str = "model") -> list[Group]:
+def largest_groups(found: Iterable[Group], *, by: str = "model") -> list[Group]:
     """For each model, framework and value of `by` the group with the most runs, the first of equals."""
     best: dict[tuple[object, ...], Group] = {}
     for group in found:
@@ -332,10 +329,10 @@ def differences(
     if first["model"] != second["model"]:
         raise ValueError(f"{first['model']} and {second['model']} are different networks, not settings.")
     shared = [field for field in POOLED if field in first and field in second and field not in set(but)]
-    pairs = {field: (cell(first[field]), cell(second[field])) for field in shared}
+    pairs = {field: (format_value(first[field]), format_value(second[field])) for field in shared}
     return {field: pair for field, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def cell(value: object) -> str:
+def format_value(value: object) -> str:
     """A value as the tables write it."""
     return f"{value:.7g}" if isinstance(value, float) else str(value)

@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 
 from common.analysis import stats
 from common.analysis.fingerprint import Fingerprint, disagreements, fingerprint
-from common.analysis.stats import FRAMEWORKS, LEVEL, MARGIN, TEST_IMAGES, Comparison, Group, Tables
+from common.analysis.stats import ALPHA, MARGIN, TEST_IMAGES, Comparison, Group, Tables
+from common.frameworks import FRAMEWORKS, display_name
 from common.report.markdown import listed, markdown
 
-Shares = NDArray[np.float64]  # (TEST_IMAGES,)
+ErrorRates = NDArray[np.float64]  # (TEST_IMAGES,)
 
 ONE_RUN = "one pair of runs has no interval"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class ModelVerdict:
     """A network in both frameworks. The p-values are adjusted; None with the words ONE_RUN for one pair.
 
     `image_errors` are standard errors in points that come with the 10,000 test images, whatever the seeds: of
@@ -36,7 +37,7 @@ class Judged:
     comparison: Comparison
     p_difference: float | None
     p_equivalence: float | None
-    words: str
+    verdict: str
     image_errors: tuple[float, float, float]
 
     @property
@@ -44,7 +45,7 @@ class Judged:
         return self.first.model
 
 
-def judge(tables: Tables) -> tuple[list[Judged], list[str]]:
+def judge(tables: Tables) -> tuple[list[ModelVerdict], list[str]]:
     """Every network that both frameworks have run, judged, in the zoo's order; and why others cannot be."""
     pairs, refused = _pairs(tables)
     compared = [(pair, stats.compare(*stats.paired(*pair))) for pair in pairs]
@@ -61,13 +62,13 @@ def judge(tables: Tables) -> tuple[list[Judged], list[str]]:
                 comparison, p_difference=p_difference, p_equivalence=p_equivalence, tests=len(tested)
             )
         judged.append(
-            Judged(
+            ModelVerdict(
                 first=first,
                 second=second,
                 comparison=comparison,
                 p_difference=p_difference,
                 p_equivalence=p_equivalence,
-                words=words,
+                verdict=words,
                 image_errors=image_errors(first, second, tables.errors),
             )
         )
@@ -76,7 +77,7 @@ def judge(tables: Tables) -> tuple[list[Judged], list[str]]:
 
 def _pairs(tables: Tables) -> tuple[list[tuple[Group, Group]], list[str]]:
     """Two groups a network; where they cannot be compared a sentence on it."""
-    groups = stats.leading(stats.groups(stats.main_runs(tables.runs)))
+    groups = stats.largest_groups(stats.groups(stats.zoo_runs(tables.runs)))
     by_model: dict[str, list[Group]] = {}
     for group in groups:
         by_model.setdefault(group.model, []).append(group)
@@ -104,16 +105,16 @@ def image_errors(first: Group, second: Group, errors: pd.DataFrame) -> tuple[flo
     """
     ours, theirs = (_wrong(group, errors) for group in (first, second))
 
-    def error(shares: Shares) -> float:
+    def error(shares: ErrorRates) -> float:
         return 100 * float(np.std(shares, ddof=1)) / math.sqrt(TEST_IMAGES)
 
     return error(ours), error(theirs), error(ours - theirs)
 
 
-def _wrong(group: Group, errors: pd.DataFrame) -> Shares:
+def _wrong(group: Group, errors: pd.DataFrame) -> ErrorRates:
     """The share of its runs that are wrong in each test image."""
     known = errors[errors["run"].isin(set(group.runs["run"]))]
-    wrong: Shares = np.bincount(known["index"], minlength=TEST_IMAGES) / len(group.runs)
+    wrong: ErrorRates = np.bincount(known["index"], minlength=TEST_IMAGES) / len(group.runs)
     return wrong
 
 
@@ -127,18 +128,18 @@ def _fingerprint(first: Group, second: Group, errors: pd.DataFrame) -> Fingerpri
 # The tables
 
 
-def short(tables: Tables) -> str:
+def summary_table(tables: Tables) -> str:
     """What the README opens with: a line a network; empty without pairs."""
     judged, refused = judge(tables)
     if not judged:
         return ""
-    names = [stats.title(group.framework) for group in (judged[0].first, judged[0].second)]
+    names = [display_name(group.framework) for group in (judged[0].first, judged[0].second)]
     rows = [
         [
             *(f"`{one.model}`", str(one.comparison.n)),
             *(f"{stats.summary(group.runs['accuracy']).mean:.2f}" for group in (one.first, one.second)),
             _difference(one.comparison),
-            one.words,
+            one.verdict,
         ]
         for one in judged
     ]
@@ -147,20 +148,20 @@ def short(tables: Tables) -> str:
         f"DIFFERENCE is {names[0]} less {names[1]} in points of test accuracy after the last epoch, with the "
         "95 % interval of the mean over pairs of runs with one seed. *Equivalent*: within "
         f"±{MARGIN:g} points by two one-sided tests; *different*: not zero by Student's paired test; both at "
-        f"{100 * LEVEL:g} %, adjusted for the number of networks."
+        f"{100 * ALPHA:g} %, adjusted for the number of networks."
     )
     parts = [markdown(head, rows, right=(1, 2, 3, 4)), note]
     return "\n\n".join(parts + ([listed(refused)] if refused else []))
 
 
-def full(tables: Tables) -> str:
+def details(tables: Tables) -> str:
     """The same with spreads, p-values, the test set's own uncertainty and the fingerprint."""
     judged, refused = judge(tables)
     if not judged:
         return "No network has been run in both frameworks yet."
     accuracies = [
         [
-            *(f"`{one.model}`", stats.title(group.framework), *_spread(group)),
+            *(f"`{one.model}`", display_name(group.framework), *_spread(group)),
             f"{error:.3f}",
         ]
         for one in judged
@@ -172,7 +173,7 @@ def full(tables: Tables) -> str:
             *("" if one.comparison.sd is None else f"{one.comparison.sd:.3f}", f"{one.image_errors[2]:.3f}"),
             *(_p(one.comparison.p_difference), _p(one.p_difference)),
             *(_p(one.comparison.p_equivalence), _p(one.p_equivalence)),
-            one.words,
+            one.verdict,
         ]
         for one in judged
     ]

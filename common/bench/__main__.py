@@ -21,9 +21,11 @@ from filelock import FileLock, Timeout
 
 from common.analysis import aa, ablation, rounding, stats
 from common.bench import cluster, measure, sweep, tasks
-from common.bench.tasks import Cell, Done
-from common.cli.arguments import SCRIPTS, TRAINING_IMAGES, number
-from common.model.recipe import RecipeError, varied
+from common.bench.tasks import Finished, Task
+from common.cli.arguments import TRAINING_IMAGES, number
+from common.frameworks import FRAMEWORKS
+from common.model.overrides import with_overrides
+from common.model.recipe import RecipeError
 from common.model.zoo import ZOO
 from common.report import benchmarks, scaling, timings
 from common.tables import machine, store
@@ -45,11 +47,11 @@ def main(words: list[str] | None = None) -> int:
         parser.error("--ladder is of the zoo's own recipe: not with --vary, --validation.")
     try:
         for model, vary in product(arguments.models, arguments.vary or []):
-            varied(ZOO[model].recipe, vary)
+            with_overrides(ZOO[model].recipe, vary)
     except RecipeError as error:
         parser.error(str(error))
     try:
-        store.prepare(arguments.results)
+        store.check_writable(arguments.results)
         if arguments.dry_run:
             print("\n".join(map(str, _missing(arguments))))
             return 0
@@ -82,7 +84,7 @@ def _work(arguments: argparse.Namespace) -> int:
     return status
 
 
-def _missing(arguments: argparse.Namespace) -> list[Cell]:
+def _missing(arguments: argparse.Namespace) -> list[Task]:
     """The cells to run, of those that are asked for; says how many."""
     wanted = _wanted(arguments)
     rows = store.rows(arguments.results, "results.csv")
@@ -92,11 +94,11 @@ def _missing(arguments: argparse.Namespace) -> list[Cell]:
     return todo
 
 
-def _wanted(arguments: argparse.Namespace) -> list[Cell]:
+def _wanted(arguments: argparse.Namespace) -> list[Task]:
     count = arguments.seeds or (SEEDS if arguments.ladder is None else LADDER_SEEDS)
     seeds = range(arguments.first_seed, arguments.first_seed + count)
     if arguments.ladder is None:
-        return tasks.cells(
+        return tasks.tasks_of(
             arguments.models,
             arguments.frameworks,
             seeds,
@@ -105,15 +107,15 @@ def _wanted(arguments: argparse.Namespace) -> list[Cell]:
             accelerated=arguments.accelerated,
         )
     spec = ZOO[arguments.ladder].spec
-    for sentence in ablation.unmoved(spec).values():
+    for sentence in ablation.inapplicable_parts(spec).values():
         print(sentence)
-    return tasks.cells([arguments.ladder], arguments.frameworks, seeds, ablation.rungs(spec))
+    return tasks.tasks_of([arguments.ladder], arguments.frameworks, seeds, ablation.variants(spec))
 
 
-def _measure(arguments: argparse.Namespace, record: Callable[[measure.Sitting, str], str]) -> int:
+def _measure(arguments: argparse.Namespace, record: Callable[[measure.Session, str], str]) -> int:
     """Let `record` write rows of a new sitting as they come, and show the page that it returns."""
     begun = machine.now()
-    sitting = measure.Sitting(
+    sitting = measure.Session(
         folder=arguments.results,
         data_dir=arguments.data_dir,
         models=arguments.models,
@@ -131,7 +133,7 @@ def _measure(arguments: argparse.Namespace, record: Callable[[measure.Sitting, s
     return 0
 
 
-def _sit(parts: Sequence[str], sitting: measure.Sitting, begun: str) -> str:
+def _sit(parts: Sequence[str], sitting: measure.Session, begun: str) -> str:
     """Times of the chosen parts; their tables."""
     for part in parts or measure.PARTS:
         _keep(measure.PARTS[part](sitting), sitting, begun)
@@ -139,7 +141,7 @@ def _sit(parts: Sequence[str], sitting: measure.Sitting, begun: str) -> str:
     return timings.section(found[found["sitting"] == begun])
 
 
-def _keep(rows: Iterable[SpeedRow], sitting: measure.Sitting, begun: str) -> None:
+def _keep(rows: Iterable[SpeedRow], sitting: measure.Session, begun: str) -> None:
     """Write timings as they come, and show them."""
     for row in rows:
         store.append_speed(sitting.folder, [dataclasses.replace(row, sitting=begun)])
@@ -147,48 +149,52 @@ def _keep(rows: Iterable[SpeedRow], sitting: measure.Sitting, begun: str) -> Non
         print(f"{name} {row.value:10.4g} {row.unit}", flush=True)
 
 
-def _again(sitting: measure.Sitting, begun: str) -> str:
+def _again(sitting: measure.Session, begun: str) -> str:
     """Each network in both frameworks and against itself; what the ratios come to."""
     for model in sitting.models:
-        rows = [dataclasses.replace(row, sitting=begun) for row in measure.again(sitting, model)]
+        rows = [dataclasses.replace(row, sitting=begun) for row in measure.aa_runs(sitting, model)]
         store.append_speed(sitting.folder, rows)
         print(f"{model}: {len(rows)} figures", flush=True)
     found = stats.frame("speed.csv", store.rows(sitting.folder, "speed.csv"))
     return aa.table(found[found["sitting"] == begun])
 
 
-def _trace(kinds: Sequence[str], seeds: int, sitting: measure.Sitting, begun: str) -> str:
+def _trace(kinds: Sequence[str], seeds: int, sitting: measure.Session, begun: str) -> str:
     """Each network's first steps in both frameworks, in every arm of chaos.ARMS, and first epochs in those in
     single precision; how they compare."""
     for model in sitting.models:
-        arms = [measure.traced(sitting, model, *arm) for arm in rounding.ARMS] if "steps" in kinds else []
+        arms = (
+            [measure.take_traces(sitting, model, *arm) for arm in rounding.ARMS] if "steps" in kinds else []
+        )
         for seed in range(1, seeds + 1) if "epoch" in kinds else ():
-            arms += [measure.traced(sitting, model, *arm, epoch_of_seed=seed) for arm in rounding.ARMS[1:]]
+            arms += [
+                measure.take_traces(sitting, model, *arm, epoch_of_seed=seed) for arm in rounding.ARMS[1:]
+            ]
         rows = [dataclasses.replace(row, sitting=begun) for arm in arms for row in arm]
         store.append_traces(sitting.folder, rows)
         print(f"{model}: {len(rows)} losses", flush=True)
     return rounding.section(stats.frame("traces.csv", store.rows(sitting.folder, "traces.csv")))
 
 
-def _ask(sitting: measure.Sitting, begun: str) -> str:
+def _ask(sitting: measure.Session, begun: str) -> str:
     """The frameworks' own defaults, side by side."""
     for framework in sitting.frameworks:
-        rows = [dataclasses.replace(row, sitting=begun) for row in measure.asked(framework)]
+        rows = [dataclasses.replace(row, sitting=begun) for row in measure.read_defaults(framework)]
         store.append_defaults(sitting.folder, rows)
     return benchmarks.side_by_side(stats.frame("defaults.csv", store.rows(sitting.folder, "defaults.csv")))
 
 
-def _scale(sitting: measure.Sitting, begun: str) -> str:
+def _scale(sitting: measure.Session, begun: str) -> str:
     """What the same cells take with one worker and with two; the page that tells it."""
     _keep(scaling.measured(sitting), sitting, begun)
     return scaling.page(stats.read(sitting.folder))
 
 
-def _run_all(todo: Sequence[Cell], arguments: argparse.Namespace) -> int:
+def _run_all(todo: Sequence[Task], arguments: argparse.Namespace) -> int:
     """Make the cells here, or on a cluster; an exit status."""
     log = arguments.results / "bench.log"
     if arguments.cluster is None and arguments.workers is None:
-        made = tasks.one_by_one(todo, data_dir=arguments.data_dir, threads=arguments.threads, log=log)
+        made = tasks.run_sequentially(todo, data_dir=arguments.data_dir, threads=arguments.threads, log=log)
         return _recorded(made, todo, arguments.results, slots=lambda: 1)
     workers = arguments.workers or 0
     threads = arguments.threads or (machine.cores_each(workers) if workers else None)
@@ -197,29 +203,31 @@ def _run_all(todo: Sequence[Cell], arguments: argparse.Namespace) -> int:
             print(f"Dask's dashboard is at {client.dashboard_link}")
             if not cluster.slots(client):
                 print(f"No worker there has a slot yet: dask worker ADDRESS --resources {cluster.SLOT}=1")
-            made = cluster.made(client, todo, data_dir=arguments.data_dir, threads=threads)
+            made = cluster.run_on_cluster(client, todo, data_dir=arguments.data_dir, threads=threads)
             return _recorded(_logged(made, log), todo, arguments.results, slots=lambda: cluster.slots(client))
     except cluster.ClusterError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
 
 
-def _logged(made: Generator[Done], log: Path) -> Generator[Done]:
+def _logged(made: Generator[Finished], log: Path) -> Generator[Finished]:
     """The last lines that cells printed elsewhere, into the log."""
     with contextlib.closing(made), log.open("a") as file:
         for done in made:
-            print(f"{done.cell}\n{done.outcome.told if done.outcome else done.lost}", file=file, flush=True)
+            print(f"{done.task}\n{done.outcome.told if done.outcome else done.lost}", file=file, flush=True)
             yield done
 
 
-def _recorded(made: Generator[Done], todo: Sequence[Cell], folder: Path, *, slots: Callable[[], int]) -> int:
+def _recorded(
+    made: Generator[Finished], todo: Sequence[Task], folder: Path, *, slots: Callable[[], int]
+) -> int:
     """Write the rows of every cell as it ends, and say so; an exit status. `slots` is of cells at once."""
     left, lost = list(todo), 0
     try:
         with contextlib.closing(made):
             _tell(left, folder, done=0, lost=0, slots=slots())
             for done in made:
-                left.remove(done.cell)
+                left.remove(done.task)
                 lost += not done.finished
                 _record(done, folder)
                 _tell(left, folder, done=len(todo) - len(left) - lost, lost=lost, slots=slots())
@@ -236,21 +244,21 @@ def _recorded(made: Generator[Done], todo: Sequence[Cell], folder: Path, *, slot
     return 1 if lost else 0
 
 
-def _record(done: Done, folder: Path) -> None:
+def _record(done: Finished, folder: Path) -> None:
     """Append the rows of a cell, or the one that says why there are none."""
     outcome = done.outcome
     if outcome and done.finished:
         store.merge(folder, outcome.tables)
         accuracy = outcome.row["accuracy"]
         print(
-            f"{done.cell}: {outcome.seconds:.0f} s, {f'{accuracy} %' if accuracy else outcome.row['status']}"
+            f"{done.task}: {outcome.seconds:.0f} s, {f'{accuracy} %' if accuracy else outcome.row['status']}"
         )
         return
-    store.append(folder, tasks.failed(done.cell, done.reason, place=outcome.machine if outcome else ""))
-    print(f"{done.cell} failed: {done.reason}")
+    store.append(folder, tasks.failed_row(done.task, done.reason, place=outcome.machine if outcome else ""))
+    print(f"{done.task} failed: {done.reason}")
 
 
-def _tell(left: Sequence[Cell], folder: Path, *, done: int, lost: int, slots: int) -> None:
+def _tell(left: Sequence[Task], folder: Path, *, done: int, lost: int, slots: int) -> None:
     """How far it is, and how long what is left takes by the recorded runs."""
     if not left:
         return
@@ -270,7 +278,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,  # --seed N, which the scripts have, is not --seeds N
     )
     parser.add_argument("--models", nargs="+", choices=tuple(ZOO), default=tuple(ZOO), metavar="NAME")
-    parser.add_argument("--frameworks", nargs="+", choices=tuple(SCRIPTS), default=tuple(SCRIPTS))
+    parser.add_argument("--frameworks", nargs="+", choices=tuple(FRAMEWORKS), default=tuple(FRAMEWORKS))
     parser.add_argument(
         "--seeds",
         type=number(int, 1),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.bench import tasks
-from common.bench.tasks import TRIES, Cell, Done, Outcome
+from common.bench.tasks import MAX_ATTEMPTS, Finished, Outcome, Task
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -64,9 +64,9 @@ def slots(client: Client) -> int:
     return int(sum(worker["resources"].get(SLOT, 0) for worker in workers))
 
 
-def made(
-    client: Client, todo: Sequence[Cell], *, data_dir: Path | None, threads: int | None
-) -> Generator[Done]:
+def run_on_cluster(
+    client: Client, todo: Sequence[Task], *, data_dir: Path | None, threads: int | None
+) -> Generator[Finished]:
     """Every cell as it ends, in the order they end. One that failed was tried again first.
 
     When this is left early, cells that have not begun are taken back; those that run go on and are lost.
@@ -75,7 +75,7 @@ def made(
 
     key = secrets.token_hex(4)  # a killed coordinator's cells may still be there
 
-    def submitted(cell: Cell, trial: int) -> Future:
+    def submitted(cell: Task, trial: int) -> Future:
         needed = {SLOT: 1} | ({GPU: 1} if cell.accelerated else {})
         given: dict[str, Any] = {"data_dir": data_dir, "threads": threads, "pure": False, "resources": needed}
         return client.submit(_make, cell, key=f"{cell} {key} {trial}", **given)
@@ -87,7 +87,7 @@ def made(
         for future in ended:
             cell, trial = waiting.pop(future)
             done = _done(cell, future)
-            if trial < TRIES and not done.finished:
+            if trial < MAX_ATTEMPTS and not done.finished:
                 again = submitted(cell, trial + 1)
                 waiting[again] = (cell, trial + 1)
                 ended.add(again)
@@ -97,19 +97,19 @@ def made(
         client.cancel(list(waiting))
 
 
-def _make(cell: Cell, **options: Any) -> Outcome:
+def _make(cell: Task, **options: Any) -> Outcome:
     """On a worker. What Dask sets for its own sums is not for a cell, which is to run as it does alone."""
     for name in DASK_SETS:
         os.environ.pop(name, None)
-    return tasks.make(cell, **options)
+    return tasks.run_task(cell, **options)
 
 
-def _done(cell: Cell, future: Future) -> Done:
+def _done(cell: Task, future: Future) -> Finished:
     """What the cluster says of a cell."""
     if future.status == "error":
         error = future.exception()
-        return Done(cell, None, f"{type(error).__name__}: {error}")
+        return Finished(cell, None, f"{type(error).__name__}: {error}")
     if future.status != "finished":
-        return Done(cell, None, f"It was {future.status}.")
+        return Finished(cell, None, f"It was {future.status}.")
     outcome: Outcome = future.result()
-    return Done(cell, outcome)
+    return Finished(cell, outcome)

@@ -19,11 +19,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from common.cli.arguments import SCRIPTS
-from common.cli.profile import ROUNDS, spread
+from common.cli.profile import ROUNDS, summarise
+from common.frameworks import FRAMEWORKS, ROOT
 from common.tables import machine, store
 from common.tables.store import DefaultRow, SpeedRow, TraceRow
-from common.training.run import ROOT
 
 RACE_SEEDS = 10
 PART_OF_MNIST = ("--epochs", "1", "--validation", "40000")
@@ -36,7 +35,7 @@ IDIOMS = (
 """Framework, network and how much of it is compared with the framework's own loader and usual loop."""
 
 ARMS = ("A", "B")  # of one thing measured against itself
-AGAIN = {
+AA_COLUMNS = {
     "images_per_second": "images / s",
     "predict_seconds": "s",
     "peak_memory_mib": "MiB",
@@ -46,9 +45,8 @@ AGAIN = {
 """What is kept of such runs: columns of results.csv and their units."""
 
 RACE = ("one-epoch-215k", "speedrun")
-START = {"pytorch": "pytorch-model-1", "tensorflow": "tf-model-1"}
 
-PLAIN = {
+MINIMAL_PROGRAM = {
     "pytorch": """
 import torch
 model = torch.nn.Sequential(
@@ -67,11 +65,11 @@ model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=Tru
 model.train_on_batch(numpy.random.rand(128, 28, 28, 1), numpy.random.randint(0, 10, 128))
 """,
 }
-"""The least that a user of each framework writes to import it and take one step of its network in START."""
+"""The least that a user of each framework writes to import it and take one step of its default network."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sitting:
+class Session:
     """Where a sitting reads data and writes rows, and what its networks and frameworks are."""
 
     folder: Path
@@ -82,15 +80,10 @@ class Sitting:
     def command(self, framework: str, model: str, *words: str) -> list[str]:
         """A command line of a framework's script."""
         folder = ["--data-dir", str(self.data_dir)] if self.data_dir else []
-        return [*script(framework), "--no-accel", "--model", model, *folder, *words]
+        return [*FRAMEWORKS[framework].command, "--no-accel", "--model", model, *folder, *words]
 
 
-def script(framework: str) -> list[str]:
-    """The command that starts a framework's script."""
-    return [sys.executable, str(ROOT / SCRIPTS[framework])]
-
-
-def profiles(sitting: Sitting, *words: str) -> Iterator[SpeedRow]:
+def profiles(sitting: Session, *words: str) -> Iterator[SpeedRow]:
     """Every network in every framework, part by part."""
     for model in sitting.models:
         for framework in sitting.frameworks:
@@ -100,12 +93,12 @@ def profiles(sitting: Sitting, *words: str) -> Iterator[SpeedRow]:
                 yield row(framework=framework, model=model, **figure, **told)
 
 
-def options(sitting: Sitting) -> Iterator[SpeedRow]:
+def options(sitting: Session) -> Iterator[SpeedRow]:
     """Every network in every framework: compiled, and in bfloat16."""
     return profiles(sitting, "--compile")
 
 
-def idioms(sitting: Sitting) -> Iterator[SpeedRow]:
+def native_loaders(sitting: Session) -> Iterator[SpeedRow]:
     """Training seconds and test accuracy: ours, and as most users of the framework train."""
     for framework, model, extent in IDIOMS:
         if framework not in sitting.frameworks or model not in sitting.models:
@@ -118,7 +111,7 @@ def idioms(sitting: Sitting) -> Iterator[SpeedRow]:
         yield from _compared("idiom", taken, framework, model)
 
 
-def race(sitting: Sitting) -> Iterator[SpeedRow]:
+def time_to_accuracy(sitting: Session) -> Iterator[SpeedRow]:
     """The quick networks: training seconds, seconds from process start, test accuracy, over RACE_SEEDS."""
     taken: dict[tuple[str, str], list[dict[str, str]]] = {
         (framework, model): []
@@ -133,16 +126,16 @@ def race(sitting: Sitting) -> Iterator[SpeedRow]:
         yield from _compared("race", {"run": rows}, framework, model)
 
 
-def startup(sitting: Sitting) -> Iterator[SpeedRow]:
+def startup(sitting: Session) -> Iterator[SpeedRow]:
     """Seconds from process start: to `--help`, to the end of the first training step, and to that of the
     least program that takes one."""
     for framework in sitting.frameworks:
-        model = START[framework]
+        model = FRAMEWORKS[framework].default_model
         with tempfile.TemporaryDirectory() as folder:
             step = sitting.command(framework, model, "--log-interval", "1", "--results", folder)
             arms = {
                 "help": (sitting.command(framework, model, "--help"), ""),
-                "plain step": ([sys.executable, "-c", PLAIN[framework] + "print('done')"], "done"),
+                "plain step": ([sys.executable, "-c", MINIMAL_PROGRAM[framework] + "print('done')"], "done"),
                 "first step": (step, "epoch 1/"),
             }
             taken: dict[str, list[float]] = {arm: [] for arm in arms}
@@ -150,10 +143,12 @@ def startup(sitting: Sitting) -> Iterator[SpeedRow]:
                 for arm, (command, line) in arms.items():
                     taken[arm].append(_until(command, line))
         for arm, values in taken.items():
-            yield row(measure="start", framework=framework, model=model, arm=arm, unit="s", **spread(values))
+            yield row(
+                measure="start", framework=framework, model=model, arm=arm, unit="s", **summarise(values)
+            )
 
 
-def again(sitting: Sitting, model: str) -> Iterator[SpeedRow]:
+def aa_runs(sitting: Session, model: str) -> Iterator[SpeedRow]:
     """An epoch of a network ROUNDS times in every framework, each time twice: as arm A and as arm B.
 
     Every run is a row for each of AGAIN, its arm named with the round; the frameworks swap places each round.
@@ -164,14 +159,14 @@ def again(sitting: Sitting, model: str) -> Iterator[SpeedRow]:
             for arm, framework in product(ARMS, sitting.frameworks[:: 1 if number % 2 else -1]):
                 told = _trained(apart, framework, model, "--epochs", "1", "--seed", str(number))
                 about = {name: told[name] for name in ("framework", "model", "framework_version", "device")}
-                for column, unit in AGAIN.items():
-                    value = spread([float(told[column])])
+                for column, unit in AA_COLUMNS.items():
+                    value = summarise([float(told[column])])
                     arms = {"measure": f"again {column}", "arm": f"{arm} {number}", "unit": unit}
                     yield row(**arms, **about, threads=int(told["threads"]), **value)
 
 
-def traced(
-    sitting: Sitting, model: str, precision: str, perturb: str, *, epoch_of_seed: int | None = None
+def take_traces(
+    sitting: Session, model: str, precision: str, perturb: str, *, epoch_of_seed: int | None = None
 ) -> Iterator[TraceRow]:
     """The losses of a network's first steps in every framework, with seed 1, or only that of the last step of
     an epoch, with the accuracy after it; the sitting is put in by who writes them."""
@@ -197,9 +192,9 @@ def traced(
             yield dataclasses.replace(whole, step=step, loss=repr(loss), accuracy=told["accuracy"])
 
 
-def asked(framework: str) -> list[DefaultRow]:
+def read_defaults(framework: str) -> list[DefaultRow]:
     """A framework's own defaults; the sitting is put in by who writes them."""
-    told = _told([*script(framework), "--defaults"])
+    told = _told([*FRAMEWORKS[framework].command, "--defaults"])
     return [
         DefaultRow(
             sitting="",
@@ -212,10 +207,10 @@ def asked(framework: str) -> list[DefaultRow]:
     ]
 
 
-PARTS: dict[str, Callable[[Sitting], Iterator[SpeedRow]]] = {
+PARTS: dict[str, Callable[[Session], Iterator[SpeedRow]]] = {
     "profiles": profiles,
-    "idioms": idioms,
-    "race": race,
+    "idioms": native_loaders,
+    "race": time_to_accuracy,
     "startup": startup,
     "options": options,
 }
@@ -236,13 +231,13 @@ def _compared(
         about = {**told, "threads": int(told["threads"]), "framework": framework, "model": model, "arm": arm}
         for column, unit in (("train_seconds", "s"), ("total_seconds", "s"), ("accuracy", "percent")):
             values = [float(row[column]) for row in rows]
-            yield row(measure=f"{measure} {column}", unit=unit, **about, **spread(values))
+            yield row(measure=f"{measure} {column}", unit=unit, **about, **summarise(values))
             if column == "accuracy":
-                mean = spread(values) | {"value": statistics.fmean(values)}
+                mean = summarise(values) | {"value": statistics.fmean(values)}
                 yield row(measure=f"{measure} mean accuracy", unit=unit, **about, **mean)
 
 
-def _trained(sitting: Sitting, framework: str, model: str, *words: str) -> dict[str, str]:
+def _trained(sitting: Session, framework: str, model: str, *words: str) -> dict[str, str]:
     """The row of a run."""
     before = len(store.rows(sitting.folder, "results.csv"))
     _run(sitting.command(framework, model, *words, "--results", str(sitting.folder)))

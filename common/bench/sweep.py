@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from common.analysis import stats
 from common.bench import tasks
-from common.bench.tasks import Cell
+from common.bench.tasks import Task
+from common.frameworks import display_name
 from common.report.markdown import markdown
 
 
-def table(wanted: Sequence[Cell], rows: Sequence[dict[str, str]]) -> str:
+def table(wanted: Sequence[Task], rows: Sequence[dict[str, str]]) -> str:
     """A line for each network, framework and change: accuracy as mean and standard deviation over seeds,
     seconds of training as their mean. A run that diverged counts as one, without an accuracy."""
     present = tasks.finished(rows)
@@ -31,6 +32,6 @@ def table(wanted: Sequence[Cell], rows: Sequence[dict[str, str]]) -> str:
             spread,
             f"{seconds.mean:.0f}" if seconds else "",
         ]
-        lines.append([model, stats.title(framework), changes, *figures, f"{len(ended)} of {len(done)}"])
+        lines.append([model, display_name(framework), changes, *figures, f"{len(ended)} of {len(done)}"])
     head = ["MODEL", "FRAMEWORK", "CHANGES", "ACCURACY %", "SD", "TRAINING S", "RUNS"]
     return markdown(head, lines, right=(3, 4, 5, 6))

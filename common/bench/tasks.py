@@ -19,39 +19,39 @@ from statistics import fmean
 from typing import Any
 
 from common.analysis import ablation, stats
-from common.bench import measure
 from common.cli.arguments import BY_FLAG
 from common.data.datasets import validated
-from common.model.recipe import recipe_hash, varied
+from common.frameworks import FRAMEWORKS, ROOT
+from common.model.overrides import with_overrides
+from common.model.recipe import recipe_hash
 from common.model.zoo import ZOO, Entry
 from common.tables import machine, store
-from common.training.run import ROOT
 
-TRIES = 2  # of a cell that fails
+MAX_ATTEMPTS = 2  # of a cell that fails
 _PR_SET_PDEATHSIG = 1  # of Linux' sys/prctl.h
 
 
 @dataclass(frozen=True)
-class Cell:
+class Task:
     """One run to be made; on an accelerator where it is `accelerated`."""
 
     model: str
     framework: str
     seed: int
-    rung: str = ablation.MATCHED  # what is left to the framework's own defaults
+    variant: str = ablation.NONE  # what is left to the framework's own defaults
     accelerated: bool = False
     vary: tuple[str, ...] = ()  # changes of the recipe, as `common.recipe.varied` reads them
     validation: int = 0  # training images held out to test on
 
     def __str__(self) -> str:
-        native = [] if self.rung == ablation.MATCHED else [f"native {self.rung}"]
+        native = [] if self.variant == ablation.NONE else [f"native {self.variant}"]
         return " ".join([self.model, self.framework, f"seed {self.seed}", *native, *self.vary])
 
     @property
     def entry(self) -> Entry:
         """The network with the recipe that it is to have. Raises RecipeError."""
         entry = ZOO[self.model]
-        return dataclasses.replace(entry, recipe=varied(entry.recipe, self.vary))
+        return dataclasses.replace(entry, recipe=with_overrides(entry.recipe, self.vary))
 
     @property
     def dataset(self) -> str:
@@ -60,7 +60,7 @@ class Cell:
 
     def command(self, folder: Path, data_dir: Path | None = None, *, threads: int | None = None) -> list[str]:
         """The command line that makes the run."""
-        words = [*measure.script(self.framework), "--model", self.model, "--seed", str(self.seed)]
+        words = [*FRAMEWORKS[self.framework].command, "--model", self.model, "--seed", str(self.seed)]
         words += ["--results", str(folder)]
         words += [] if self.accelerated else ["--no-accel"]
         words += ["--data-dir", str(data_dir)] if data_dir else []
@@ -73,7 +73,7 @@ class Cell:
             else:
                 rest.append(f"{name}={value}")
         words += ["--vary", *rest] if rest else []
-        return words + ([] if self.rung == ablation.MATCHED else ["--native", self.rung])
+        return words + ([] if self.variant == ablation.NONE else ["--native", self.variant])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,14 +90,14 @@ class Outcome:
     @property
     def row(self) -> dict[str, str]:
         """The run's row in results.csv, as text by column."""
-        return store.parsed("results.csv", self.tables["results.csv"])[-1]
+        return store.parse("results.csv", self.tables["results.csv"])[-1]
 
 
 @dataclass(frozen=True)
-class Done:
+class Finished:
     """A cell that has ended: with an outcome, or without one and `lost` says why."""
 
-    cell: Cell
+    task: Task
     outcome: Outcome | None
     lost: str = ""
 
@@ -123,26 +123,26 @@ class Interrupted(KeyboardInterrupt):
         self.outcome = outcome
 
 
-def cells(
+def tasks_of(
     models: Sequence[str],
     frameworks: Sequence[str],
     seeds: Sequence[int],
-    rungs: Sequence[str] = (ablation.MATCHED,),
+    rungs: Sequence[str] = (ablation.NONE,),
     *,
     variations: Sequence[Sequence[str]] = ((),),
     validation: int = 0,
     accelerated: bool = False,
-) -> list[Cell]:
+) -> list[Task]:
     """All cells, in the order they are run."""
     return [
-        Cell(model, framework, seed, rung, accelerated, tuple(vary), validation)
+        Task(model, framework, seed, rung, accelerated, tuple(vary), validation)
         for seed, model, vary, rung, framework in product(seeds, models, variations, rungs, frameworks)
     ]
 
 
 def missing(
-    wanted: Sequence[Cell], rows: Sequence[dict[str, str]], *, machine: str | None = None
-) -> list[Cell]:
+    wanted: Sequence[Task], rows: Sequence[dict[str, str]], *, machine: str | None = None
+) -> list[Task]:
     """Those of `wanted` without a finished row: ok, or diverged, which it would be again.
 
     Only rows of a cell's own recipe count, in float32, on the images it is to be tested on, and of `machine`
@@ -165,22 +165,22 @@ def finished(rows: Sequence[dict[str, str]]) -> dict[tuple[object, ...], list[di
     return found
 
 
-def key(cell: Cell) -> tuple[object, ...]:
+def key(cell: Task) -> tuple[object, ...]:
     """What the rows that fill a cell have in common."""
     entry = cell.entry
     hashed = recipe_hash(entry.spec, entry.recipe)
-    named = cell.model, cell.framework, str(cell.seed), ablation.cell(cell.rung)
+    named = cell.model, cell.framework, str(cell.seed), ablation.native_column(cell.variant)
     return *named, hashed, cell.dataset, cell.accelerated
 
 
-def seconds_left(todo: Sequence[Cell], rows: Sequence[dict[str, str]]) -> float | None:
+def seconds_left(todo: Sequence[Task], rows: Sequence[dict[str, str]]) -> float | None:
     """Expected seconds of `todo`: each of a cell's epochs as long as those of the recorded runs most like it;
     None without any."""
     timed = [row for row in rows if row["status"] == "ok" and row["total_seconds"] and row["epochs"] != "0"]
     if not timed:
         return None
 
-    def expected(cell: Cell) -> float:
+    def expected(cell: Task) -> float:
         same_model = [row for row in timed if row["model"] == cell.model]
         same = [row for row in same_model if row["framework"] == cell.framework]
         epoch = fmean(float(row["total_seconds"]) / int(row["epochs"]) for row in same or same_model or timed)
@@ -189,8 +189,8 @@ def seconds_left(todo: Sequence[Cell], rows: Sequence[dict[str, str]]) -> float 
     return sum(map(expected, todo))
 
 
-def make(
-    cell: Cell, *, data_dir: Path | None = None, threads: int | None = None, log: Path | None = None
+def run_task(
+    cell: Task, *, data_dir: Path | None = None, threads: int | None = None, log: Path | None = None
 ) -> Outcome:
     """Run `cell`, in a results folder of its own; what it prints is appended to `log` if there is one.
 
@@ -219,7 +219,7 @@ def make(
                 interrupted = True
         outcome = Outcome(
             status=process.returncode,
-            tables=store.whole(folder),
+            tables=store.complete_tables(folder),
             told="\n".join(log.read_bytes()[before:].decode(errors="replace").splitlines()[-20:]),
             machine=machine.name(),
             seconds=clock.wall_seconds(),
@@ -229,23 +229,26 @@ def make(
     return outcome
 
 
-def one_by_one(
-    todo: Sequence[Cell], *, data_dir: Path | None, threads: int | None, log: Path
-) -> Generator[Done]:
+def run_sequentially(
+    todo: Sequence[Task], *, data_dir: Path | None, threads: int | None, log: Path
+) -> Generator[Finished]:
     """Every cell as it ends, made on this machine. One that failed was tried again first."""
     for cell in todo:
-        for trial in range(1, TRIES + 1):
-            done = Done(cell, make(cell, data_dir=data_dir, threads=threads, log=log))
-            if done.finished or trial == TRIES:
+        for trial in range(1, MAX_ATTEMPTS + 1):
+            done = Finished(cell, run_task(cell, data_dir=data_dir, threads=threads, log=log))
+            if done.finished or trial == MAX_ATTEMPTS:
                 yield done
                 break
 
 
-def failed(cell: Cell, reason: str, *, place: str) -> store.Run:
+def failed_row(cell: Task, reason: str, *, place: str) -> store.Run:
     """The row of a cell that could not be made on the machine `place`, with what is known of it."""
     entry = cell.entry
     columns: dict[str, Any] = {field.name: None for field in dataclasses.fields(store.Run)}
-    columns |= stats.standard(entry) | {"native": ablation.cell(cell.rung), "dataset": cell.dataset}
+    columns |= stats.default_settings(entry) | {
+        "native": ablation.native_column(cell.variant),
+        "dataset": cell.dataset,
+    }
     columns |= {
         "framework": cell.framework,
         "parameters": entry.spec.parameters,

@@ -14,17 +14,14 @@ from typing import Any, NoReturn
 
 from common.cli.trace import STEPS
 from common.data.datasets import DATASETS
+from common.frameworks import FRAMEWORKS
 from common.model.zoo import ZOO
 from common.training.backend import NATIVE_PARTS
 
-SCRIPTS = {"pytorch": "pytorch.py", "tensorflow": "tf.py"}
-DEFAULT_MODELS = {"pytorch": "pytorch-model-1", "tensorflow": "tf-model-1"}
 PRECISIONS = ("float32", "bfloat16", "float64")
 LOADERS = ("memory", "native")
 TRAINING_IMAGES = 60_000
 BY_FLAG = {"lr": "--lr", "batch_size": "--batch-size"}  # fields of a recipe with a flag of their own
-COMPILERS = {"pytorch": "torch.compile", "tensorflow": "XLA (which dense networks are by default)"}
-IDIOMS = {"pytorch": "torchvision's data set and a DataLoader", "tensorflow": "tf.data and Model.fit"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -35,15 +32,15 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser(framework: str) -> argparse.ArgumentParser:
-    """The command line of `framework`, "pytorch" or "tensorflow"."""
+    """The command line of the script of `framework`, a name in FRAMEWORKS."""
     result = _Parser(
-        prog=SCRIPTS[framework],
+        prog=FRAMEWORKS[framework].script,
         description="Train and test a network of the zoo; the run becomes a row in results/results.csv. "
         "What is not set comes from the network's recipe.",
     )
     add = result.add_argument
     images = number(int, 1, TRAINING_IMAGES)
-    model = DEFAULT_MODELS[framework]
+    model = FRAMEWORKS[framework].default_model
     add(
         "--model",
         metavar="NAME",
@@ -102,13 +99,13 @@ def parser(framework: str) -> argparse.ArgumentParser:
         "--compile",
         action="store_true",
         default=None,
-        help=f"compile the network with {COMPILERS[framework]}",
+        help=f"compile the network with {FRAMEWORKS[framework].compiler}",
     )
     add(
         "--loader",
         choices=LOADERS,
         help="where batches come from (default: memory); native trains as most users of the framework do, "
-        f"with {IDIOMS[framework]}",
+        f"with {FRAMEWORKS[framework].native_loader}",
     )
     add(
         "--num-workers",

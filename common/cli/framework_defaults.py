@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.training.backend import Natives
+from common.training.backend import DefaultsProbe
 
 Array = NDArray[Any]
 
@@ -42,31 +42,31 @@ SIDE, CHANNELS, EXAMPLES = 4, 7, 100
 TOLERANCE = 1e-6  # relative; parts that keep single precision are asked too
 
 
-def defaults(natives: Natives) -> dict[str, str]:
+def read_defaults(probe: DefaultsProbe) -> dict[str, str]:
     """Every default by what it is of, in words and numbers."""
-    kernel, bias = natives.dense(FAN_IN, FAN_OUT)
+    kernel, bias = probe.initial_dense(FAN_IN, FAN_OUT)
     # The running mean starts at 0, so of a batch whose mean is 1 it takes over its weight.
-    weight, variance = natives.statistics(np.array([0.0, 2.0]))
-    layout = _layout(natives)
-    optimizers = {optimizer.__name__: optimizer for optimizer in natives.optimizers}
+    weight, variance = probe.batch_norm_statistics(np.array([0.0, 2.0]))
+    layout = _layout(probe)
+    optimizers = {optimizer.__name__: optimizer for optimizer in probe.optimizers}
     return {
         "kernel of a dense layer": _initial(kernel),
         "bias of a dense layer": _initial(bias),
-        "BatchNorm": constants(natives.batch_norm),
+        "BatchNorm": constants(probe.batch_norm),
         "BatchNorm: weight of the new batch": f"{weight:.4g}",
         "BatchNorm: running variance": _variance(weight, variance),
         **{name: constants(optimizer) for name, optimizer in optimizers.items()},
-        "Adam: epsilon": _epsilon(natives, optimizers["Adam"]),
-        "SGD: momentum": _velocity(natives, optimizers["SGD"]),
-        "SGD: weight decay": _decay(natives, optimizers["SGD"], momentum=0.9),
-        "Adam: weight decay": _decay(natives, optimizers["Adam"]),
+        "Adam: epsilon": _epsilon(probe, optimizers["Adam"]),
+        "SGD: momentum": _velocity(probe, optimizers["SGD"]),
+        "SGD: weight decay": _decay(probe, optimizers["SGD"], momentum=0.9),
+        "Adam: weight decay": _decay(probe, optimizers["Adam"]),
         "layout of images": layout,
-        "same padding with a stride": _same_padding(natives, layout),
-        "dropout of whole channels": natives.channel_dropout.__name__,
-        "usual loader": _loader(natives),
-        "OMP_NUM_THREADS": _threads(natives),
-        "compilation": {True: "on", False: "off"}.get(natives.compiles(), "left open"),
-        f"parameters of BatchNorm on {CHANNELS} channels": _counted(natives),
+        "same padding with a stride": _same_padding(probe, layout),
+        "dropout of whole channels": probe.channel_dropout.__name__,
+        "usual loader": _loader(probe),
+        "OMP_NUM_THREADS": _threads(probe),
+        "compilation": {True: "on", False: "off"}.get(probe.compiles_by_default(), "left open"),
+        f"parameters of BatchNorm on {CHANNELS} channels": _counted(probe),
     }
 
 
@@ -94,13 +94,13 @@ def _variance(weight: float, variance: float) -> str:
     return _which((variance - 1) / weight + 1, {"biased": 1.0, "unbiased": 2.0}, within=1e-3)
 
 
-def _epsilon(natives: Natives, adam: type) -> str:
+def _epsilon(probe: DefaultsProbe, adam: type) -> str:
     """With a gradient as small as epsilon the first step is g / (|g| + epsilon), or, added before the
     correction, g / (|g| + epsilon / sqrt(1 - beta2))."""
     parameters = inspect.signature(adam).parameters
     eps = next(parameters[name].default for name in ("eps", "epsilon") if name in parameters)
     beta2 = parameters["beta_2"].default if "beta_2" in parameters else parameters["betas"].default[1]
-    (after,) = natives.descend(adam, 0.0, [eps], [1.0])
+    (after,) = probe.optimizer_trajectory(adam, 0.0, [eps], [1.0])
     before = eps / math.sqrt(1 - beta2)
     return _which(
         -after,
@@ -112,36 +112,38 @@ def _epsilon(natives: Natives, adam: type) -> str:
     )
 
 
-def _velocity(natives: Natives, sgd: type) -> str:
+def _velocity(probe: DefaultsProbe, sgd: type) -> str:
     """Two steps, gradient 1 then 0, rate 1 then 3: the second takes the velocity at its own rate, or not."""
-    first, second = natives.descend(sgd, 0.0, [1.0, 0.0], [1.0, 3.0], momentum=0.5)
+    first, second = probe.optimizer_trajectory(sgd, 0.0, [1.0, 0.0], [1.0, 3.0], momentum=0.5)
     return _which(
         second - first,
         {"learning rate outside the velocity": -1.5, "learning rate inside the velocity": -0.5},
     )
 
 
-def _decay(natives: Natives, optimizer: type, **extra: float) -> str:
+def _decay(probe: DefaultsProbe, optimizer: type, **extra: float) -> str:
     """Without a gradient: coupled, the decay is one, and goes through momentum and moments; decoupled not."""
     rate, decay, start = 0.1, 0.5, 2.0
-    decayed = natives.descend(optimizer, start, [0.0, 0.0], [rate, rate], weight_decay=decay, **extra)
+    decayed = probe.optimizer_trajectory(
+        optimizer, start, [0.0, 0.0], [rate, rate], weight_decay=decay, **extra
+    )
     gradients = [decay * start, decay * decayed[0]]
-    coupled = natives.descend(optimizer, start, gradients, [rate, rate], **extra)
+    coupled = probe.optimizer_trajectory(optimizer, start, gradients, [rate, rate], **extra)
     shrunk = start * (1 - rate * decay) ** 2
     return _which(decayed[1], {"coupled (L2 in the gradient)": coupled[1], "decoupled": shrunk})
 
 
-def _layout(natives: Natives) -> str:
-    shape = natives.convolve(np.zeros((1, SIDE, SIDE, SIDE)), CHANNELS).shape
+def _layout(probe: DefaultsProbe) -> str:
+    shape = probe.convolution(np.zeros((1, SIDE, SIDE, SIDE)), CHANNELS).shape
     return {1: "channels first (NCHW)", 3: "channels last (NHWC)"}[shape.index(CHANNELS)]
 
 
-def _same_padding(natives: Natives, layout: str) -> str:
+def _same_padding(probe: DefaultsProbe, layout: str) -> str:
     """A kernel of ones on an even image of ones: a corner that saw padding sums to less."""
     first = layout.startswith("channels first")
     images = np.ones((1, 1, SIDE, SIDE) if first else (1, SIDE, SIDE, 1))
     try:
-        sums = natives.convolve(images, 1, stride=2, padding="same").squeeze()
+        sums = probe.convolution(images, 1, stride=2, padding="same").squeeze()
     except ValueError as error:
         return f"refused: {str(error).splitlines()[0]}"
     first_corner, last_corner = float(sums[0, 0]), float(sums[-1, -1])
@@ -150,17 +152,17 @@ def _same_padding(natives: Natives, layout: str) -> str:
     return "at the bottom and right" if first_corner > last_corner else "at the top and left"
 
 
-def _loader(natives: Natives) -> str:
-    batches = natives.batches(EXAMPLES)
+def _loader(probe: DefaultsProbe) -> str:
+    batches = probe.loader_batches(EXAMPLES)
     order = [index for batch in batches for index in batch]
     return f"batches of {len(batches[0])}, {'in order' if order == sorted(order) else 'shuffled'}"
 
 
-def _threads(natives: Natives) -> str:
+def _threads(probe: DefaultsProbe) -> str:
     """Asked of new processes: a library reads the variable when it starts."""
 
     def asked(count: int) -> str:
-        words = [sys.executable, "-c", natives.threads_program]
+        words = [sys.executable, "-c", probe.threads_program]
         variables = {**os.environ, "OMP_NUM_THREADS": str(count)}
         return subprocess.run(words, env=variables, capture_output=True, text=True, check=True).stdout
 
@@ -169,8 +171,8 @@ def _threads(natives: Natives) -> str:
     return "ignored" if one == three else "obeyed"
 
 
-def _counted(natives: Natives) -> str:
-    count = natives.parameters_of_batch_norm(CHANNELS)
+def _counted(probe: DefaultsProbe) -> str:
+    count = probe.batch_norm_parameters(CHANNELS)
     words = {2 * CHANNELS: "without running statistics", 4 * CHANNELS: "with running statistics"}
     return f"{count}, {words.get(count, 'neither with nor without running statistics')}"
 

@@ -16,20 +16,22 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NoReturn
 
-from common.cli.arguments import BY_FLAG, SCRIPTS, TRAINING_IMAGES, parser
-from common.cli.framework_defaults import defaults
+from common.cli.arguments import BY_FLAG, TRAINING_IMAGES, parser
+from common.cli.framework_defaults import read_defaults
 from common.cli.predict_server import serve
 from common.cli.profile import profile
 from common.cli.trace import STEPS, trace
 from common.data.datasets import DataError, Dataset, Digits, Scaling, hold_out, load, validated
-from common.model.recipe import Recipe, RecipeError, varied
+from common.frameworks import FRAMEWORKS
+from common.model.overrides import with_overrides
+from common.model.recipe import Recipe, RecipeError
 from common.model.spec import summary
 from common.model.zoo import ENTRIES, ZOO, Entry, described
 from common.tables import machine, store
-from common.tables.concurrent_runs import Neighbours
+from common.tables.concurrent_runs import ConcurrentRuns
 from common.training import checkpoint
-from common.training.backend import NATIVE_PARTS, Backend, Execution, Feed, Unavailable
-from common.training.distributed import ShareError, share
+from common.training.backend import NATIVE_PARTS, Backend, Execution, LoaderOptions, Unavailable
+from common.training.distributed import LauncherError, read_world
 from common.training.run import Job, execute
 
 
@@ -42,16 +44,16 @@ def parse_arguments(framework: str, words: list[str] | None = None) -> argparse.
         command.exit(0)
     try:
         recipe = _varied(ZOO[arguments.model], arguments.vary or []).recipe
-        arguments.share = share(framework, os.environ)
-    except (RecipeError, ShareError) as error:
+        arguments.world = read_world(framework, os.environ)
+    except (RecipeError, LauncherError) as error:
         command.error(str(error))
     for wrong in (_of_a_run, _of_loaders, _of_processes):
         for sentence in wrong(arguments, recipe, framework):
             command.error(sentence)
-    arguments.threads = arguments.threads or machine.cores_each(arguments.share.here)
+    arguments.threads = arguments.threads or machine.cores_each(arguments.world.local_size)
     arguments.loading, arguments.load, arguments.neighbours = None, machine.load(), None
     if words is None:
-        arguments.neighbours = Neighbours() if arguments.share.rank == 0 else None
+        arguments.neighbours = ConcurrentRuns() if arguments.world.rank == 0 else None
         # While a framework is imported Ctrl-C ends the process without a traceback; `main` takes over.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         # A checkpoint names its data set itself.
@@ -92,13 +94,13 @@ def _of_loaders(arguments: argparse.Namespace, recipe: Recipe, framework: str) -
         yield f"--loader native takes images as they are; the recipe of {arguments.model} {does}."
     if not native and not arguments.resume and (arguments.num_workers or arguments.pin_memory):
         yield "--num-workers and --pin-memory are knobs of --loader native."
-    if framework == "tensorflow" and arguments.pin_memory:
-        yield "--pin-memory is a knob of PyTorch's loader; tf.data has none like it."
+    if arguments.pin_memory and not FRAMEWORKS[framework].pins_memory:
+        yield f"--pin-memory: {FRAMEWORKS[framework].native_loader} cannot put batches in page-locked memory."
 
 
 def _of_processes(arguments: argparse.Namespace, recipe: Recipe, framework: str) -> Iterator[str]:
     """What several processes cannot do together."""
-    of, batch_size = arguments.share.of, arguments.batch_size or recipe.batch_size
+    of, batch_size = arguments.world.size, arguments.batch_size or recipe.batch_size
     if of == 1:
         return
     if batch_size % of:
@@ -113,13 +115,13 @@ def _of_processes(arguments: argparse.Namespace, recipe: Recipe, framework: str)
 def main(backend: type[Backend], arguments: argparse.Namespace) -> NoReturn:
     """Do what the command line says with `backend`, and exit: 0, 1 diverged, 2 bad input, 130 interrupted."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if arguments.share.of > 1:
+    if arguments.world.size > 1:
         # How a launcher ends the other processes when one has died.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sys.exit(_main(backend, arguments))
     except (DataError, RecipeError, checkpoint.CheckpointError, store.ResultsError, Unavailable) as error:
-        print(f"{SCRIPTS[backend.name]}: {error}", file=sys.stderr)
+        print(f"{FRAMEWORKS[backend.name].script}: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
@@ -136,14 +138,14 @@ def _main(backend: type[Backend], arguments: argparse.Namespace) -> int:
     job = _job(arguments)
     dataset = _dataset(arguments, job)
     if job.results:
-        store.prepare(job.results)
+        store.check_writable(job.results)
         if job.save_model:
-            checkpoint.prepare(job.save_model)
-    if job.execution.feed is None:  # what most users run has no such setting
+            checkpoint.check_writable(job.save_model)
+    if job.execution.loader is None:  # what most users run has no such setting
         machine.keep_freed_pages()
     framework = backend(accelerate=not arguments.no_accel, threads=arguments.threads)
-    if arguments.share.rank == 0:
-        each = f" in each of {arguments.share.of} processes" if arguments.share.of > 1 else ""
+    if arguments.world.rank == 0:
+        each = f" in each of {arguments.world.size} processes" if arguments.world.size > 1 else ""
         print(
             f"{framework.name} {framework.version} on {framework.device}, {framework.threads} threads{each}"
         )
@@ -166,19 +168,19 @@ def _main(backend: type[Backend], arguments: argparse.Namespace) -> int:
 
 def _defaults(backend: type[Backend], file: Path) -> int:
     """Show the framework's own defaults; all of them into `file`."""
-    found = defaults(backend.natives)
-    print(f"{backend.name} {backend.natives.versions}")
+    found = read_defaults(backend.defaults)
+    print(f"{backend.name} {backend.defaults.versions}")
     width = max(map(len, found))
     for item, value in found.items():
         _show(f"{item:{width}}  {value}")
-    file.write_text(json.dumps({"framework_version": backend.natives.versions, "defaults": found}))
+    file.write_text(json.dumps({"framework_version": backend.defaults.versions, "defaults": found}))
     return 0
 
 
 def _trace(framework: Backend, dataset: Dataset, job: Job, arguments: argparse.Namespace) -> int:
     """The losses of first steps, or of the first epoch and the accuracy after it, into the file."""
     taken = trace(framework, dataset, job, whole=arguments.epochs is not None)
-    if arguments.share.rank:
+    if arguments.world.rank:
         return 0
     told = {"losses": taken.losses.tolist(), "accuracy": taken.accuracy}
     arguments.trace.write_text(json.dumps({**told, "framework_version": framework.version}))
@@ -204,22 +206,22 @@ def _show(line: str) -> None:
 def _job(arguments: argparse.Namespace) -> Job:
     """The run that the command line describes, the rest from the checkpoint it resumes or from the recipe."""
     saved = checkpoint.read(arguments.resume) if arguments.resume else None
-    entry = _varied(ZOO[arguments.model], arguments.vary or (saved.about.get("vary", []) if saved else []))
+    entry = _varied(ZOO[arguments.model], arguments.vary or (saved.metadata.get("vary", []) if saved else []))
     if saved:
         checkpoint.check(saved, arguments.resume, entry.spec, entry.recipe.optimizer)
-    settings = _settings(arguments, entry, saved.about if saved else {})
+    settings = _settings(arguments, entry, saved.metadata if saved else {})
     recipe = dataclasses.replace(
         entry.recipe,
         batch_size=settings["batch_size"],
         lr=settings["lr"],
         epochs=_epochs(arguments, entry),
     )
-    if saved and saved.about["epoch"] >= recipe.epochs:
-        done = saved.about["epoch"]
+    if saved and saved.metadata["epoch"] >= recipe.epochs:
+        done = saved.metadata["epoch"]
         raise checkpoint.CheckpointError(
             f"{arguments.resume} has {done} epochs done: --epochs must be above that, not {recipe.epochs}."
         )
-    feed = Feed(num_workers=arguments.num_workers, pin_memory=arguments.pin_memory)
+    feed = LoaderOptions(num_workers=arguments.num_workers, pin_memory=arguments.pin_memory)
     job = Job(
         spec=entry.spec,
         recipe=recipe,
@@ -231,8 +233,8 @@ def _job(arguments: argparse.Namespace) -> Job:
             compiled=settings["compile"],
             scaling=Scaling(recipe.mean, recipe.std),
             label_smoothing=recipe.label_smoothing,
-            feed=feed if settings["loader"] == "native" else None,
-            share=arguments.share,
+            loader=feed if settings["loader"] == "native" else None,
+            world=arguments.world,
         ),
         test_batch_size=arguments.test_batch_size,
         log_interval=arguments.log_interval,
@@ -242,9 +244,9 @@ def _job(arguments: argparse.Namespace) -> Job:
         perturb=settings["perturb"] is not None,
     )
     if saved:
-        return dataclasses.replace(job, start=saved.state, start_epoch=saved.about["epoch"])
+        return dataclasses.replace(job, start=saved.state, start_epoch=saved.metadata["epoch"])
     if arguments.checkpoint:
-        return dataclasses.replace(job, start=checkpoint.trained(arguments.checkpoint, entry.spec))
+        return dataclasses.replace(job, start=checkpoint.load_weights(arguments.checkpoint, entry.spec))
     return job
 
 
@@ -254,7 +256,7 @@ def _varied(entry: Entry, changes: Sequence[str]) -> Entry:
         name = change.partition("=")[0]
         if name in BY_FLAG:
             raise RecipeError(f"--vary {change}: for this there is {BY_FLAG[name]}.")
-    return dataclasses.replace(entry, recipe=varied(entry.recipe, changes))
+    return dataclasses.replace(entry, recipe=with_overrides(entry.recipe, changes))
 
 
 def _epochs(arguments: argparse.Namespace, entry: Entry) -> int:

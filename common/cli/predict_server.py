@@ -47,7 +47,7 @@ def _answer(
         models[name] = _loaded(framework, checkpoint_path(folder, name, framework.name), name)
     image = np.array(asked["image"], np.uint8)[None]
     begun = time.perf_counter()
-    logits = models[name].predict(ZOO[name].recipe.inputs(image))
+    logits = models[name].predict(ZOO[name].recipe.to_input(image))
     seconds = time.perf_counter() - begun
     shifted = logits[0, :10].astype(np.float64)
     powers = np.exp(shifted - shifted.max())
@@ -57,7 +57,7 @@ def _answer(
 def _loaded(framework: Backend, path: Path, name: str) -> Model:
     """The network with its weights, warm. Raises CheckpointError where there are none."""
     entry = ZOO[name]
-    state = checkpoint.trained(path, entry.spec)
+    state = checkpoint.load_weights(path, entry.spec)
     model = framework.build(entry.spec, entry.recipe.optimizer, execution=Execution(), seed=1)
     model.load_state_dict(state)
     model.predict(np.zeros((1, *entry.spec.input_shape), np.float32))

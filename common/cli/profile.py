@@ -33,7 +33,7 @@ STAGES: tuple[Stage, ...] = ("input", "forward", "backward", "bare")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
+class Measurement:
     """The median of `rounds` measurements, with the lowest and the highest."""
 
     measure: str
@@ -45,18 +45,18 @@ class Figure:
     rounds: int
 
 
-def spread(values: Sequence[float]) -> dict[str, Any]:
+def summarise(values: Sequence[float]) -> dict[str, Any]:
     """Median, lowest, highest and number of values, as a Figure and a row of speed.csv have them."""
     middle = statistics.median(values)
     return {"value": middle, "low": min(values), "high": max(values), "rounds": len(values)}
 
 
-def figure(measure: str, arm: str, unit: str, values: Sequence[float]) -> Figure:
+def measurement(measure: str, arm: str, unit: str, values: Sequence[float]) -> Measurement:
     """The Figure of `values`."""
-    return Figure(measure=measure, arm=arm, unit=unit, **spread(values))
+    return Measurement(measure=measure, arm=arm, unit=unit, **summarise(values))
 
 
-def profile(framework: Backend, dataset: Dataset, job: Job) -> Iterator[Figure]:
+def profile(framework: Backend, dataset: Dataset, job: Job) -> Iterator[Measurement]:
     """All figures of the network of `job`, as they are measured; with --compile those of the options."""
     job = dataclasses.replace(job, recipe=dataclasses.replace(job.recipe, lr=1e-9), start_epoch=0)
     if job.execution.compiled:
@@ -80,7 +80,7 @@ def operations(spec: ModelSpec, batch_size: int) -> float:
     return 2.0 * batch_size * (3 * sum(counts) - counts[0])
 
 
-def _overhead(model: Model, dataset: Dataset, job: Job) -> Iterator[Figure]:
+def _overhead(model: Model, dataset: Dataset, job: Job) -> Iterator[Measurement]:
     """Milliseconds a step: of an epoch as a run trains it, the next one's pixels prepared meanwhile, and of a
     bare loop of as many steps on one batch. They take turns several times a second."""
     batch_size = job.recipe.batch_size
@@ -113,21 +113,21 @@ def _overhead(model: Model, dataset: Dataset, job: Job) -> Iterator[Figure]:
             floor.append(turns)
             turns = 0.0
     ours, floor = ours[1:-1], floor[1:-1]
-    yield figure("step", "epoch", "ms", [1000 * value / steps for value in ours])
-    yield figure("step", "bare loop", "ms", [1000 * value / steps for value in floor])
-    yield figure("overhead", "epoch", "ratio", [a / b for a, b in zip(ours, floor, strict=True)])
+    yield measurement("step", "epoch", "ms", [1000 * value / steps for value in ours])
+    yield measurement("step", "bare loop", "ms", [1000 * value / steps for value in floor])
+    yield measurement("overhead", "epoch", "ratio", [a / b for a, b in zip(ours, floor, strict=True)])
 
 
-def _preparation(digits: Digits, job: Job) -> Iterator[Figure]:
+def _preparation(digits: Digits, job: Job) -> Iterator[Measurement]:
     """Seconds of one core for the pixels of an augmented epoch."""
     augment = job.recipe.augment
     if augment:
         prepare = partial(augmented, digits.images, augment, seed=job.seed)
         seconds = [_seconds(partial(prepare, epoch=epoch)) for epoch in range(1, ROUNDS + 1)]
-        yield figure("preparation", "augmentation", "s", seconds)
+        yield measurement("preparation", "augmentation", "s", seconds)
 
 
-def _parts(framework: Backend, model: Model, digits: Digits, job: Job) -> Iterator[Figure]:
+def _parts(framework: Backend, model: Model, digits: Digits, job: Job) -> Iterator[Measurement]:
     """Milliseconds a step of its parts, and GFLOP/s of the whole and of a matrix product."""
     images, labels, order = _inputs(digits, job.recipe.batch_size)
     step = _seconds(model.partial_steps(images, labels, order[:10], until="bare")) / 10
@@ -146,10 +146,10 @@ def _parts(framework: Backend, model: Model, digits: Digits, job: Job) -> Iterat
         if name != "product"
     }
     for name, values in parts(per_step).items():
-        yield figure("part", name, "ms", values)
+        yield measurement("part", name, "ms", values)
     work = operations(job.spec, job.recipe.batch_size)
-    yield figure("gflops", "training", "GFLOP/s", [work / value / 1e6 for value in per_step["whole"]])
-    yield figure(
+    yield measurement("gflops", "training", "GFLOP/s", [work / value / 1e6 for value in per_step["whole"]])
+    yield measurement(
         "gflops", "product", "GFLOP/s", [20 * PRODUCT**3 / value / 1e9 for value in taken["product"]]
     )
 
@@ -168,7 +168,7 @@ def parts(per_step: Mapping[str, list[float]]) -> dict[str, list[float]]:
     return {name: list(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)}
 
 
-def _options(framework: Backend, digits: Digits, job: Job) -> Iterator[Figure]:
+def _options(framework: Backend, digits: Digits, job: Job) -> Iterator[Measurement]:
     """Milliseconds a step by default, compiled, and in bfloat16; seconds of each one's first step."""
     images, labels, order = _inputs(digits, job.recipe.batch_size)
     executions = {
@@ -181,39 +181,39 @@ def _options(framework: Backend, digits: Digits, job: Job) -> Iterator[Figure]:
     for name, execution in executions.items():
         model = build(framework, dataclasses.replace(job, execution=execution))
         step = partial(model.train_steps, images, labels)
-        yield figure("first step", name, "s", [_seconds(partial(step, order[:1], np.zeros(1)))])
+        yield measurement("first step", name, "s", [_seconds(partial(step, order[:1], np.zeros(1)))])
         each = _seconds(partial(step, order[:10], np.zeros(10))) / 10
         steps = steps or int(np.clip(SITTING_SECONDS / 4 / each, 10, STEPS))
         arms[name] = partial(step, order[:steps], np.zeros(steps))
     for name, values in _in_turn(arms).items():
-        yield figure("option", name, "ms", [1000 * value / steps for value in values])
+        yield measurement("option", name, "ms", [1000 * value / steps for value in values])
 
 
-def _prediction(model: Model, dataset: Dataset, job: Job) -> Iterator[Figure]:
+def _prediction(model: Model, dataset: Dataset, job: Job) -> Iterator[Measurement]:
     """Images per second and latency of `predict` at several batch sizes."""
     recipe, digits = job.recipe, dataset.test
-    images = recipe.inputs(digits.images)
+    images = recipe.to_input(digits.images)
     for batch_size, calls in PREDICTIONS.items():
         batch = images[:batch_size]
         for _ in range(3):
             model.predict(batch)
         seconds = [_seconds(partial(model.predict, batch)) for _ in range(calls)]
         arm = f"batch {batch_size}"
-        yield figure("predict", arm, "images/s", [len(batch) / value for value in seconds])
+        yield measurement("predict", arm, "images/s", [len(batch) / value for value in seconds])
         for name, share in (("p50", 50), ("p99", 99)):
             latency = 1000 * float(np.percentile(seconds, share))
             yield dataclasses.replace(
-                figure(f"predict {name}", arm, "ms", [latency]), rounds=calls, high=1000 * max(seconds)
+                measurement(f"predict {name}", arm, "ms", [latency]), rounds=calls, high=1000 * max(seconds)
             )
 
 
-def _kernels(model: Model, digits: Digits, job: Job) -> Iterator[Figure]:
+def _kernels(model: Model, digits: Digits, job: Job) -> Iterator[Measurement]:
     """Milliseconds a step of the ten kernels that take most, as the framework's profiler has them."""
     images, labels, order = _inputs(digits, job.recipe.batch_size)
     order = order[:20]
     seconds = model.kernels(images, labels, order)
     for name in sorted(seconds, key=lambda name: -seconds[name])[:10]:
-        yield figure("kernel", name, "ms", [1000 * seconds[name] / len(order)])
+        yield measurement("kernel", name, "ms", [1000 * seconds[name] / len(order)])
 
 
 def _inputs(digits: Digits, batch_size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

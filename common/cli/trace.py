@@ -34,7 +34,7 @@ class Trace:
 def trace(framework: Backend, dataset: Dataset, job: Job, *, whole: bool = False) -> Trace:
     """The first STEPS steps of the job's recipe, or the whole of its first epoch and a test."""
     recipe, labels = job.recipe, dataset.train.labels.astype(np.int64)
-    images = recipe.pixels(dataset.train.images)
+    images = recipe.preprocess(dataset.train.images)
     if recipe.augment:
         images = augmented(images, recipe.augment, seed=job.seed, epoch=1)
     order = epoch_order(len(labels), batch_size=recipe.batch_size, seed=job.seed, epoch=1)
@@ -49,8 +49,8 @@ def trace(framework: Backend, dataset: Dataset, job: Job, *, whole: bool = False
     if not whole:
         return Trace(losses, None)
     dtype = "float64" if job.execution.precision == "float64" else "float32"
-    scaled = partial(recipe.scaled, dtype=dtype)
-    tested = recipe.pixels(dataset.test.images)
+    scaled = partial(recipe.normalise, dtype=dtype)
+    tested = recipe.preprocess(dataset.test.images)
     wanted = dataset.test.labels.astype(np.int64)
     test = evaluate(model, tested, wanted, scaled, batch_size=job.test_batch_size)
     return Trace(losses, test.accuracy)

@@ -167,10 +167,10 @@ def warp_elastically(
 
 def augmented(images: NDArray[np.uint8], augment: Affine, *, seed: int, epoch: int) -> NDArray[np.uint8]:
     """The training images (N, H, W) of one epoch, uint8; the same for every framework and batch size."""
-    return Ahead(images, augment, seed=seed, epoch=epoch).rest()
+    return EpochPrefetcher(images, augment, seed=seed, epoch=epoch).finish()
 
 
-class Ahead:
+class EpochPrefetcher:
     """The images of an epoch to come, made a share at a time while another one is trained on.
 
     Not by a thread: it would hold up the framework's own ones for longer than it works, as these wait for one
@@ -185,7 +185,7 @@ class Ahead:
         )
         self.warped = np.empty_like(images)
 
-    def until(self, share: float) -> None:
+    def advance_to(self, share: float) -> None:
         """Make what is missing of the first `share` (0..1) of the epoch."""
         part = slice(self.made, max(self.made, round(share * len(self.images))))
         if self.moved is None:
@@ -195,7 +195,7 @@ class Ahead:
             warp_elastically(self.images[part], self.maps[part], moved, out=self.warped[part])
         self.made = part.stop
 
-    def rest(self) -> NDArray[np.uint8]:
+    def finish(self) -> NDArray[np.uint8]:
         """All of the epoch, (N, H, W)."""
-        self.until(1.0)
+        self.advance_to(1.0)
         return self.warped

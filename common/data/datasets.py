@@ -83,14 +83,14 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class Source:
+class DatasetFiles:
     """Which bytes a data set is (hashes of the uncompressed files), and who may bring them, in that order."""
 
     sha256: Mapping[str, str]
     carriers: tuple[Carrier, ...]
 
 
-MNIST = Source(
+MNIST = DatasetFiles(
     sha256={
         "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
         "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -109,7 +109,7 @@ MNIST = Source(
 
 # The hashes are of what Debian's package holds.  Its .gz files are the published ones without name and time:
 # with both put back into the gzip headers, all four have the MD5s that are published for the data set.
-FASHION_MNIST = Source(
+FASHION_MNIST = DatasetFiles(
     sha256={
         "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
         "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
@@ -123,7 +123,7 @@ FASHION_MNIST = Source(
     ),
 )
 
-DATASETS: Mapping[str, Source] = MappingProxyType({"mnist": MNIST, "fashion-mnist": FASHION_MNIST})
+DATASETS: Mapping[str, DatasetFiles] = MappingProxyType({"mnist": MNIST, "fashion-mnist": FASHION_MNIST})
 
 
 def cache_folder(data_dir: Path | None) -> Path:
@@ -141,7 +141,7 @@ def load(
     *,
     data_dir: Path | None = None,
     log: Callable[[str], None] = lambda line: None,
-    registry: Mapping[str, Source] = DATASETS,
+    registry: Mapping[str, DatasetFiles] = DATASETS,
 ) -> Dataset:
     """The data set `name`, from the cache or from the first carrier that brings the right bytes.
 
@@ -189,7 +189,7 @@ def _read_cache(folder: Path, sha256: Mapping[str, str]) -> dict[str, bytes]:
 
 
 def _fetch(
-    name: str, source: Source, folder: Path, reasons: list[str], log: Callable[[str], None]
+    name: str, source: DatasetFiles, folder: Path, reasons: list[str], log: Callable[[str], None]
 ) -> dict[str, bytes]:
     """What the first carrier brings. Of processes that want it at once one asks, the others wait for it."""
     try:
@@ -208,7 +208,7 @@ def _fetch(
 
 
 def _carried(
-    name: str, source: Source, folder: Path, reasons: list[str], log: Callable[[str], None]
+    name: str, source: DatasetFiles, folder: Path, reasons: list[str], log: Callable[[str], None]
 ) -> dict[str, bytes]:
     # Inside the cache, so that a rename from here stays on one file system and a refusal shows early.
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as workplace:

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from common.data.augment import warp
 
-HEIGHT, WIDTH = 5.5, 3.5  # pixels: what an upright training digit has, on average
+MEAN_HEIGHT, MEAN_WIDTH = 5.5, 3.5  # pixels: what an upright training digit has, on average
 _TOGETHER = 4096  # images whose moments are computed at once
 
 
 @dataclass(frozen=True)
-class Moments:
+class MomentNormalization:
     """Each image is sheared along its rows until its principal axis is vertical, and its centre of mass moved
     to the middle. An upright digit whose standard deviations about that are h rows and w columns gets
     HEIGHT (h / HEIGHT)^(1 - `height`) and WIDTH (w / WIDTH)^(1 - `width`): at 0 its own, at 1 everyone's.
@@ -31,7 +31,7 @@ class Moments:
     width: float = 0.0
 
 
-def moments(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+def image_moments(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     """For each of `images` (N, H, W) its centre of mass as row and column, the variances of rows and columns
     about it and their covariance, in pixels; (N, 5). An empty image has its centre in the middle."""
     height, width = images.shape[1:]
@@ -59,12 +59,12 @@ def moments(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     )
 
 
-def alike(images: NDArray[np.uint8], to: Moments) -> NDArray[np.uint8]:
+def normalize(images: NDArray[np.uint8], to: MomentNormalization) -> NDArray[np.uint8]:
     """`images` (N, H, W) brought `to` these moments, resampled bilinearly once, zeros outside."""
-    row, column, rows, columns, both = moments(images).T
+    row, column, rows, columns, both = image_moments(images).T
     slant = np.divide(both, rows, out=np.zeros_like(both), where=rows > 0)
-    down = _steps(rows, HEIGHT, to.height)
-    across = _steps(columns - slant * both, WIDTH, to.width)
+    down = _steps(rows, MEAN_HEIGHT, to.height)
+    across = _steps(columns - slant * both, MEAN_WIDTH, to.width)
     # A step down or across in the upright image is this many in the original, which it also slants.
     linear = np.stack([across, slant * down, np.zeros_like(down), down], axis=1).reshape(-1, 2, 2)
     middle = (np.array(images.shape[:0:-1]) - 1) / 2

@@ -32,16 +32,16 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from common.analysis import stats
-from common.cli.arguments import SCRIPTS, number
+from common.cli.arguments import number
 from common.cli.predict_server import checkpoint_path
 from common.data.datasets import DataError, Digits, load
 from common.demo import misclassified
-from common.demo.misclassified import Choice
-from common.demo.preprocess import DrawingError, prepared
-from common.demo.worker import Down, Worker
+from common.demo.misclassified import Filter
+from common.demo.preprocess import DrawingError, to_mnist
+from common.demo.worker import PredictorDown, PredictorProcess
+from common.frameworks import FRAMEWORKS, ROOT, display_name
 from common.model.zoo import ZOO
 from common.tables.store import ResultsError
-from common.training.run import ROOT
 
 FIRST = "speedrun"
 """Trained where there is no checkpoint yet, one epoch in a few seconds. The scripts' own default networks, as
@@ -58,7 +58,7 @@ class Demo:
 
     test: Digits
     known: pd.DataFrame
-    workers: dict[str, Worker]
+    workers: dict[str, PredictorProcess]
     checkpoints: Path
 
     def models(self) -> list[dict[str, Any]]:
@@ -67,7 +67,7 @@ class Demo:
         for name, entry in ZOO.items():
             there = [
                 framework
-                for framework in SCRIPTS
+                for framework in FRAMEWORKS
                 if checkpoint_path(self.checkpoints, name, framework).exists()
             ]
             if there:
@@ -127,7 +127,7 @@ async def _predict(request: Request) -> Response:
         raise HTTPException(404, f"There is no checkpoint of a network {json.dumps(name)[:60]}.")
     picture = _array(asked.get("picture"))
     try:
-        image = _taken(picture) if asked.get("prepared") is True else prepared(picture)
+        image = _taken(picture) if asked.get("prepared") is True else to_mnist(picture)
     except DrawingError as error:
         raise HTTPException(422, str(error)) from None
     question = {"model": name, "image": image.tolist()}
@@ -135,27 +135,27 @@ async def _predict(request: Request) -> Response:
     return JSONResponse({"image": image.tolist(), "answers": dict(zip(demo.workers, answers, strict=True))})
 
 
-async def _answer(worker: Worker, question: dict[str, Any]) -> dict[str, Any]:
+async def _answer(worker: PredictorProcess, question: dict[str, Any]) -> dict[str, Any]:
     try:
         return await worker.ask(question)
-    except Down as error:
+    except PredictorDown as error:
         return {"down": str(error)}
 
 
 async def _mistakes(request: Request) -> Response:
     demo: Demo = request.app.state.demo
     asked = request.query_params
-    choice = Choice(
+    choice = Filter(
         label=_digit_of(asked.get("label")),
         predicted=_digit_of(asked.get("predicted")),
         model=_one_of(asked.get("model"), tuple(ZOO)),
-        framework=_one_of(asked.get("framework"), tuple(SCRIPTS)),
+        framework=_one_of(asked.get("framework"), tuple(FRAMEWORKS)),
         one_only=_one_of(asked.get("one_only"), ("yes",)) is not None,
     )
     start = asked.get("start", "0")
     if not start.isascii() or not start.isdigit() or len(start) > 6:
         raise HTTPException(422, "start is a whole number from 0.")
-    total, shown = misclassified.page(misclassified.chosen(demo.known, choice), start=int(start), count=SHOWN)
+    total, shown = misclassified.page(misclassified.select(demo.known, choice), start=int(start), count=SHOWN)
     return JSONResponse({"total": total, "digits": shown})
 
 
@@ -231,14 +231,16 @@ def _one_of(text: str | None, allowed: Sequence[str]) -> str | None:
 
 def train_first(checkpoints: Path) -> int:
     """Train FIRST in each framework that has no checkpoint at all, showing its progress; an exit status."""
-    for framework, script in SCRIPTS.items():
+    for framework, about in FRAMEWORKS.items():
         if any(checkpoint_path(checkpoints, name, framework).exists() for name in ZOO):
             continue
-        print(f"No checkpoint of {stats.title(framework)} is in {checkpoints} yet: {FIRST} is trained first.")
+        print(
+            f"No checkpoint of {display_name(framework)} is in {checkpoints} yet: {FIRST} is trained first."
+        )
         with tempfile.TemporaryDirectory() as results:
             file = checkpoint_path(checkpoints, FIRST, framework)
             words = ["--model", FIRST, "--epochs", "1", "--save-model", str(file), "--results", results]
-            done = subprocess.run([sys.executable, str(ROOT / script), *words])
+            done = subprocess.run([*about.command, *words])
         if done.returncode:
             return done.returncode
     return 0
@@ -274,11 +276,11 @@ def main(words: Sequence[str] | None = None) -> int:
         if status:
             return status
         test = load("mnist", data_dir=options.data_dir, log=print).test
-        known = misclassified.mistakes(stats.read(options.results), test.labels)
+        known = misclassified.misclassified_digits(stats.read(options.results), test.labels)
     except (DataError, ResultsError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 2
-    workers = {framework: Worker(framework, options.checkpoints) for framework in SCRIPTS}
+    workers = {framework: PredictorProcess(framework, options.checkpoints) for framework in FRAMEWORKS}
     demo = Demo(test, known, workers, options.checkpoints)
     app = application(demo, hosts=["127.0.0.1", "localhost", options.host])
     print(f"Draw at http://{options.host}:{options.port}/ (Ctrl-C ends it).", flush=True)

@@ -19,7 +19,7 @@ KEY = ["model", "framework", "index", "predicted"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class Filter:
     """What to show of them; None is everything. With `one_only` digits that a network got wrong in one
     framework and never in the other."""
 
@@ -30,10 +30,10 @@ class Choice:
     one_only: bool = False
 
 
-def mistakes(tables: Tables, labels: NDArray[np.uint8]) -> pd.DataFrame:
+def misclassified_digits(tables: Tables, labels: NDArray[np.uint8]) -> pd.DataFrame:
     """A row for each network, framework, test image and wrong answer, with the `label`, the number of `runs`
     that gave it and `of` how many."""
-    runs = stats.main_runs(tables.runs)
+    runs = stats.zoo_runs(tables.runs)
     about = runs.set_index("run")[["model", "framework"]]
     errors = tables.errors[tables.errors["run"].isin(set(about.index))].join(about, on="run")
     counted = errors.groupby(KEY, as_index=False).size().rename(columns={"size": "runs"})
@@ -41,7 +41,7 @@ def mistakes(tables: Tables, labels: NDArray[np.uint8]) -> pd.DataFrame:
     return counted.merge(made, on=["model", "framework"]).assign(label=labels[counted["index"]])
 
 
-def chosen(known: pd.DataFrame, choice: Choice) -> pd.DataFrame:
+def select(known: pd.DataFrame, choice: Filter) -> pd.DataFrame:
     """The rows of `mistakes` that a choice leaves."""
     kept = known
     if choice.one_only:

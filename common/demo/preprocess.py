@@ -23,7 +23,7 @@ class DrawingError(ValueError):
     """A picture with no digit to be found in it; the message is for who drew it."""
 
 
-def prepared(picture: NDArray[np.float64]) -> NDArray[np.uint8]:
+def to_mnist(picture: NDArray[np.float64]) -> NDArray[np.uint8]:
     """A grey picture (H, W), 0 black to 255 white, as MNIST has digits: (28, 28), white on black.
 
     Dark on light is inverted. Raises DrawingError where there is nothing, or not the shape of a picture.

@@ -9,28 +9,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from common.cli.arguments import SCRIPTS
-from common.training.run import ROOT
+from common.frameworks import FRAMEWORKS
 
 START_SECONDS, ANSWER_SECONDS = 120.0, 20.0
 LEAST_LIFE_SECONDS = 2.0  # between two starts
 
 
-class Down(Exception):
+class PredictorDown(Exception):
     """There is no answer; the message says why, for who looks at the page."""
 
 
-class Worker:
+class PredictorProcess:
     """A framework's process. `run` keeps it alive until it is cancelled; `ask` waits for its answer."""
 
     def __init__(self, framework: str, checkpoints: Path, *, command: Sequence[str] | None = None) -> None:
         self.framework = framework
-        serve = [sys.executable, str(ROOT / SCRIPTS[framework]), "--no-accel", "--serve", str(checkpoints)]
+        serve = [*FRAMEWORKS[framework].command, "--no-accel", "--serve", str(checkpoints)]
         self.command = list(command or serve)
         self.process: asyncio.subprocess.Process | None = None
         self.state = "starting"
@@ -57,7 +55,7 @@ class Worker:
         self.process = await asyncio.create_subprocess_exec(
             *self.command, stdin=pipe, stdout=pipe, stderr=nowhere, start_new_session=True
         )
-        with contextlib.suppress(Down):
+        with contextlib.suppress(PredictorDown):
             while not (await self._line(START_SECONDS)).get("ready"):
                 pass
             self.state = "ready"
@@ -66,19 +64,19 @@ class Worker:
         """The answer. Raises Down with the reason if there is none."""
         async with self.turn:
             if self.state != "ready" or self.process is None or self.process.stdin is None:
-                raise Down(f"It is {self.state}.")
+                raise PredictorDown(f"It is {self.state}.")
             self.asked += 1
             try:
                 self.process.stdin.write(json.dumps({**question, "id": self.asked}).encode() + b"\n")
                 await self.process.stdin.drain()
             except (BrokenPipeError, ConnectionResetError):
                 self.state = "restarting"
-                raise Down("It has ended and is being restarted.") from None
+                raise PredictorDown("It has ended and is being restarted.") from None
             answer = await self._line(ANSWER_SECONDS)
             while answer.get("id") != self.asked:  # one that nobody waited for
                 answer = await self._line(ANSWER_SECONDS)
         if "error" in answer:
-            raise Down(str(answer["error"]))
+            raise PredictorDown(str(answer["error"]))
         return answer
 
     async def _line(self, seconds: float) -> dict[str, Any]:
@@ -94,9 +92,11 @@ class Worker:
                             return told
         except TimeoutError:
             self.stop()
-            raise Down(f"It gave no answer in {seconds:.0f} seconds and is being restarted.") from None
+            raise PredictorDown(
+                f"It gave no answer in {seconds:.0f} seconds and is being restarted."
+            ) from None
         self.state = "restarting"
-        raise Down("It has ended and is being restarted.")
+        raise PredictorDown("It has ended and is being restarted.")
 
     def stop(self) -> None:
         """End the process, whatever it is doing."""

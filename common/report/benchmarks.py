@@ -11,7 +11,8 @@ from typing import get_args
 import pandas as pd
 
 from common.analysis import aa, ablation, rounding, stats, verdicts
-from common.analysis.stats import FRAMEWORKS, MEASURED_ON, POOLED, Group, Tables
+from common.analysis.stats import ENVIRONMENT, POOLED, Group, Tables
+from common.frameworks import FRAMEWORKS, display_name
 from common.model.zoo import ZOO
 from common.report import timings
 from common.report.markdown import listed, markdown
@@ -32,7 +33,7 @@ def page(tables: Tables) -> str:
     ]
     if runs.empty:
         return "\n\n".join([*parts, "No runs yet."]) + "\n"
-    main = stats.main_runs(runs)
+    main = stats.zoo_runs(runs)
     rest = runs.drop(main.index)
     return (
         "\n\n".join(
@@ -40,12 +41,12 @@ def page(tables: Tables) -> str:
                 *parts,
                 f"{_counted(runs)}. Of the runs that ended, {len(main)} have a recipe of the zoo's.",
                 *("## Accuracy of the zoo's recipes", _accuracy(stats.groups(main))),
-                *("## Verdicts", verdicts.full(tables)),
+                *("## Verdicts", verdicts.details(tables)),
                 *("## First steps", rounding.section(tables.traces)),
                 *("## The defaults", side_by_side(tables.defaults)),
                 *("## What the defaults move", ablation.section(runs)),
                 *("## Test accuracy per epoch", _per_epoch(stats.groups(main), tables.epochs)),
-                *("## Time and memory", _times(stats.alone(runs))),
+                *("## Time and memory", _times(stats.undisturbed(runs))),
                 *("## Speed", aa.section(tables), timings.section(tables.speed)),
                 *("## Other settings", _others(stats.groups(rest))),
                 *("## Failed runs", _failed(runs)),
@@ -86,7 +87,7 @@ def differing(groups: Sequence[Group]) -> list[str]:
         against = first.setdefault(group.model, group)
         names = stats.differences(group.fields, against.fields, but=("framework",))
         if names:
-            pair = f"{stats.title(group.framework)} against {stats.title(against.framework)}"
+            pair = f"{display_name(group.framework)} against {display_name(against.framework)}"
             found.append(f"`{group.model}`, {pair}: {settings(names)}")
     return found
 
@@ -105,14 +106,14 @@ def side_by_side(defaults: pd.DataFrame) -> str:
     if not items:
         return "Not read yet: `python -m common.bench --defaults`."
     versions = defaults.groupby("framework")["framework_version"].last()
-    asked = " and ".join(f"{stats.title(name)} {versions[name]}" for name, side in sides.items() if side)
+    asked = " and ".join(f"{display_name(name)} {versions[name]}" for name, side in sides.items() if side)
     note = (
         "What each framework does when nothing is said, read from the installed library: constants from its "
         "signatures, formulas from what it does with numbers that tell them apart. Runs are pinned to one "
         f"definition of all this unless `--native` says otherwise. Read from {asked}."
     )
     rows = [[item, *(side.get(item, "") for side in sides.values())] for item in items]
-    return f"{note}\n\n{markdown(['OF', *(stats.title(name).upper() for name in sides)], rows)}"
+    return f"{note}\n\n{markdown(['OF', *(display_name(name).upper() for name in sides)], rows)}"
 
 
 def _counted(runs: pd.DataFrame) -> str:
@@ -129,12 +130,12 @@ def _accuracy(groups: Sequence[Group]) -> str:
     )
     rows = [
         [
-            *(f"`{group.model}`", stats.title(group.framework), device(group)),
+            *(f"`{group.model}`", display_name(group.framework), device(group)),
             accuracy(group, "accuracy"),
             *(f"{group.runs['accuracy'].min():.2f} %", f"{group.runs['accuracy'].max():.2f} %"),
             f"{ZOO[group.model].threshold:g} %",
             accuracy(group, "shifted_accuracy"),
-            "" if (aim := ZOO[group.model].aim) is None else f"{aim:g} %",
+            "" if (aim := ZOO[group.model].target) is None else f"{aim:g} %",
             measured(group, "loss", 4),
             accuracy(group, "train_accuracy"),
             measured(group, "train_loss", 4),
@@ -168,7 +169,7 @@ def _per_epoch(groups: Sequence[Group], epochs: pd.DataFrame) -> str:
             epoch: f"{stats.summary(part['accuracy']).mean:.2f}" for epoch, part in table.groupby("epoch")
         }
         cells = [means.get(epoch, "") for epoch in range(last + 1)]
-        rows.append([f"`{group.model}`", stats.title(group.framework), device(group), *cells])
+        rows.append([f"`{group.model}`", display_name(group.framework), device(group), *cells])
     head = ["MODEL", "FRAMEWORK", "DEVICE", *map(str, range(last + 1))]
     note = "Mean in percent after each epoch; 0 is before training."
     return f"{note}\n\n{markdown(head, rows, right=range(3, last + 4))}"
@@ -176,7 +177,7 @@ def _per_epoch(groups: Sequence[Group], epochs: pd.DataFrame) -> str:
 
 def _times(runs: pd.DataFrame) -> str:
     """Grouped also by what time depends on; letters stand for machines."""
-    groups = stats.groups(runs, by=(*POOLED, *MEASURED_ON))
+    groups = stats.groups(runs, by=(*POOLED, *ENVIRONMENT))
     if not groups:
         return "None yet."
     places = list(dict.fromkeys(_place(group) for group in groups))
@@ -193,7 +194,7 @@ def _times(runs: pd.DataFrame) -> str:
             [
                 *(
                     f"`{group.model}`",
-                    stats.title(group.framework),
+                    display_name(group.framework),
                     _from_zoo(group),
                     str(places.index(_place(group)) + 1),
                 ),
@@ -217,7 +218,7 @@ def _times(runs: pd.DataFrame) -> str:
 
 
 def _place(group: Group) -> str:
-    version = f"{stats.title(group.framework)} {group.fields['framework_version']}"
+    version = f"{display_name(group.framework)} {group.fields['framework_version']}"
     return f"{group.fields['machine']}; {device(group)}; {version}; Python {group.fields['python']}"
 
 
@@ -226,7 +227,7 @@ def _from_zoo(group: Group) -> str:
     entry = ZOO.get(group.model)
     if entry is None:
         return "not in the zoo"
-    return settings(stats.differences(group.fields, stats.standard(entry))) or "the zoo's"
+    return settings(stats.differences(group.fields, stats.default_settings(entry))) or "the zoo's"
 
 
 def _others(groups: Sequence[Group]) -> str:
@@ -235,7 +236,7 @@ def _others(groups: Sequence[Group]) -> str:
     head = ["MODEL", "FRAMEWORK", "DEVICE", "ACCURACY", "TRAIN ACCURACY", "DIFFERS FROM THE ZOO'S RECIPE IN"]
     rows = [
         [
-            *(f"`{group.model}`", stats.title(group.framework), device(group)),
+            *(f"`{group.model}`", display_name(group.framework), device(group)),
             *(accuracy(group, "accuracy"), accuracy(group, "train_accuracy"), _from_zoo(group)),
         ]
         for group in groups
@@ -261,5 +262,5 @@ def _failed(runs: pd.DataFrame) -> str:
         "run",
         "reason",
     ]
-    rows = [[stats.cell(row[column]) for column in columns] for row in failed.to_dict("records")]
+    rows = [[stats.format_value(row[column]) for column in columns] for row in failed.to_dict("records")]
     return markdown([column.upper() for column in columns], rows, right=(2, 4, 5))

@@ -20,15 +20,14 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNL
 from matplotlib.transforms import Bbox
 
 from common.analysis import stats
-from common.analysis.rounding import Chaos
-from common.analysis.stats import FRAMEWORKS, Group
+from common.analysis.rounding import TraceComparison
+from common.analysis.stats import Group
 from common.data.datasets import Dataset, class_counts
+from common.frameworks import FRAMEWORKS, display_name
 from common.model.zoo import ZOO
 from common.report.digit_figures import WIDTH
 
-# Okabe and Ito's palette: told apart with any colour vision.
-COLOUR = {"pytorch": "#D55E00", "tensorflow": "#0072B2"}
-MARKER = {"pytorch": "o", "tensorflow": "s"}
+# Of Okabe and Ito's palette, as the frameworks' own.
 OTHERS = (("#009E73", "^"), ("#CC79A7", "v"), ("#E69F00", "P"))
 GREY = "#808080"
 RECORDS = ((3_762, 99.52), (9_768, 99.6), (697, 99.0))
@@ -46,7 +45,7 @@ class Material:
     groups: list[Group]
     epochs: pd.DataFrame
     errors: pd.DataFrame
-    traced: Sequence[Chaos] = ()
+    traced: Sequence[TraceComparison] = ()
     dataset: Dataset | None = None
 
     def of(self, model: str) -> list[Group]:
@@ -57,7 +56,7 @@ class Material:
 
     def frameworks(self) -> list[str]:
         names = {group.framework for group in self.groups}
-        return sorted(names, key=lambda name: stats.rank(name, FRAMEWORKS))
+        return sorted(names, key=lambda name: stats.sort_key(name, FRAMEWORKS))
 
     def digits(self) -> Dataset:
         if self.dataset is None:
@@ -206,11 +205,15 @@ def chaos(material: Material) -> Figure:
     columns = min(3, len(found))
     figure, panels = _grid(len(found), columns)
     for axes, one in zip(panels, found, strict=False):
-        steps = np.arange(1, len(one.between) + 1)
-        curves = {"between the frameworks, float32": (one.between, "black", "-")}
-        for name in one.within:
-            curves[f"{stats.title(name)}, start one ulp away"] = (one.within[name], COLOUR[name], "-")
-        curves["between the frameworks, float64 (relative)"] = (one.double, GREY, "--")
+        steps = np.arange(1, len(one.between_frameworks) + 1)
+        curves = {"between the frameworks, float32": (one.between_frameworks, "black", "-")}
+        for name in one.self_baselines:
+            curves[f"{display_name(name)}, start one ulp away"] = (
+                one.self_baselines[name],
+                FRAMEWORKS[name].colour,
+                "-",
+            )
+        curves["between the frameworks, float64 (relative)"] = (one.float64_error, GREY, "--")
         for text, (values, colour, style) in curves.items():
             largest = np.maximum.accumulate(values)
             # A difference of nothing has no place on a logarithmic axis.
@@ -272,9 +275,9 @@ def loss_against_examples(material: Material) -> Figure:
 def look(framework: str, present: Iterable[str]) -> tuple[str, str]:
     """Colour and marker of a framework; those without their own take what is left, by alphabet."""
     name = framework.lower()
-    if name in COLOUR:
-        return COLOUR[name], MARKER[name]
-    unknown = sorted(other for other in present if other.lower() not in COLOUR)
+    if name in FRAMEWORKS:
+        return FRAMEWORKS[name].colour, FRAMEWORKS[name].marker
+    unknown = sorted(other for other in present if other.lower() not in FRAMEWORKS)
     return OTHERS[unknown.index(framework) % len(OTHERS)]
 
 
@@ -373,7 +376,7 @@ def _legend(
     handles = []
     for framework in frameworks:
         colour, marker = look(framework, frameworks)
-        handle = Line2D([], [], color=colour, label=stats.title(framework), linewidth=2.0)
+        handle = Line2D([], [], color=colour, label=display_name(framework), linewidth=2.0)
         if not line:
             handle.set(marker=marker, linestyle="-" if dashes else "none")
         handles.append(handle)

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from common.analysis import stats, verdicts
-from common.analysis.stats import FRAMEWORKS, Group, Tables
+from common.analysis.stats import Group, Tables
 from common.cli import arguments
 from common.data.datasets import DataError, load
-from common.model.recipe import label
+from common.frameworks import FRAMEWORKS, ROOT, display_name
+from common.model.recipe import short_name
 from common.model.zoo import ZOO, Entry
 from common.report import benchmarks, plots, scaling
 from common.report.benchmarks import accuracy
@@ -29,7 +30,6 @@ from common.report.markdown import listed, markdown
 from common.tables.columns import COLUMNS
 from common.tables.store import TABLES, ResultsError, header
 
-ROOT = Path(__file__).resolve().parents[2]
 NO_RUNS = "No runs yet."
 SHOWN = "under-5k"
 """The network whose confusion matrix and wrong images the README shows; the others' are linked."""
@@ -88,7 +88,7 @@ def pages(tables: Tables, *, root: Path, results: Path) -> dict[Path, str]:
 
 def results_block(tables: Tables, link: str) -> str:
     """Verdicts, the overview, the zoo's own recipes with the sources' claims beside them, what to know."""
-    groups = stats.groups(stats.main_runs(tables.runs))
+    groups = stats.groups(stats.zoo_runs(tables.runs))
     if not groups:
         return NO_RUNS
     head = "MODEL | FRAMEWORK | BATCHES | EPOCHS | ACCURACY | PARAMS | TRAIN ACCURACY | SOURCE'S CLAIM"
@@ -97,7 +97,7 @@ def results_block(tables: Tables, link: str) -> str:
     return "\n\n".join(
         part
         for part in [
-            verdicts.short(tables),
+            verdicts.summary_table(tables),
             _image(overview, link),
             markdown(head.split(" | "), rows, right=(2, 3, 4, 5, 6)),
             "ACCURACY is on the 10,000 test images after the last epoch: mean ± sample standard deviation "
@@ -114,11 +114,11 @@ def _result(group: Group, groups: Sequence[Group]) -> list[str]:
     same = [other for other in groups if (other.model, other.framework) == (group.model, group.framework)]
     varying = {field for other in same for field in stats.differences(group.fields, other.fields)}
     note = "".join(
-        f", {field} {stats.cell(group.fields[field])}" for field in stats.POOLED if field in varying
+        f", {field} {stats.format_value(group.fields[field])}" for field in stats.POOLED if field in varying
     )
     return [
         f"`{group.model}`",
-        stats.title(group.framework) + note,
+        display_name(group.framework) + note,
         *(f"{group.fields['batch_size']}", f"{group.fields['epochs']}"),
         accuracy(group, "accuracy"),
         f"{int(group.runs['parameters'].iloc[0]):,}",
@@ -134,7 +134,7 @@ def _remarks(tables: Tables, groups: Sequence[Group]) -> list[str]:
     if differing:
         remarks.append(f"{benchmarks.DIFFERING}\n\n{listed(differing)}")
     there = {(group.model, group.framework.lower()) for group in groups}
-    missing = [f"`{m}` in {name}" for m in ZOO for f, name in FRAMEWORKS.items() if (m, f) not in there]
+    missing = [f"`{m}` in {display_name(f)}" for m in ZOO for f in FRAMEWORKS if (m, f) not in there]
     if missing:
         remarks.append(f"Not run yet: {', '.join(missing)}.")
     shown = sum(len(group.runs) for group in groups)
@@ -196,15 +196,15 @@ def zoo_block(entries: Iterable[Entry]) -> str:
 
 def _training(entry: Entry) -> str:
     recipe = entry.recipe
-    parts = [f"{label(recipe.optimizer)} at {recipe.lr:g}", label(recipe.schedule)]
+    parts = [f"{short_name(recipe.optimizer)} at {recipe.lr:g}", short_name(recipe.schedule)]
     if recipe.augment:
-        parts.append(label(recipe.augment))
+        parts.append(short_name(recipe.augment))
     return ", ".join([*(f"`{part}`" for part in parts), *recipe.details()])
 
 
 def command_line_block() -> str:
     """What `--help` prints, 100 columns wide, with no path of this machine in it."""
-    parser = arguments.parser("pytorch")
+    parser = arguments.parser(next(iter(FRAMEWORKS)))
     # The width of argparse is its formatter's; two columns are its margin, as for a terminal.
     formatter: Any = parser.formatter_class
     parser.formatter_class = functools.partial(formatter, width=HELP_WIDTH - 2)

@@ -20,9 +20,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from common.analysis import stats
-from common.analysis.rounding import compared
+from common.analysis.rounding import trace_comparisons
 from common.analysis.stats import Tables
 from common.data.datasets import Dataset
+from common.frameworks import display_name
 from common.report import curves, digit_figures
 from common.report.curves import WALK_THROUGH, Material
 
@@ -84,10 +85,10 @@ def save(picture: Picture, material: Material, folder: Path) -> Path:
 
 
 def _material(tables: Tables, dataset: Dataset | None = None) -> Material:
-    found = stats.leading(stats.groups(stats.main_runs(tables.runs)))
+    found = stats.largest_groups(stats.groups(stats.zoo_runs(tables.runs)))
     known = {run for group in found for run in group.runs["run"]}
     epochs, errors = (part[part["run"].isin(known)] for part in (tables.epochs, tables.errors))
-    return Material(found, epochs, errors, list(compared(tables.traces)), dataset)
+    return Material(found, epochs, errors, list(trace_comparisons(tables.traces)), dataset)
 
 
 def _of_data() -> list[Picture]:
@@ -202,7 +203,7 @@ def one_run(material: Material, model: str) -> tuple[str, str]:
     """The run that stands for `model`: smallest seed of its first framework; its description and its id."""
     group = material.of(model)[0]
     row = group.runs.sort_values(["seed", "run"]).iloc[0]
-    return f"{model}, {stats.title(group.framework)}, seed {row['seed']}", str(row["run"])
+    return f"{model}, {display_name(group.framework)}, seed {row['seed']}", str(row["run"])
 
 
 # Figures of digits
@@ -230,7 +231,7 @@ def _confusion(material: Material, *, model: str) -> Figure:
     for group in material.of(model):
         errors = material.errors[material.errors["run"].isin(set(group.runs["run"]))]
         runs = len(group.runs)
-        matrices[stats.title(group.framework)] = (
+        matrices[display_name(group.framework)] = (
             digit_figures.confusion_matrix(labels, errors, runs=runs),
             runs,
         )

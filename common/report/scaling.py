@@ -16,9 +16,10 @@ from statistics import fmean
 import pandas as pd
 
 from common.analysis import stats
-from common.analysis.stats import FRAMEWORKS, Tables
+from common.analysis.stats import Tables
 from common.bench import cluster, tasks
-from common.bench.measure import Sitting, row
+from common.bench.measure import Session, row
+from common.frameworks import FRAMEWORKS
 from common.model.zoo import ZOO
 from common.report.markdown import markdown
 from common.tables import store
@@ -53,9 +54,9 @@ def reckoned(seconds: Iterable[float], *, workers: int, start: float = 0.0, arou
     return max(free)
 
 
-def measured(sitting: Sitting) -> Iterator[SpeedRow]:
+def measured(sitting: Session) -> Iterator[SpeedRow]:
     """The same cells with one worker and with two, each cell on one thread."""
-    todo = tasks.cells([MODEL], sitting.frameworks, range(1, SEEDS + 1))
+    todo = tasks.tasks_of([MODEL], sitting.frameworks, range(1, SEEDS + 1))
     for workers in MEASURED:
         with tempfile.TemporaryDirectory() as name:
             parts = _timed(todo, Path(name), sitting.data_dir, workers=workers)
@@ -66,15 +67,15 @@ def measured(sitting: Sitting) -> Iterator[SpeedRow]:
 
 
 def _timed(
-    todo: Sequence[tasks.Cell], folder: Path, data_dir: Path | None, *, workers: int
+    todo: Sequence[tasks.Task], folder: Path, data_dir: Path | None, *, workers: int
 ) -> dict[str, float]:
     """PARTS of a bench with so many workers."""
     begun, cell, around = time.perf_counter(), [], []
     with cluster.connected(None, workers=workers) as client:
         start = time.perf_counter() - begun
-        for done in cluster.made(client, todo, data_dir=data_dir, threads=1):
+        for done in cluster.run_on_cluster(client, todo, data_dir=data_dir, threads=1):
             if not (done.finished and done.outcome):
-                raise ResultsError(f"{done.cell} failed: {done.reason}")
+                raise ResultsError(f"{done.task} failed: {done.reason}")
             store.merge(folder, done.outcome.tables)
             cell.append(float(done.outcome.row["total_seconds"]))
             around.append(done.outcome.seconds - cell[-1])
@@ -125,7 +126,7 @@ def _as_measured(found: pd.DataFrame) -> list[str]:
 def _on_paper(tables: Tables, last: pd.DataFrame) -> list[str]:
     known = {
         (group.model, group.framework): group.summary("total_seconds")
-        for group in stats.groups(stats.alone(stats.main_runs(tables.runs)))
+        for group in stats.groups(stats.undisturbed(stats.zoo_runs(tables.runs)))
     }
     missing = [
         f"{model} in {framework}"

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from common.analysis import aa
-from common.analysis.stats import FRAMEWORKS, rank, title
+from common.analysis.stats import sort_key
+from common.frameworks import FRAMEWORKS, display_name
 from common.model.zoo import ZOO
 from common.report.markdown import markdown
 
@@ -42,7 +43,7 @@ class Measured:
 
     @property
     def name(self) -> list[str]:
-        return [f"`{self.model}`", title(self.framework)]
+        return [f"`{self.model}`", display_name(self.framework)]
 
 
 def latest(speed: pd.DataFrame) -> list[Measured]:
@@ -52,7 +53,7 @@ def latest(speed: pd.DataFrame) -> list[Measured]:
         last = part.groupby("measure")["sitting"].transform("max")
         steady = (model, framework) not in unclear
         found.append(Measured(str(framework), str(model), part[part["sitting"] == last], steady))
-    return sorted(found, key=lambda one: (rank(one.model, ZOO), rank(one.framework, FRAMEWORKS)))
+    return sorted(found, key=lambda one: (sort_key(one.model, ZOO), sort_key(one.framework, FRAMEWORKS)))
 
 
 def section(speed: pd.DataFrame) -> str:

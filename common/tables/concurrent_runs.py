@@ -18,7 +18,7 @@ FOLDER = Path(tempfile.gettempdir()) / f"template-ml-{os.getuid() if hasattr(os,
 WAIT_SECONDS = 5
 
 
-class Neighbours:
+class ConcurrentRuns:
     """This process among the runs of its machine, from when it is made until it ends."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
@@ -30,7 +30,7 @@ class Neighbours:
                 alive.setdefault(self.me, 1)
                 self._write({name: max(most, len(alive)) for name, most in alive.items()})
 
-    def most(self) -> int | None:
+    def peak(self) -> int | None:
         """How many there were at most since this one began, itself included; None where that is not known."""
         with contextlib.suppress(OSError, Timeout), FileLock(self.folder / "lock", timeout=WAIT_SECONDS):
             return self._read().get(self.me)

@@ -186,7 +186,7 @@ def header(kind: type[Row]) -> list[str]:
     return [field.name for field in dataclasses.fields(kind)]
 
 
-def prepare(folder: Path) -> None:
+def check_writable(folder: Path) -> None:
     """Make `folder` and check that rows can be appended to it. Raises ResultsError with the reason."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -223,7 +223,7 @@ def append_defaults(folder: Path, new: Sequence[DefaultRow]) -> None:
     _append(folder, {"defaults.csv": new})
 
 
-def whole(folder: Path) -> dict[str, bytes]:
+def complete_tables(folder: Path) -> dict[str, bytes]:
     """The tables of a run as they are in `folder`, header and complete rows; those that are there."""
     found = {}
     for name in PARTS_OF_A_RUN:
@@ -269,12 +269,12 @@ def rows(folder: Path, name: str) -> list[dict[str, str]]:
         if not path.exists():
             return []
         _check_header(path, TABLES[name])
-        return parsed(name, _complete_rows(path))
+        return parse(name, _complete_rows(path))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ResultsError(f"Cannot read {path}: {error}.") from None
 
 
-def parsed(name: str, table: bytes) -> list[dict[str, str]]:
+def parse(name: str, table: bytes) -> list[dict[str, str]]:
     """The rows of `table`, which is of the kind of `name` and has its header, as text by column."""
     lines = io.StringIO(table.decode(), newline="")
     lines.readline()  # the header, which may lack the last columns

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from common.data.datasets import Digits, Scaling
 from common.model.optimizer import Optimizer
 from common.model.spec import ModelSpec
-from common.training.distributed import Share
+from common.training.distributed import World
 
 Array = NDArray[Any]
 Precision = Literal["float32", "bfloat16", "float64"]
@@ -33,7 +33,7 @@ class PeerLost(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Feed:
+class LoaderOptions:
     """The knobs of a framework's own loader (`--loader native`)."""
 
     num_workers: int = 0
@@ -55,10 +55,10 @@ class Execution:
     native: Native = frozenset()
     compiled: bool = False
     scaling: Scaling = Scaling()
-    feed: Feed | None = None
+    loader: LoaderOptions | None = None
     masks: int | None = None
     label_smoothing: float = 0.0
-    share: Share = Share()
+    world: World = World()
 
 
 class Model(Protocol):
@@ -128,7 +128,7 @@ class Model(Protocol):
         ...
 
 
-class Natives(Protocol):
+class DefaultsProbe(Protocol):
     """A framework's own parts as its users get them, for `common.cli.framework_defaults` to look into.
 
     `optimizers` are SGD, Adam and Adadelta. `threads_program` is Python that prints how many threads the
@@ -146,27 +146,27 @@ class Natives(Protocol):
     @property
     def threads_program(self) -> str: ...
 
-    def compiles(self) -> bool:
+    def compiles_by_default(self) -> bool:
         """Whether a network is compiled without being asked for."""
         ...
 
-    def dense(self, fan_in: int, fan_out: int) -> tuple[Array, Array]:
+    def initial_dense(self, fan_in: int, fan_out: int) -> tuple[Array, Array]:
         """Initial kernel and bias of a dense layer."""
         ...
 
-    def statistics(self, batch: Array) -> tuple[float, float]:
+    def batch_norm_statistics(self, batch: Array) -> tuple[float, float]:
         """Running mean and variance of a new BatchNorm after one training batch (N,) of one feature."""
         ...
 
-    def parameters_of_batch_norm(self, channels: int) -> int:
+    def batch_norm_parameters(self, channels: int) -> int:
         """As the framework counts them."""
         ...
 
-    def convolve(self, images: Array, channels: int, *, stride: int = 1, padding: str = "valid") -> Array:
+    def convolution(self, images: Array, channels: int, *, stride: int = 1, padding: str = "valid") -> Array:
         """Images, in the framework's layout, through a convolution 3 x 3 of ones; ValueError if it cannot."""
         ...
 
-    def descend(
+    def optimizer_trajectory(
         self,
         optimizer: type,
         weight: float,
@@ -177,7 +177,7 @@ class Natives(Protocol):
         """One weight after each step of an optimizer, given its gradients and learning rates."""
         ...
 
-    def batches(self, count: int) -> list[list[int]]:
+    def loader_batches(self, count: int) -> list[list[int]]:
         """In which batches the usual loader hands out examples 0 to count - 1."""
         ...
 
@@ -189,7 +189,7 @@ class Backend(Protocol):
     version: str
     device: str  # "cpu", or the accelerator's kind and name
     threads: int  # of one operation, as read back from the framework
-    natives: Natives
+    defaults: DefaultsProbe
 
     def __init__(self, *, accelerate: bool, threads: int) -> None: ...
 

@@ -35,7 +35,7 @@ class Checkpoint:
     """A saved state and what was written about it: model, framework, recipe, epoch, seed, ..."""
 
     state: dict[str, Array]
-    about: dict[str, Any]
+    metadata: dict[str, Any]
 
 
 def initial(spec: ModelSpec, seed: int) -> dict[str, NDArray[np.float32]]:
@@ -78,7 +78,7 @@ def state_shapes(spec: ModelSpec, optimizer: Optimizer) -> dict[str, Shape]:
     return spec.weights | spec.statistics | {"optimizer.step": ()} | kept
 
 
-def prepare(path: Path) -> None:
+def check_writable(path: Path) -> None:
     """Check that `write` will be able to write `path`, before hours go by. Raises CheckpointError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -122,7 +122,7 @@ def read(path: Path) -> Checkpoint:
     return Checkpoint(state, json.loads(text))
 
 
-def trained(path: Path, spec: ModelSpec) -> dict[str, Array]:
+def load_weights(path: Path, spec: ModelSpec) -> dict[str, Array]:
     """The weights and statistics of `spec` that the checkpoint at `path` holds. Raises CheckpointError."""
     checkpoint = read(path)
     check(checkpoint, path, spec)
@@ -131,7 +131,7 @@ def trained(path: Path, spec: ModelSpec) -> dict[str, Array]:
 
 def check(checkpoint: Checkpoint, path: Path, spec: ModelSpec, optimizer: Optimizer | None = None) -> None:
     """Raise CheckpointError unless `checkpoint` holds `spec`'s weights, and `optimizer`'s state if given."""
-    model = checkpoint.about.get("model")
+    model = checkpoint.metadata.get("model")
     if model != spec.name:
         raise CheckpointError(f"{path} holds the network {model}, not {spec.name}: use --model {model}.")
     expected = state_shapes(spec, optimizer) if optimizer else spec.weights | spec.statistics

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.data.augment import Ahead
+from common.data.augment import EpochPrefetcher
 from common.data.datasets import Dataset, Digits, epoch_order
 from common.model import schedule
 from common.model.recipe import Recipe
@@ -75,7 +75,7 @@ class Evaluation:
     accuracy: float
     predicted: NDArray[np.int64]
     seconds: float
-    shifted_accuracy: float | None = None
+    tta_accuracy: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,7 @@ def train(model: Model, dataset: Dataset, plan: Plan) -> Iterator[Progress | Epo
     Raises Diverged at the first step whose loss is not finite.
     """
     recipe = plan.recipe
-    test_images = recipe.pixels(dataset.test.images)
+    test_images = recipe.preprocess(dataset.test.images)
     test_labels = dataset.test.labels.astype(np.int64)
     labels = dataset.train.labels.astype(np.int64)
     rates, momenta = _schedule(plan, len(labels) // recipe.batch_size)
@@ -113,9 +113,9 @@ def train(model: Model, dataset: Dataset, plan: Plan) -> Iterator[Progress | Epo
             model,
             test_images,
             test_labels,
-            partial(recipe.scaled, dtype=plan.dtype),
+            partial(recipe.normalise, dtype=plan.dtype),
             batch_size=plan.test_batch_size,
-            shifted=recipe.shifted if epoch == recipe.epochs else 0,
+            shifted=recipe.tta_shift if epoch == recipe.epochs else 0,
         )
         return Epoch(epoch=epoch, training=training, test=test)
 
@@ -134,7 +134,7 @@ def train(model: Model, dataset: Dataset, plan: Plan) -> Iterator[Progress | Epo
             batches = pixels.of(epoch), labels, order, rates[epoch - 1], momentum
             parts = _from_memory(model, batches, pixels, plan, epoch)
         training = yield from _train_epoch(parts, rates[epoch - 1], plan, epoch=epoch, begun=begun)
-        if epoch > recipe.epochs - recipe.averaged:
+        if epoch > recipe.epochs - recipe.averaged_epochs:
             ends.append(_weights(model))
         if ends and epoch == recipe.epochs:
             model.load_state_dict({name: _mean([end[name] for end in ends]) for name in ends[0]})
@@ -184,7 +184,7 @@ def evaluate(
         accuracy=_accuracy(predicted, labels),
         predicted=np.concatenate(predicted),
         seconds=seconds,
-        shifted_accuracy=_accuracy(over_shifts, labels) if shifted else None,
+        tta_accuracy=_accuracy(over_shifts, labels) if shifted else None,
     )
 
 
@@ -223,12 +223,12 @@ class _Pixels:
 
     def __init__(self, digits: Digits, plan: Plan) -> None:
         self.digits, self.plan = digits, plan
-        self.ahead: Ahead | None = None
+        self.ahead: EpochPrefetcher | None = None
 
     @cached_property
     def images(self) -> NDArray[np.uint8]:
         """(N, 28, 28), made in the first epoch's time."""
-        return self.plan.recipe.pixels(self.digits.images)
+        return self.plan.recipe.preprocess(self.digits.images)
 
     @cached_property
     def plain(self) -> Array:
@@ -240,15 +240,15 @@ class _Pixels:
         augment = self.plan.recipe.augment
         if augment is None:
             return self.plain
-        begin = partial(Ahead, self.images, augment, seed=self.plan.seed)
-        images = (self.ahead or begin(epoch=epoch)).rest()
+        begin = partial(EpochPrefetcher, self.images, augment, seed=self.plan.seed)
+        images = (self.ahead or begin(epoch=epoch)).finish()
         self.ahead = begin(epoch=epoch + 1) if epoch < self.plan.recipe.epochs else None
         return images[:, None]
 
     def prepare(self, share: float) -> None:
         """Bring the next epoch's as far as this one has been trained on."""
         if self.ahead:
-            self.ahead.until(share)
+            self.ahead.advance_to(share)
 
 
 def _from_memory(

@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 
 from common.data.datasets import Dataset
-from common.model.recipe import Recipe, label, recipe_hash
+from common.frameworks import ROOT
+from common.model.recipe import Recipe, recipe_hash, short_name
 from common.model.spec import ModelSpec
 from common.tables import machine, store
-from common.tables.concurrent_runs import Neighbours
+from common.tables.concurrent_runs import ConcurrentRuns
 from common.tables.store import EpochRow, ErrorRow, Run, Status
 from common.training import checkpoint
-from common.training.backend import Array, Backend, Execution, Feed, Model, PeerLost
+from common.training.backend import Array, Backend, Execution, LoaderOptions, Model, PeerLost
 from common.training.loop import Diverged, Epoch, Plan, Progress, train
 
-ROOT = Path(__file__).resolve().parents[2]
 GRACE_SECONDS = 3  # in which a process writes its row
 
 
@@ -68,7 +68,7 @@ def execute(
     *,
     show: Callable[[str], None],
     clock: machine.Clock | None = None,
-    neighbours: Neighbours | None = None,
+    neighbours: ConcurrentRuns | None = None,
 ) -> Status:
     """Run `job`, write its rows and its checkpoint; how it ended.
 
@@ -85,7 +85,7 @@ def execute(
         begun = time.perf_counter()
         model = build(framework, job)
         build_seconds = time.perf_counter() - begun
-        first = job.execution.share.rank == 0
+        first = job.execution.world.rank == 0
         for epoch in _shown(model, dataset, job, show if first else _unsaid):
             epochs.append(epoch)
     except Diverged as error:
@@ -107,7 +107,7 @@ def execute(
             started=started,
             clock=clock,
             build_seconds=build_seconds,
-            at_once=neighbours.most() if neighbours else None,
+            at_once=neighbours.peak() if neighbours else None,
         )
         store.append(job.results, row, *_details(row, epochs, dataset))
         show(f"Run {row.run} is in {job.results / 'results.csv'}.")
@@ -123,20 +123,20 @@ def _unsaid(line: str) -> None:
 
 def _mine(job: Job, status: Status, started: str) -> bool:
     """Whether this process is to tell of the run: the first, or where it has died the next one."""
-    share = job.execution.share
+    share = job.execution.world
     if share.rank == 0 or job.results is None or status != "interrupted":
         return share.rank == 0
     time.sleep(GRACE_SECONDS * share.rank)
     since = datetime.datetime.fromisoformat(started) - datetime.timedelta(seconds=60)
     return not any(
         row["recipe_hash"] == job.recipe_hash
-        and row["world_size"] == str(share.of)
+        and row["world_size"] == str(share.size)
         and datetime.datetime.fromisoformat(row["started"]) >= since
         for row in store.rows(job.results, "results.csv")
     )
 
 
-def loader(feed: Feed | None) -> str:
+def loader(feed: LoaderOptions | None) -> str:
     """Where batches came from, as in a row: `memory`, `native`, `native(num_workers=2 pin_memory=True)`."""
     if feed is None:
         return "memory"
@@ -166,7 +166,7 @@ def _shown(model: Model, dataset: Dataset, job: Job, show: Callable[[str], None]
         log_interval=job.log_interval,
         start_epoch=job.start_epoch,
         dtype="float64" if job.execution.precision == "float64" else "float32",
-        native_loader=job.execution.feed is not None,
+        native_loader=job.execution.loader is not None,
     )
     done = 0.0
     for event in train(model, dataset, plan):
@@ -192,7 +192,7 @@ def _progress_line(progress: Progress, job: Job, done: float) -> str:
 
 def _epoch_line(epoch: Epoch, job: Job) -> str:
     test = f"test loss {epoch.test.loss:.4f} accuracy {epoch.test.accuracy:.2f} %"
-    if (shifted := epoch.test.shifted_accuracy) is not None:
+    if (shifted := epoch.test.tta_accuracy) is not None:
         test += f" (with shifted views {shifted:.2f} %)"
     if epoch.training is None:
         return f"before training: {test}"
@@ -247,16 +247,16 @@ def _row(
         peak_memory_mib=machine.peak_memory_mib(),
         total_seconds=clock.wall_seconds(),
         dataset=dataset.name,
-        optimizer=label(job.recipe.optimizer),
-        schedule=label(job.recipe.schedule),
+        optimizer=short_name(job.recipe.optimizer),
+        schedule=short_name(job.recipe.schedule),
         lr=job.recipe.lr,
-        augment=label(job.recipe.augment),
+        augment=short_name(job.recipe.augment),
         native="+".join(sorted(job.execution.native)) or "none",
-        loader=loader(job.execution.feed),
+        loader=loader(job.execution.loader),
         precision=job.execution.precision + ("+compile" if job.execution.compiled else ""),
         device=framework.device,
         threads=framework.threads,
-        world_size=job.execution.share.of,
+        world_size=job.execution.world.size,
         machine=machine.name(),
         framework_version=framework.version,
         python=machine.python(),
@@ -271,7 +271,7 @@ def _row(
         load_before=clock.load,
         load_after=machine.load(),
         at_once=at_once,
-        shifted_accuracy=last.test.shifted_accuracy if last else None,
+        shifted_accuracy=last.test.tta_accuracy if last else None,
     )
 
 

@@ -11,6 +11,7 @@ from support.tables import add_run
 
 from common.analysis import aa, stats
 from common.bench import measure
+from common.frameworks import FRAMEWORKS
 from common.report import timings
 from common.tables import store
 from common.tables.store import SpeedRow
@@ -27,7 +28,7 @@ def rows(
     """What rounds of tf-model-1 leave."""
     about: dict[str, Any] = {"measure": f"again {column}", "framework": framework, "model": "tf-model-1"}
     made = [
-        measure.row(**about, arm=f"{arm} {number}", unit="", **measure.spread([value]))
+        measure.row(**about, arm=f"{arm} {number}", unit="", **measure.summarise([value]))
         for arm, values in zip("AB", (a, b), strict=True)
         for number, value in enumerate(values, start=1)
     ]
@@ -56,9 +57,7 @@ def test_a_steady_clock_tells_the_ratio(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("unclear", ["pytorch", "tensorflow"])
 def test_a_framework_that_differs_from_itself_tells_no_ratio(tmp_path: Path, unclear: str) -> None:
-    made = {
-        framework: rows([50.0, 51.0], [51.0, 50.0], framework=framework) for framework in stats.FRAMEWORKS
-    }
+    made = {framework: rows([50.0, 51.0], [51.0, 50.0], framework=framework) for framework in FRAMEWORKS}
     made[unclear] = rows([110.0, 111.0], [100.0, 101.0], framework=unclear)
     page = table(tmp_path, *made.values())
     assert "| unsteady | " in page
@@ -78,7 +77,7 @@ def test_prediction_is_told_in_images_a_second(tmp_path: Path) -> None:
 def test_ratios_of_other_tables_are_kept_back_too(tmp_path: Path) -> None:
     told = {"framework": "tensorflow", "model": "tf-model-1", "unit": "s", "measure": "idiom train_seconds"}
     made = [
-        dataclasses.replace(measure.row(**told, arm=arm, **measure.spread([value])), sitting="2026")
+        dataclasses.replace(measure.row(**told, arm=arm, **measure.summarise([value])), sitting="2026")
         for arm, value in (("memory", 2.0), ("native", 7.0))
     ]
     store.append_speed(tmp_path, made)

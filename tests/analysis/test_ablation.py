@@ -21,28 +21,32 @@ def climb(
     for rung, pair in accuracies.items():
         for framework, accuracy in zip(("pytorch", "tensorflow"), pair, strict=True):
             for seed in range(1, seeds + 1):
-                told = {"native": ablation.cell(rung), "accuracy": accuracy + seed / 50, "seed": seed}
+                told = {
+                    "native": ablation.native_column(rung),
+                    "accuracy": accuracy + seed / 50,
+                    "seed": seed,
+                }
                 add_run(folder, model, framework, **told)
 
 
 def test_rungs_are_the_parts_that_a_network_has() -> None:
-    assert ablation.rungs(ZOO["under-5k"].spec) == ["none", "init", "norm", "optimizer", "all"]
-    assert ablation.rungs(ZOO["tf-model-1"].spec) == ["none", "init", "optimizer", "all"]
-    assert "has no BatchNorm" in ablation.unmoved(ZOO["tf-model-1"].spec)["norm"]
+    assert ablation.variants(ZOO["under-5k"].spec) == ["none", "init", "norm", "optimizer", "all"]
+    assert ablation.variants(ZOO["tf-model-1"].spec) == ["none", "init", "optimizer", "all"]
+    assert "has no BatchNorm" in ablation.inapplicable_parts(ZOO["tf-model-1"].spec)["norm"]
 
 
 def test_the_gap_is_laid_to_its_parts(tmp_path: Path) -> None:
     """0.21 points with all native: 0.17 of initialisation, 0.02 of the norm, 0.01 matched, 0.01 together."""
     climb(tmp_path, none=(99.01, 99.0), init=(99.08, 98.9), norm=(99.03, 99.0))
     climb(tmp_path, optimizer=(99.01, 99.0), all=(99.1, 98.89))
-    (found,) = ablation.ladders(stats.read(tmp_path).runs)
+    (found,) = ablation.ablations(stats.read(tmp_path).runs)
     page = ablation.section(stats.read(tmp_path).runs)
     assert "PyTorch less TensorFlow is +0.21 (+0.21 to +0.21) points" in page
     assert "+0.17 (+0.17 to +0.17) is initialisation" in page
     assert "+0.02 (+0.02 to +0.02) is batch normalisation" in page
     assert "+0.01 (+0.01 to +0.01) is there when all is matched" in page
     assert "+0.01 comes of the parts together" in page
-    moved = found.moved("tensorflow", "init", "accuracy")
+    moved = found.effect("tensorflow", "init", "accuracy")
     assert moved is not None
     assert moved.mean == pytest.approx(-0.1)
     assert moved.n == 3
@@ -54,8 +58,8 @@ def test_a_ladder_is_of_one_machine(tmp_path: Path) -> None:
     for seed, machine, accuracy, seconds in ((2, "another", 99.9, 5.0), (4, "another", 99.9, 5.0)):
         told = {"seed": seed, "machine": machine, "accuracy": accuracy, "train_seconds": seconds}
         add_run(tmp_path, "under-5k", **told)
-    (found,) = ablation.ladders(stats.read(tmp_path).runs)
-    seconds_moved, moved = (found.moved("pytorch", "init", name) for name in ("train_seconds", "accuracy"))
+    (found,) = ablation.ablations(stats.read(tmp_path).runs)
+    seconds_moved, moved = (found.effect("pytorch", "init", name) for name in ("train_seconds", "accuracy"))
     assert seconds_moved is not None
     assert moved is not None
     assert (seconds_moved.n, seconds_moved.mean) == (3, 0.0)
@@ -65,7 +69,7 @@ def test_a_ladder_is_of_one_machine(tmp_path: Path) -> None:
 
 def test_matched_runs_alone_are_no_ladder(tmp_path: Path) -> None:
     climb(tmp_path, none=(99.0, 99.0))
-    assert ablation.ladders(stats.read(tmp_path).runs) == []
+    assert ablation.ablations(stats.read(tmp_path).runs) == []
     assert "No ladder has been run yet" in ablation.section(stats.read(tmp_path).runs)
 
 
@@ -81,7 +85,7 @@ def test_an_unfinished_ladder_shows_what_there_is(tmp_path: Path) -> None:
 def test_runs_of_other_recipes_are_on_no_rung(tmp_path: Path) -> None:
     climb(tmp_path, none=(99.0, 99.0), init=(99.0, 99.0))
     add_run(tmp_path, "under-5k", native="init", accuracy=10.0, recipe={"lr": 0.5})
-    (found,) = ablation.ladders(stats.read(tmp_path).runs)
+    (found,) = ablation.ablations(stats.read(tmp_path).runs)
     assert len(found.groups["pytorch", "init"].runs) == 3
 
 
@@ -100,5 +104,5 @@ def test_bench_runs_the_rungs_that_are_missing_on_this_machine(
         for rung in ("init", "optimizer")
         for framework in ("pytorch", "tensorflow")
     ]
-    cell = bench.Cell("tf-model-1", "pytorch", 1, "all")
+    cell = bench.Task("tf-model-1", "pytorch", 1, "all")
     assert cell.command(tmp_path, None)[-2:] == ["--native", "all"]

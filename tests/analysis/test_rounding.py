@@ -52,11 +52,11 @@ def grown(framework: str, precision: str, perturb: str) -> list[float]:
 
 def test_differences_are_of_the_arms_they_name(tmp_path: Path) -> None:
     record(tmp_path, grown)
-    (one,) = rounding.compared(stats.read(tmp_path).traces)
-    assert one.double == pytest.approx([0, 1e-11], abs=1e-14)
-    assert one.between == pytest.approx([4e-6, 4e-5])
-    assert one.within["pytorch"] == pytest.approx([1e-6, 1e-5])
-    assert one.times == pytest.approx(4.0)
+    (one,) = rounding.trace_comparisons(stats.read(tmp_path).traces)
+    assert one.float64_error == pytest.approx([0, 1e-11], abs=1e-14)
+    assert one.between_frameworks == pytest.approx([4e-6, 4e-5])
+    assert one.self_baselines["pytorch"] == pytest.approx([1e-6, 1e-5])
+    assert one.excess_ratio == pytest.approx(4.0)
     assert "| `under-8k` | 1.0e-11 | 4.0e-06 | 4.0e-05 | 1.0e-05 | 1.0e-05 | 4.0 |" in rounding.section(
         stats.read(tmp_path).traces
     )
@@ -66,42 +66,42 @@ def test_the_last_whole_sitting_counts_and_none_is_said(tmp_path: Path) -> None:
     assert "Not traced yet" in rounding.section(stats.read(tmp_path).traces)
     record(tmp_path, lambda *_: [1.0])
     record(tmp_path, lambda framework, *_: [2.0 + (framework == "pytorch")], "2026-02-01T00:00:00")
-    (one,) = rounding.compared(stats.read(tmp_path).traces)
-    assert one.between == pytest.approx([1.0])
-    assert one.times == pytest.approx(1 / one.unit)
+    (one,) = rounding.trace_comparisons(stats.read(tmp_path).traces)
+    assert one.between_frameworks == pytest.approx([1.0])
+    assert one.excess_ratio == pytest.approx(1 / one.unit)
     assert one.unit == np.spacing(np.float32(3))
 
 
 def test_recorded_epochs_part_no_more_than_rounding_does() -> None:
     """At 5 %, all networks together: three seeds of one could not show it."""
-    found = list(rounding.after_an_epoch(stats.read(ROOT / "results").traces))
+    found = list(rounding.first_epoch_comparisons(stats.read(ROOT / "results").traces))
     assert {one.model for one in found} == set(ZOO)
-    assert rounding.together(found) > 0.05
+    assert rounding.fisher_p(found) > 0.05
 
 
 def test_many_networks_show_what_one_cannot() -> None:
     """Fisher's statistic of nine times 1/84, the least that three seeds can come to, and of nine halves."""
-    apart = rounding.After("", [1.0, 2.0, 3.0], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    apart = rounding.FirstEpochComparison("", [1.0, 2.0, 3.0], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
     assert apart.p == pytest.approx(1 / 84)
-    assert rounding.together([apart] * 9) == pytest.approx(scipy.stats.chi2.sf(18 * np.log(84), 18))
-    alike = rounding.After("", [0.2, 0.5, 0.3], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
-    assert rounding.together([alike] * 9) > 0.2
+    assert rounding.fisher_p([apart] * 9) == pytest.approx(scipy.stats.chi2.sf(18 * np.log(84), 18))
+    alike = rounding.FirstEpochComparison("", [0.2, 0.5, 0.3], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    assert rounding.fisher_p([alike] * 9) > 0.2
 
 
 @pytest.mark.parametrize("name", ZOO)
 def test_recorded_traces_hold(name: str) -> None:
     """In double precision to 1e-10; in single precision within five times what rounding alone does."""
-    found = {one.model: one for one in rounding.compared(stats.read(ROOT / "results").traces)}
-    assert len(found[name].double) == STEPS
-    assert found[name].double.max() <= rounding.DOUBLE
-    assert found[name].times <= 5
+    found = {one.model: one for one in rounding.trace_comparisons(stats.read(ROOT / "results").traces)}
+    assert len(found[name].float64_error) == STEPS
+    assert found[name].float64_error.max() <= rounding.FLOAT64_TOLERANCE
+    assert found[name].excess_ratio <= 5
 
 
 def test_curves_are_drawn_for_every_network(tmp_path: Path) -> None:
     from matplotlib.figure import Figure
 
     record(tmp_path, grown)
-    traced = list(rounding.compared(stats.read(tmp_path).traces))
+    traced = list(rounding.trace_comparisons(stats.read(tmp_path).traces))
     figure: Figure = plots.curves.chaos(plots.curves.Material([], None, None, traced))  # type: ignore[arg-type]
     (axes,) = figure.axes
     assert axes.get_title() == "under-8k"
@@ -175,7 +175,7 @@ def test_bench_records_every_arm(
 
 
 def test_a_difference_beyond_rounding_has_a_small_p() -> None:
-    assert rounding.After("x", [0.5, 0.6, 0.7], [0.1, 0.2, 0.1, 0.3, 0.2, 0.1]).p == pytest.approx(
-        1 / 84, abs=0.01
-    )
-    assert rounding.After("x", [0.1, 0.2, 0.1], [0.1, 0.2, 0.1, 0.3, 0.2, 0.1]).p > 0.4
+    assert rounding.FirstEpochComparison(
+        "x", [0.5, 0.6, 0.7], [0.1, 0.2, 0.1, 0.3, 0.2, 0.1]
+    ).p == pytest.approx(1 / 84, abs=0.01)
+    assert rounding.FirstEpochComparison("x", [0.1, 0.2, 0.1], [0.1, 0.2, 0.1, 0.3, 0.2, 0.1]).p > 0.4

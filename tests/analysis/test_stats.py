@@ -78,7 +78,7 @@ def test_a_failed_run_is_in_no_group(tmp_path: Path, status: str) -> None:
     tables = stats.read(tmp_path)
     assert len(tables.runs) == 1
     assert stats.groups(tables.runs) == []
-    assert stats.main_runs(tables.runs).empty
+    assert stats.zoo_runs(tables.runs).empty
 
 
 @given(values)
@@ -106,16 +106,16 @@ def test_one_value_has_no_spread_and_none_no_mean() -> None:
 def test_main_runs_are_the_zoos_own(tmp_path: Path, field: str) -> None:
     for model in ZOO:
         add_run(tmp_path, model)
-    assert len(stats.main_runs(stats.read(tmp_path).runs)) == len(ZOO)
+    assert len(stats.zoo_runs(stats.read(tmp_path).runs)) == len(ZOO)
     add_run(tmp_path, **{field: OTHER[field]})
-    assert len(stats.main_runs(stats.read(tmp_path).runs)) == len(ZOO)
+    assert len(stats.zoo_runs(stats.read(tmp_path).runs)) == len(ZOO)
 
 
 @pytest.mark.parametrize("model", ZOO)
 def test_a_main_run_differs_in_nothing_from_its_recipe(tmp_path: Path, model: str) -> None:
     add_run(tmp_path, model)
     (group,) = stats.groups(stats.read(tmp_path).runs)
-    assert stats.differences(group.fields, stats.standard(ZOO[model])) == {}
+    assert stats.differences(group.fields, stats.default_settings(ZOO[model])) == {}
 
 
 def test_groups_come_in_the_order_of_the_zoo(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_groups_come_in_the_order_of_the_zoo(tmp_path: Path) -> None:
 def test_leading_is_the_group_with_the_most_runs(tmp_path: Path) -> None:
     for seed, threads in ((1, 4), (2, 8), (3, 8)):
         add_run(tmp_path, seed=seed, threads=threads)
-    (group,) = stats.leading(stats.groups(stats.read(tmp_path).runs))
+    (group,) = stats.largest_groups(stats.groups(stats.read(tmp_path).runs))
     assert group.fields["threads"] == 8
 
 

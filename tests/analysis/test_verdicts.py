@@ -89,11 +89,11 @@ def pairs(folder: Path, differences: Sequence[float], model: str = "tf-model-1")
 def test_verdict(tmp_path: Path, differences: list[float], words: str) -> None:
     pairs(tmp_path, differences)
     (one,), refused = verdicts.judge(stats.read(tmp_path))
-    assert one.words.startswith(words)
-    assert (one.words == words) or words.endswith(" ")
+    assert one.verdict.startswith(words)
+    assert (one.verdict == words) or words.endswith(" ")
     assert refused == []
-    assert one.words in verdicts.short(stats.read(tmp_path))
-    assert one.words in verdicts.full(stats.read(tmp_path))
+    assert one.verdict in verdicts.summary_table(stats.read(tmp_path))
+    assert one.verdict in verdicts.details(stats.read(tmp_path))
 
 
 def test_more_networks_make_a_verdict_harder(tmp_path: Path) -> None:

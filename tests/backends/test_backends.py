@@ -273,7 +273,7 @@ def test_network_has_its_parameters_and_first_logits(
     framework: str, entry: Entry, few_digits: Dataset
 ) -> None:
     """The very network of the zoo: as many weights as its source says, and NumPy's logits of real digits."""
-    images = entry.recipe.inputs(few_digits.test.images[:8])
+    images = entry.recipe.to_input(few_digits.test.images[:8])
     state = checkpoint.initial(entry.spec, 3)
     expected, _ = reference.forward(entry.spec, state, images)
     model = {"spec": entry.spec, "optimizer": entry.recipe.optimizer, "state": state}

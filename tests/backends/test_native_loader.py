@@ -14,7 +14,7 @@ from common.data.datasets import Dataset, Digits, Scaling, normalise
 from common.model.optimizer import SGD
 from common.model.zoo import ZOO
 from common.tables import store
-from common.training.backend import Execution, Feed
+from common.training.backend import Execution, LoaderOptions
 
 MODEL = {"spec": ZOO["tf-model-1"].spec, "optimizer": SGD()}
 SCALING = Scaling(0.1307, 0.3081)
@@ -49,7 +49,13 @@ def test_own_loader_brings_the_same_pixels(framework: str, few_digits: Dataset) 
     own = worker.run(
         framework,
         "own_epoch",
-        **{"digits": digits, "rate": np.array([0.1]), "batch_size": 200, "scaling": SCALING, "feed": Feed()},
+        **{
+            "digits": digits,
+            "rate": np.array([0.1]),
+            "batch_size": 200,
+            "scaling": SCALING,
+            "feed": LoaderOptions(),
+        },
         **MODEL,
     )
     ours = worker.run(
@@ -69,7 +75,7 @@ def test_own_loader_brings_the_same_pixels(framework: str, few_digits: Dataset) 
 @pytest.mark.parametrize("framework", worker.FRAMEWORKS)
 def test_own_loader_shuffles_by_its_seed_and_drops_the_rest(framework: str, few_digits: Dataset) -> None:
     digits = Digits(few_digits.train.images[:230], few_digits.train.labels[:230])
-    given = {"digits": digits, "rate": np.full(3, 0.1), "batch_size": 64, "feed": Feed(), **MODEL}
+    given = {"digits": digits, "rate": np.full(3, 0.1), "batch_size": 64, "feed": LoaderOptions(), **MODEL}
     states = [worker.run(framework, "own_epoch", loader_seed=seed, **given)["state"] for seed in (1, 1, 2)]
     np.testing.assert_array_equal(states[0]["dense1.weight"], states[1]["dense1.weight"])
     assert np.abs(states[0]["dense1.weight"] - states[2]["dense1.weight"]).max() > 1e-6
@@ -79,16 +85,16 @@ def test_own_loader_shuffles_by_its_seed_and_drops_the_rest(framework: str, few_
 @pytest.mark.parametrize(
     "framework, feed, label",
     [
-        ("pytorch", Feed(), "native"),
-        ("pytorch", Feed(num_workers=1), "native(num_workers=1)"),
-        ("tensorflow", Feed(), "native"),
-        ("tensorflow", Feed(num_workers=2), "native(num_workers=2)"),
+        ("pytorch", LoaderOptions(), "native"),
+        ("pytorch", LoaderOptions(num_workers=1), "native(num_workers=1)"),
+        ("tensorflow", LoaderOptions(), "native"),
+        ("tensorflow", LoaderOptions(num_workers=2), "native(num_workers=2)"),
     ],
 )
 def test_run_with_the_own_loader_learns_and_says_so(
-    framework: str, feed: Feed, label: str, few_digits: Dataset, tmp_path: Path
+    framework: str, feed: LoaderOptions, label: str, few_digits: Dataset, tmp_path: Path
 ) -> None:
-    execution = Execution(feed=feed, scaling=Scaling(0.0, 1.0))
+    execution = Execution(loader=feed, scaling=Scaling(0.0, 1.0))
     planned = job("tf-model-1", 3, results=tmp_path, execution=execution)
     recipe = replace(planned.recipe, batch_size=32)
     assert worker.run(framework, "execute", dataset=few_digits, job=replace(planned, recipe=recipe)) == "ok"
@@ -103,7 +109,7 @@ def test_run_with_the_own_loader_learns_and_says_so(
 def test_own_loader_follows_a_schedule_of_rate_and_momentum(framework: str, few_digits: Dataset) -> None:
     """With rate 0 after the first step, more steps change nothing."""
     digits = Digits(few_digits.train.images[:128], few_digits.train.labels[:128])
-    given = {"digits": digits, "batch_size": 32, "feed": Feed(), **MODEL}
+    given = {"digits": digits, "batch_size": 32, "feed": LoaderOptions(), **MODEL}
     one = worker.run(framework, "own_epoch", rate=np.array([0.1, 0, 0, 0]), **given)["state"]
     all_four = worker.run(framework, "own_epoch", rate=np.full(4, 0.1), **given)["state"]
     first = {**given, "digits": digits, "rate": np.array([0.1, 0, 0, 0])}

@@ -31,7 +31,7 @@ def test_100_steps_of_the_recipe_are_the_same(entry: Entry, mnist: Dataset) -> N
     """Each network with its own optimizer, schedule, batch, order, augmentation and dropout, whose masks are
     given to both."""
     recipe, spec = entry.recipe, entry.spec
-    digits = recipe.pixels(mnist.train.images)
+    digits = recipe.preprocess(mnist.train.images)
     if recipe.augment:
         digits = augmented(digits, recipe.augment, seed=5, epoch=1)
     steps = len(digits) // recipe.batch_size
@@ -52,7 +52,7 @@ def test_100_steps_of_the_recipe_are_the_same(entry: Entry, mnist: Dataset) -> N
         order=index.reshape(order.shape),
         rate=schedule.rates(recipe.schedule, lr=recipe.lr, epochs=recipe.epochs, steps=steps)[:STEPS],
         momentum=None if momenta is None else momenta[:STEPS],
-        test=recipe.inputs(mnist.test.images[:200], dtype="float64"),
+        test=recipe.to_input(mnist.test.images[:200], dtype="float64"),
     )
     np.testing.assert_allclose(pytorch["losses"], tensorflow["losses"], rtol=1e-10)
     np.testing.assert_array_equal(pytorch["correct"], tensorflow["correct"])

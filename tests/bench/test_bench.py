@@ -15,7 +15,7 @@ from support.tables import add_run
 
 from common.bench import __main__ as bench
 from common.bench import tasks as making
-from common.bench.tasks import Cell, Outcome, cells, missing, seconds_left
+from common.bench.tasks import Outcome, Task, missing, seconds_left, tasks_of
 from common.model.recipe import recipe_hash
 from common.model.zoo import ZOO
 from common.tables import store
@@ -23,13 +23,13 @@ from common.tables import store
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def add(folder: Path, cell: Cell, **columns: object) -> None:
+def add(folder: Path, cell: Task, **columns: object) -> None:
     """A row of `cell` as a run of the zoo's own recipe would leave it."""
     add_run(folder, cell.model, cell.framework, seed=cell.seed, **columns)
 
 
 def test_seeds_come_first_and_frameworks_alternate() -> None:
-    order = cells(["a", "b"], ["pytorch", "tensorflow"], [1, 2])
+    order = tasks_of(["a", "b"], ["pytorch", "tensorflow"], [1, 2])
     assert [(cell.model, cell.framework, cell.seed) for cell in order[:4]] == [
         ("a", "pytorch", 1),
         ("a", "tensorflow", 1),
@@ -58,14 +58,14 @@ def test_seeds_come_first_and_frameworks_alternate() -> None:
 def test_only_a_finished_run_of_the_recipe_fills_a_cell(
     tmp_path: Path, columns: dict[str, object], counts: bool
 ) -> None:
-    cell, other = Cell("tf-model-1", "pytorch", 2), Cell("tf-model-1", "pytorch", 3)
+    cell, other = Task("tf-model-1", "pytorch", 2), Task("tf-model-1", "pytorch", 3)
     add(tmp_path, cell, **columns)
     todo = missing([cell, other], store.rows(tmp_path, "results.csv"))
     assert todo == ([other] if counts else [cell, other])
 
 
 def test_a_changed_recipe_is_another_cell(tmp_path: Path) -> None:
-    cells_ = cells(
+    cells_ = tasks_of(
         ["tf-model-1"], ["pytorch"], [1], variations=[["lr=0.5", "epochs=2"], []], validation=10000
     )
     changed, plain = cells_
@@ -86,9 +86,9 @@ def test_a_changed_recipe_is_another_cell(tmp_path: Path) -> None:
 def test_changes_are_compared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ran: list[Cell] = []
+    ran: list[Task] = []
 
-    def make(cell: Cell, **options: object) -> Outcome:
+    def make(cell: Task, **options: object) -> Outcome:
         ran.append(cell)
         diverged = cell.vary == ("lr=9",)
         columns = {
@@ -98,10 +98,10 @@ def test_changes_are_compared(
         }
         folder = tmp_path / str(len(ran))
         add(folder, cell, **columns)
-        tables = store.whole(folder)
+        tables = store.complete_tables(folder)
         return Outcome(status=int(diverged), tables=tables, told="", machine="there", seconds=2.0)
 
-    monkeypatch.setattr(making, "make", make)
+    monkeypatch.setattr(making, "run_task", make)
     words = ["--models", "tf-model-1", "--frameworks", "pytorch", "--seeds", "2", "--validation", "10000"]
     words += [
         "--vary",
@@ -122,21 +122,21 @@ def test_changes_are_compared(
 
 
 def test_time_left_is_that_of_the_runs_most_like_it(tmp_path: Path) -> None:
-    add(tmp_path, Cell("tf-model-1", "pytorch", 1), total_seconds=10.0)
-    add(tmp_path, Cell("tf-model-1", "pytorch", 2), total_seconds=20.0)
-    add(tmp_path, Cell("nextjournal", "tensorflow", 1), total_seconds=100.0)
+    add(tmp_path, Task("tf-model-1", "pytorch", 1), total_seconds=10.0)
+    add(tmp_path, Task("tf-model-1", "pytorch", 2), total_seconds=20.0)
+    add(tmp_path, Task("nextjournal", "tensorflow", 1), total_seconds=100.0)
     rows = store.rows(tmp_path, "results.csv")
-    todo = [Cell("tf-model-1", "pytorch", 3), Cell("nextjournal", "pytorch", 1)]
+    todo = [Task("tf-model-1", "pytorch", 3), Task("nextjournal", "pytorch", 1)]
     assert seconds_left(todo[:1], rows) == pytest.approx(15)
     assert seconds_left(todo, rows) == pytest.approx(115)
     assert seconds_left(todo, []) is None
 
 
-def outcome(folder: Path, cell: Cell, *, status: int = 0, **columns: Any) -> Outcome:
+def outcome(folder: Path, cell: Task, *, status: int = 0, **columns: Any) -> Outcome:
     """What a cell leaves that has run in `folder`."""
     if status != 3:
         add(folder, cell, **columns)
-    tables = store.whole(folder) if status != 3 else {}
+    tables = store.complete_tables(folder) if status != 3 else {}
     return Outcome(status=status, tables=tables, told="a line\nthe last line", machine="there", seconds=2.0)
 
 
@@ -144,22 +144,22 @@ def test_what_is_missing_is_run_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A cell that fails is tried again at once, is a row with its reason, and is missing still."""
-    ran: list[Cell] = []
-    failing = Cell("tf-model-1", "tensorflow", 1)
+    ran: list[Task] = []
+    failing = Task("tf-model-1", "tensorflow", 1)
 
-    def make(cell: Cell, **options: object) -> Outcome:
+    def make(cell: Task, **options: object) -> Outcome:
         ran.append(cell)
         folder = tmp_path / str(len(ran))
         return outcome(folder, cell, status=3 if cell == failing and len(ran) < 4 else 0)
 
-    monkeypatch.setattr(making, "make", make)
+    monkeypatch.setattr(making, "run_task", make)
     folder = tmp_path / "results"
     words = ["--models", "tf-model-1", "--seeds", "2", "--results", str(folder)]
     assert bench.main(words) == 1
     printed = capsys.readouterr()
     assert "1 cells failed" in printed.err
     assert "tf-model-1 tensorflow seed 1 failed: exit status 3: the last line" in printed.out
-    assert ran == [Cell("tf-model-1", "pytorch", 1), failing, failing, *ran[3:]]
+    assert ran == [Task("tf-model-1", "pytorch", 1), failing, failing, *ran[3:]]
     assert len(ran) == 5
     rows = store.rows(folder, "results.csv")
     assert [row["status"] for row in rows] == ["ok", "failed", "ok", "ok"]
@@ -178,7 +178,7 @@ def test_rows_of_other_code_are_not_taken(
 ) -> None:
     tables = {"results.csv": b"framework,model\npytorch,tf-model-1\n"}
     other = Outcome(status=0, tables=tables, told="", machine="there", seconds=1.0)
-    monkeypatch.setattr(making, "make", lambda cell, **options: other)
+    monkeypatch.setattr(making, "run_task", lambda cell, **options: other)
     assert bench.main(["--models", "tf-model-1", "--seeds", "1", "--results", str(tmp_path)]) == 1
     assert "with other columns: is its code another?" in capsys.readouterr().err
     assert store.rows(tmp_path, "results.csv") == []
@@ -240,7 +240,7 @@ def test_ctrl_c_interrupts_the_run_in_hand_and_the_next_bench_goes_on(tmp_path: 
     assert row["status"] == "interrupted"
     entry = ZOO["examples-cnn"]
     assert row["recipe_hash"] == recipe_hash(entry.spec, entry.recipe)
-    assert missing([Cell("examples-cnn", "pytorch", 1)], [row])
+    assert missing([Task("examples-cnn", "pytorch", 1)], [row])
 
 
 def test_a_run_dies_with_the_bench_that_was_killed(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from support import worker
 from common.data.datasets import Dataset, Scaling, epoch_order
 from common.model.spec import Dropout, ModelSpec
 from common.model.zoo import ZOO
-from common.training.backend import Feed
+from common.training.backend import LoaderOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST = 1.25
@@ -57,7 +57,7 @@ def test_quicker_layers_change_no_number(name: str, random: np.random.Generator)
         "labels": random.integers(0, 10, 8),
         "precision": "float64",
     }
-    plain = worker.run("pytorch", "gradients", feed=Feed(), **work)
+    plain = worker.run("pytorch", "gradients", feed=LoaderOptions(), **work)
     quick = worker.run("pytorch", "gradients", **work)
     for key, value in plain.items():
         np.testing.assert_allclose(quick[key], value, rtol=1e-10, atol=1e-13)

@@ -17,18 +17,18 @@ from common.analysis import stats
 from common.bench import __main__ as bench
 from common.bench import measure
 from common.cli import framework_defaults
-from common.cli.arguments import SCRIPTS
+from common.frameworks import FRAMEWORKS
 from common.report import benchmarks
 from common.tables import store
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("framework", SCRIPTS)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_the_installed_library_does_what_the_snapshot_says(framework: str, tmp_path: Path) -> None:
     """Where this fails, a new version does something else: `python -m common.bench --defaults` records it."""
     file = tmp_path / "defaults.json"
-    command = [sys.executable, str(ROOT / SCRIPTS[framework]), "--defaults", str(file)]
+    command = [sys.executable, str(ROOT / FRAMEWORKS[framework].script), "--defaults", str(file)]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     told = json.loads(file.read_text())
     recorded = benchmarks.snapshot(stats.read(ROOT / "results").defaults, framework)
@@ -167,7 +167,7 @@ class Made:
     ids=str,
 )
 def test_every_way_is_told(ways: dict[str, Any], item: str, words: str) -> None:
-    assert framework_defaults.defaults(Made(**ways))[item].startswith(words)
+    assert framework_defaults.read_defaults(Made(**ways))[item].startswith(words)
 
 
 def test_they_are_recorded_and_shown_side_by_side(

@@ -18,6 +18,7 @@ from common.analysis import stats
 from common.analysis.stats import read
 from common.cli import main as command
 from common.data.datasets import Dataset
+from common.frameworks import FRAMEWORKS
 from common.model.recipe import recipe_hash
 from common.model.zoo import ZOO
 from common.tables import store
@@ -89,7 +90,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("words, message", REFUSED.values(), ids=REFUSED)
-@pytest.mark.parametrize("framework", command.SCRIPTS)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_bad_flags_are_one_line_and_exit_status_2(
     framework: str, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -98,7 +99,7 @@ def test_bad_flags_are_one_line_and_exit_status_2(
     printed = capsys.readouterr()
     assert exit_.value.code == 2
     assert printed.out == ""
-    assert printed.err.startswith(command.SCRIPTS[framework] + ": ")
+    assert printed.err.startswith(FRAMEWORKS[framework].script + ": ")
     assert message in printed.err
     assert printed.err.count("\n") == 1
 
@@ -339,7 +340,7 @@ def test_resume_takes_its_settings_from_the_file(main: Main, tmp_path: Path) -> 
 def test_save_model_says_what_it_is(main: Main, tmp_path: Path) -> None:
     path = tmp_path / "new" / "model.safetensors"
     assert main("--model", "tf-model-1", "--epochs", "1", "--seed", "2", "--save-model", str(path)) == 0
-    about = checkpoint.read(path).about
+    about = checkpoint.read(path).metadata
     recipe = json.loads(json.dumps(replace(ZOO["tf-model-1"].recipe, epochs=1).to_dict()))
     assert (about["model"], about["framework"], about["epoch"]) == ("tf-model-1", "pytorch", 1)
     assert (about["seed"], about["recipe"]) == (2, recipe)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from common.data.augment import (
     Affine,
-    Ahead,
     Elastic,
+    EpochPrefetcher,
     RandomCrop,
     ZoomCrop,
     augmented,
@@ -269,11 +269,11 @@ def test_every_part_of_an_affine_has_an_effect(changed: dict[str, Any]) -> None:
 def test_an_epoch_made_a_share_at_a_time_is_the_same(shares: list[float]) -> None:
     """In whatever steps, also some that ask for less than there is."""
     images = np.random.default_rng(3).integers(0, 256, (23, 28, 28), dtype=np.uint8)
-    ahead = Ahead(images, UNDER_8K, seed=2, epoch=5)
+    ahead = EpochPrefetcher(images, UNDER_8K, seed=2, epoch=5)
     for share in shares:
-        ahead.until(share)
+        ahead.advance_to(share)
         assert ahead.made >= round(23 * share)
-    np.testing.assert_array_equal(ahead.rest(), augmented(images, UNDER_8K, seed=2, epoch=5))
+    np.testing.assert_array_equal(ahead.finish(), augmented(images, UNDER_8K, seed=2, epoch=5))
 
 
 # Elastic

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from support.standin import CONTENT, HASHES, TEST, TRAIN, stand_in
 
 from common.data import datasets, download
-from common.data.datasets import DataError, Dataset, Digits, Source
+from common.data.datasets import DataError, Dataset, DatasetFiles, Digits
 from common.data.download import FILES, CarrierError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +38,7 @@ class Fake:
 
 
 def load(folder: Path, *wanted: download.Carrier, log: list[str] | None = None) -> Dataset:
-    registry = {"tiny": Source(HASHES, wanted)}
+    registry = {"tiny": DatasetFiles(HASHES, wanted)}
     return datasets.load("tiny", data_dir=folder, log=([] if log is None else log).append, registry=registry)
 
 
@@ -158,7 +158,7 @@ import json, sys
 from pathlib import Path
 from common.data import datasets, download
 system, folder, hashes = sys.argv[1:]
-registry = {"tiny": datasets.Source(json.loads(hashes), (download.GzipFolder(Path(system)),))}
+registry = {"tiny": datasets.DatasetFiles(json.loads(hashes), (download.GzipFolder(Path(system)),))}
 for _ in range(50):
     train = datasets.load("tiny", data_dir=Path(folder), registry=registry).train
     (Path(folder) / "tiny" / "train-images-idx3-ubyte").unlink(missing_ok=True)
@@ -186,7 +186,7 @@ class Slow:
         print("asked")
         time.sleep(2)
         return download.GzipFolder(Path(system)).fetch(workplace)
-registry = {"tiny": datasets.Source(json.loads(hashes), (Slow(),))}
+registry = {"tiny": datasets.DatasetFiles(json.loads(hashes), (Slow(),))}
 datasets.load("tiny", data_dir=Path(folder), registry=registry)
 """
 
@@ -344,7 +344,7 @@ def test_files_that_do_not_fit_are_refused_by_load(
 ) -> None:
     files = CONTENT | {file: download.encode_idx(array)}
     hashes = {name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()}
-    registry = {"odd": Source(hashes, (Fake("somebody", files),))}
+    registry = {"odd": DatasetFiles(hashes, (Fake("somebody", files),))}
     with pytest.raises(DataError) as caught:
         datasets.load("odd", data_dir=tmp_path, registry=registry)
     assert str(caught.value) == reason

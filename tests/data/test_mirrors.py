@@ -20,7 +20,7 @@ def test_a_mirror_brings_the_files(web: tuple[Path, str], tmp_path: Path) -> Non
     publish(web[0])
     log: list[str] = []
     cache = tmp_path / "cache" / "tiny"
-    registry = {"tiny": datasets.Source(HASHES, (download.Mirror(web[1]),))}
+    registry = {"tiny": datasets.DatasetFiles(HASHES, (download.Mirror(web[1]),))}
     datasets.load("tiny", data_dir=tmp_path / "cache", log=log.append, registry=registry)
     assert log == [
         f"tiny: looked into the cache {cache}: train-images-idx3-ubyte is missing. Fetching the files.",
@@ -66,7 +66,7 @@ def test_a_bad_mirror_is_named_and_the_next_one_asked(
     log: list[str] = []
     mirrors = (download.Mirror(f"{web[1]}bad/"), download.Mirror(f"{web[1]}good/"))
     datasets.load(
-        "tiny", data_dir=tmp_path, log=log.append, registry={"tiny": datasets.Source(HASHES, mirrors)}
+        "tiny", data_dir=tmp_path, log=log.append, registry={"tiny": datasets.DatasetFiles(HASHES, mirrors)}
     )
     assert f"tiny: the mirror {web[1]}bad/: {reason}" in log[2]
     assert "good/ brought all four files" in log[4]

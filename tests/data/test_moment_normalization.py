@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from common.data.datasets import Dataset
-from common.data.moment_normalization import HEIGHT, WIDTH, Moments, alike, moments
+from common.data.moment_normalization import (
+    MEAN_HEIGHT,
+    MEAN_WIDTH,
+    MomentNormalization,
+    image_moments,
+    normalize,
+)
 
 MIDDLE = 13.5
 
@@ -25,34 +31,36 @@ def by_definition(image: NDArray[np.uint8]) -> NDArray[np.float64]:
 def test_moments_are_those_of_the_definition(few_digits: Dataset) -> None:
     images = few_digits.test.images[:50]
     expected = [by_definition(image) for image in images]
-    np.testing.assert_allclose(moments(images), expected, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(image_moments(images), expected, rtol=1e-10, atol=1e-10)
 
 
 def extents(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Standard deviations of rows and columns, in pixels that are squares, of upright images: (N, 2)."""
-    found: NDArray[np.float64] = np.sqrt(moments(images)[:, 2:4] + 1 / 12)
+    found: NDArray[np.float64] = np.sqrt(image_moments(images)[:, 2:4] + 1 / 12)
     return found
 
 
-@pytest.mark.parametrize("to", [Moments(), Moments(0.5, 0.5), Moments(1.0, 0.3)], ids=str)
+@pytest.mark.parametrize(
+    "to", [MomentNormalization(), MomentNormalization(0.5, 0.5), MomentNormalization(1.0, 0.3)], ids=str
+)
 def test_digits_get_the_place_the_slant_and_the_size_that_are_asked_for(
-    few_digits: Dataset, to: Moments
+    few_digits: Dataset, to: MomentNormalization
 ) -> None:
     """But for what bilinear resampling leaves: a thin stroke counts a little too much or too little."""
     images = few_digits.test.images
-    before, after = moments(images), moments(made := alike(images, to))
+    before, after = image_moments(images), image_moments(made := normalize(images, to))
     assert np.abs(before[:, 4] / before[:, 2]).mean() > 0.15
     assert np.abs(after[:, 4] / after[:, 2]).max() < 0.04
     np.testing.assert_allclose(after[:, :2], MIDDLE, atol=0.25)
-    upright = extents(alike(images, Moments()))
-    shares, usual = np.array([to.height, to.width]), np.array([HEIGHT, WIDTH])
+    upright = extents(normalize(images, MomentNormalization()))
+    shares, usual = np.array([to.height, to.width]), np.array([MEAN_HEIGHT, MEAN_WIDTH])
     wanted = usual * (upright / usual) ** (1 - shares)
     np.testing.assert_allclose(extents(made), wanted, atol=0.3)
 
 
 def test_the_usual_size_is_the_mean_of_upright_training_digits(mnist: Dataset) -> None:
-    found = extents(alike(mnist.train.images, Moments())).mean(axis=0)
-    np.testing.assert_allclose(found, [HEIGHT, WIDTH], atol=0.05)
+    found = extents(normalize(mnist.train.images, MomentNormalization())).mean(axis=0)
+    np.testing.assert_allclose(found, [MEAN_HEIGHT, MEAN_WIDTH], atol=0.05)
 
 
 @pytest.mark.parametrize("slant", [-0.5, 0.25, 1.0])
@@ -63,9 +71,9 @@ def test_a_sheared_bar_becomes_straight(slant: float) -> None:
         place = 13 + slant * (row - 14)
         left, part = int(np.floor(place)), place % 1
         image[row, left : left + 3] = np.round(255 * np.array([1 - part, 1, part]))
-    found = moments(image[None])[0]
+    found = image_moments(image[None])[0]
     assert found[4] / found[2] == pytest.approx(slant, abs=1e-3)
-    bar = alike(image[None], Moments())[0].astype(int)
+    bar = normalize(image[None], MomentNormalization())[0].astype(int)
     assert np.ptp(bar[7:22], axis=0).max() <= 2 + 255 * 0.51 * (slant % 1 != 0)
     assert np.ptp(bar[7:22] @ np.arange(28) / bar[7:22].sum(axis=1)) < 0.05
 
@@ -74,25 +82,25 @@ def test_a_dot_has_no_slant_and_goes_into_the_middle() -> None:
     """Which is between four pixels."""
     dot = np.zeros((1, 28, 28), np.uint8)
     dot[0, 9, 14] = 200
-    np.testing.assert_array_equal(alike(dot, Moments())[0], np.pad(np.full((2, 2), 50), 13))
+    np.testing.assert_array_equal(normalize(dot, MomentNormalization())[0], np.pad(np.full((2, 2), 50), 13))
 
 
-@pytest.mark.parametrize("to", [Moments(), Moments(1.0, 1.0)], ids=str)
-def test_an_empty_image_stays_empty(to: Moments) -> None:
+@pytest.mark.parametrize("to", [MomentNormalization(), MomentNormalization(1.0, 1.0)], ids=str)
+def test_an_empty_image_stays_empty(to: MomentNormalization) -> None:
     images = np.zeros((2, 28, 28), np.uint8)
-    np.testing.assert_array_equal(alike(images, to), images)
+    np.testing.assert_array_equal(normalize(images, to), images)
 
 
 def test_what_is_alike_already_stays_as_it_is() -> None:
     """A block in the middle, whose even sides put its centre between pixels, as the middle is."""
     images = np.pad(np.full((12, 4), 255, np.uint8), ((8, 8), (12, 12)))[None]
-    np.testing.assert_array_equal(alike(images, Moments()), images)
+    np.testing.assert_array_equal(normalize(images, MomentNormalization()), images)
 
 
 def test_a_line_without_breadth_becomes_no_wider_than_the_image_shows() -> None:
     """A diagonal one pixel wide: upright it has no variance of columns but that of a pixel."""
     line = np.diag(np.full(28, 255, np.uint8))
-    made = alike(line[None], Moments(0.5, 0.5))[0]
+    made = normalize(line[None], MomentNormalization(0.5, 0.5))[0]
     bright = np.nonzero(made.max(axis=0))[0]
     assert 2 <= len(bright) <= 14
 
@@ -101,8 +109,8 @@ def test_a_line_without_breadth_becomes_no_wider_than_the_image_shows() -> None:
 @given(st.integers(0, 2**32 - 1), st.integers(1, 5))
 def test_each_image_by_itself(seed: int, count: int) -> None:
     images = np.random.default_rng(seed).integers(0, 256, (count, 28, 28), dtype=np.uint8)
-    together = alike(images, Moments(0.5, 0.5))
+    together = normalize(images, MomentNormalization(0.5, 0.5))
     assert together.shape == images.shape
     assert together.dtype == np.uint8
     for image, one in zip(images, together, strict=True):
-        np.testing.assert_array_equal(alike(image[None], Moments(0.5, 0.5))[0], one)
+        np.testing.assert_array_equal(normalize(image[None], MomentNormalization(0.5, 0.5))[0], one)

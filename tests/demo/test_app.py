@@ -24,7 +24,7 @@ from common.cli import predict_server
 from common.cli.predict_server import checkpoint_path
 from common.demo import app, misclassified, worker
 from common.demo.app import Demo, application
-from common.demo.worker import Down, Worker
+from common.demo.worker import PredictorDown, PredictorProcess
 
 PROGRAM = """
 import json, sys, time
@@ -56,8 +56,8 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClie
     dataset = digits()
     add_run(tmp_path, errors={3: 5, 14: 9})
     add_run(tmp_path, framework="tensorflow", errors={3: 8})
-    known = misclassified.mistakes(stats.read(tmp_path), dataset.test.labels)
-    workers = {name: Worker(name, folder, command=COMMAND) for name in ("pytorch", "tensorflow")}
+    known = misclassified.misclassified_digits(stats.read(tmp_path), dataset.test.labels)
+    workers = {name: PredictorProcess(name, folder, command=COMMAND) for name in ("pytorch", "tensorflow")}
     app = application(Demo(dataset.test, known, workers, folder), hosts=["127.0.0.1", "testserver"])
     with TestClient(app) as client:
         ready(client)
@@ -203,8 +203,8 @@ def test_the_gallery_is_chosen_by_what_is_asked(client: TestClient) -> None:
 
 
 def test_a_worker_that_is_not_running_says_so(tmp_path: Path) -> None:
-    with pytest.raises(Down, match="It is starting"):
-        asyncio.run(Worker("pytorch", tmp_path).ask({}))
+    with pytest.raises(PredictorDown, match="It is starting"):
+        asyncio.run(PredictorProcess("pytorch", tmp_path).ask({}))
 
 
 def test_a_checkpoint_that_is_none_is_an_answer(tmp_path: Path) -> None:

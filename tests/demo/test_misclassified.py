@@ -11,7 +11,7 @@ from support.tables import add_run
 
 from common.analysis import stats
 from common.demo import misclassified
-from common.demo.misclassified import Choice, chosen, page
+from common.demo.misclassified import Filter, page, select
 
 LABELS = (np.arange(100) % 10).astype(np.uint8)
 
@@ -24,7 +24,7 @@ def known(tmp_path: Path) -> pd.DataFrame:
         add_run(tmp_path, framework="tensorflow", seed=seed, errors={3: 8} if seed == 1 else {3: 5, 25: 2})
     add_run(tmp_path, model="nextjournal", errors={14: 4})
     add_run(tmp_path, errors={77: 1}, recipe={"epochs": 1})  # of another recipe
-    return misclassified.mistakes(stats.read(tmp_path), LABELS)
+    return misclassified.misclassified_digits(stats.read(tmp_path), LABELS)
 
 
 def indices(rows: pd.DataFrame) -> list[int]:
@@ -43,21 +43,21 @@ def test_runs_are_counted_and_other_recipes_left_out(known: pd.DataFrame) -> Non
 @pytest.mark.parametrize(
     "choice, expected",
     [
-        (Choice(), [3, 14, 25]),
-        (Choice(label=4), [14]),
-        (Choice(label=7), []),
-        (Choice(predicted=5), [3]),
-        (Choice(predicted=8, framework="pytorch"), []),
-        (Choice(model="nextjournal"), [14]),
-        (Choice(framework="tensorflow"), [3, 25]),
-        (Choice(one_only=True), [14, 25]),
-        (Choice(one_only=True, framework="tensorflow"), [25]),
-        (Choice(one_only=True, framework="pytorch", model="tf-model-1"), [14]),
+        (Filter(), [3, 14, 25]),
+        (Filter(label=4), [14]),
+        (Filter(label=7), []),
+        (Filter(predicted=5), [3]),
+        (Filter(predicted=8, framework="pytorch"), []),
+        (Filter(model="nextjournal"), [14]),
+        (Filter(framework="tensorflow"), [3, 25]),
+        (Filter(one_only=True), [14, 25]),
+        (Filter(one_only=True, framework="tensorflow"), [25]),
+        (Filter(one_only=True, framework="pytorch", model="tf-model-1"), [14]),
     ],
     ids=str,
 )
-def test_choices(known: pd.DataFrame, choice: Choice, expected: list[int]) -> None:
-    assert indices(chosen(known, choice)) == expected
+def test_choices(known: pd.DataFrame, choice: Filter, expected: list[int]) -> None:
+    assert indices(select(known, choice)) == expected
 
 
 def test_pages_begin_with_what_was_wrong_most_often(known: pd.DataFrame) -> None:

@@ -25,10 +25,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect, sync_playwright
 from support import worker
 
-from common.cli.arguments import SCRIPTS
 from common.cli.predict_server import checkpoint_path
 from common.data.datasets import Dataset
-from common.demo.preprocess import prepared
+from common.demo.preprocess import to_mnist
+from common.frameworks import FRAMEWORKS
 from common.model.zoo import ZOO
 from common.training import checkpoint
 
@@ -42,10 +42,10 @@ browser_needed = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromi
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A second network in both frameworks; the first one is trained by the demo itself."""
     folder = tmp_path_factory.mktemp("checkpoints")
-    for framework, script in SCRIPTS.items():
+    for framework, about in FRAMEWORKS.items():
         words = ["--model", "tf-model-1", "--epochs", "1", "--results", str(folder / "results")]
         file = folder / f"second-{framework}"
-        command = [sys.executable, str(ROOT / script), *words, "--save-model", str(file)]
+        command = [sys.executable, str(ROOT / about.script), *words, "--save-model", str(file)]
         subprocess.run(command, check=True, capture_output=True)
     return folder
 
@@ -70,7 +70,7 @@ def served(checkpoints: Path) -> Iterator[str]:
                 break
         assert address in said[-1]
         assert sum(line.startswith("No checkpoint of") for line in said) == 2
-        for framework in SCRIPTS:
+        for framework in FRAMEWORKS:
             (checkpoints / f"second-{framework}").rename(
                 checkpoint_path(checkpoints, "tf-model-1", framework)
             )
@@ -262,7 +262,7 @@ def test_it_can_be_pictured(page: Page, scheme: str, tmp_path: Path) -> None:
 
 
 @browser_needed
-@pytest.mark.parametrize("framework", SCRIPTS)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_digits_rendered_large_keep_what_they_are_said_to_be(
     framework: str, served: str, checkpoints: Path, mnist: Dataset
 ) -> None:
@@ -271,12 +271,12 @@ def test_digits_rendered_large_keep_what_they_are_said_to_be(
     state = checkpoint.read(checkpoint_path(checkpoints, "speedrun", framework)).state
     images = mnist.test.images[:1000]
     large = [cv2.resize(image, (280, 280), interpolation=cv2.INTER_CUBIC) for image in images]
-    again = np.stack([prepared(picture.astype(float)) for picture in large])
+    again = np.stack([to_mnist(picture.astype(float)) for picture in large])
     said = [
         worker.run(
             framework,
             "predict",
-            images=entry.recipe.inputs(part),
+            images=entry.recipe.to_input(part),
             **{"spec": entry.spec, "optimizer": entry.recipe.optimizer, "state": state},
         ).argmax(axis=1)
         for part in (images, again)

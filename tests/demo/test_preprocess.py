@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from common.data.datasets import Dataset
-from common.demo.preprocess import BOX, LARGEST, MIDDLE, SIDE, DrawingError, prepared
+from common.demo.preprocess import BOX, LARGEST, MIDDLE, SIDE, DrawingError, to_mnist
 
 
 def seven(
@@ -38,7 +38,7 @@ def sides(image: np.ndarray) -> tuple[int, int]:
 @pytest.mark.parametrize("size", [20, 60, 100, 150])
 @pytest.mark.parametrize("at", [(10, 10), (60, 90), (100, 120)])
 def test_the_longer_side_is_20_and_the_mass_is_in_the_middle(size: int, at: tuple[int, int]) -> None:
-    image = prepared(seven(at=at, size=size))
+    image = to_mnist(seven(at=at, size=size))
     assert image.shape == (SIDE, SIDE)
     assert image.dtype == np.uint8
     assert image.max() == 255
@@ -47,35 +47,35 @@ def test_the_longer_side_is_20_and_the_mass_is_in_the_middle(size: int, at: tupl
 
 
 def test_size_and_place_do_not_matter() -> None:
-    one, other = prepared(seven(size=80, at=(20, 30))), prepared(seven(560, 700, size=160, at=(300, 400)))
+    one, other = to_mnist(seven(size=80, at=(20, 30))), to_mnist(seven(560, 700, size=160, at=(300, 400)))
     assert np.abs(one.astype(int) - other).mean() < 4
 
 
 def test_proportions_are_kept() -> None:
     picture = np.zeros((280, 280))
     picture[40:240, 100:150] = 255
-    height, width = sides(prepared(picture))
+    height, width = sides(to_mnist(picture))
     assert (height, width) == (20, 5)
 
 
 @pytest.mark.parametrize("paper", [200.0, 255.0])
 def test_dark_on_light_is_inverted(paper: float) -> None:
     drawn = seven()
-    np.testing.assert_array_equal(prepared(paper - drawn * paper / 255), prepared(drawn))
+    np.testing.assert_array_equal(to_mnist(paper - drawn * paper / 255), to_mnist(drawn))
 
 
 def test_a_shadow_and_the_noise_of_a_camera_are_not_ink() -> None:
     random = np.random.default_rng(3)
     paper = 190 + np.linspace(-8, 8, 280)[None] + random.normal(0, 3, (280, 280))
     photo = (paper - 150 * seven() / 255).clip(0, 255)
-    assert np.abs(prepared(photo).astype(int) - prepared(seven())).mean() < 6
+    assert np.abs(to_mnist(photo).astype(int) - to_mnist(seven())).mean() < 6
 
 
 def test_a_dot_and_a_line_are_pictures() -> None:
     for height, width in ((1, 1), (1, 200), (200, 1)):
         picture = np.zeros((280, 280))
         picture[40 : 40 + height, 50 : 50 + width] = 255
-        assert prepared(picture).max() == 255
+        assert to_mnist(picture).max() == 255
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_dot_and_a_line_are_pictures() -> None:
 )
 def test_what_is_no_drawing_is_told(picture: np.ndarray, words: str) -> None:
     with pytest.raises(DrawingError) as told:
-        prepared(picture)
+        to_mnist(picture)
     assert words in str(told.value)
 
 
@@ -102,5 +102,5 @@ def test_digits_of_mnist_come_out_much_as_they_went_in(mnist: Dataset) -> None:
     """Rendered ten times as large. Most of what differs is a shift by one pixel."""
     images = mnist.test.images[:200]
     large = [cv2.resize(image, (280, 280), interpolation=cv2.INTER_CUBIC) for image in images]
-    again = np.stack([prepared(picture.astype(float)) for picture in large])
+    again = np.stack([to_mnist(picture.astype(float)) for picture in large])
     assert np.abs(again.astype(float) - images).mean() < 10

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from common.data.augment import Affine, RandomCrop, ZoomCrop
-from common.data.moment_normalization import Moments
+from common.data.moment_normalization import MomentNormalization
 from common.model.optimizer import SGD
-from common.model.recipe import Recipe, RecipeError, recipe_hash, varied
+from common.model.overrides import with_overrides
+from common.model.recipe import Recipe, RecipeError, recipe_hash
 from common.model.schedule import OneCycle, StepDecay
 from common.model.zoo import ZOO
 
@@ -24,17 +25,17 @@ def test_digests_of_recorded_runs_hold() -> None:
 
 def test_what_came_later_counts_once_it_is_used() -> None:
     spec = ZOO["under-5k"].spec
-    hashes = {recipe_hash(spec, varied(RECIPE, [change])) for change in CHANGES}
+    hashes = {recipe_hash(spec, with_overrides(RECIPE, [change])) for change in CHANGES}
     assert len(hashes | {recipe_hash(spec, RECIPE)}) == len(CHANGES) + 1
 
 
 CHANGES = {
     "epochs=20": ("epochs", 20),
     "label_smoothing=0.1": ("label_smoothing", 0.1),
-    "averaged=3": ("averaged", 3),
-    "shifted=1": ("shifted", 1),
-    "moments=Moments(0.5,0.3)": ("moments", Moments(0.5, 0.3)),
-    "moments.width=0.5": ("moments", Moments(width=0.5)),
+    "averaged=3": ("averaged_epochs", 3),
+    "shifted=1": ("tta_shift", 1),
+    "moments=Moments(0.5,0.3)": ("moments", MomentNormalization(0.5, 0.3)),
+    "moments.width=0.5": ("moments", MomentNormalization(width=0.5)),
     "schedule=OneCycle": ("schedule", OneCycle()),
     "schedule=OneCycle(warm_up=0.25,momentum=None)": ("schedule", OneCycle(warm_up=0.25, momentum=None)),
     "schedule=StepDecay(0.7)": ("schedule", StepDecay(0.7)),
@@ -52,13 +53,13 @@ CHANGES = {
 @pytest.mark.parametrize("change, expected", CHANGES.items(), ids=CHANGES)
 def test_a_change_changes_its_field_alone(change: str, expected: tuple[str, object]) -> None:
     name, value = expected
-    made = varied(RECIPE, [change])
+    made = with_overrides(RECIPE, [change])
     assert getattr(made, name) == value
     assert {**vars(made), name: None} == {**vars(RECIPE), name: None}
 
 
 def test_parts_of_what_is_not_there_begin_with_their_defaults() -> None:
-    made = varied(ZOO["tf-model-1"].recipe, ["augment.rotation=12", "augment.translation=1"])
+    made = with_overrides(ZOO["tf-model-1"].recipe, ["augment.rotation=12", "augment.translation=1"])
     assert made.augment == Affine(rotation=12.0, translation=1.0)
 
 
@@ -80,15 +81,15 @@ def test_parts_of_what_is_not_there_begin_with_their_defaults() -> None:
         ("schedule.factors=1", "1 is not a tuple."),
         ("std=0", "No recipe has std=0.0."),
         ("label_smoothing=1", "No recipe has label_smoothing=1.0."),
-        ("averaged=-1", "No recipe has averaged=-1."),
-        ("shifted=28", "No recipe has shifted=28."),
+        ("averaged=-1", "No recipe has averaged_epochs=-1."),
+        ("shifted=28", "No recipe has tta_shift=28."),
         ("lr=-1", "No recipe has lr=-1.0."),
         ("batch_size=0", "No recipe has batch_size=0."),
     ],
 )
 def test_what_is_no_change_is_told_in_a_sentence(change: str, words: str) -> None:
     with pytest.raises(RecipeError) as told:
-        varied(RECIPE, [change])
+        with_overrides(RECIPE, [change])
     assert words in str(told.value)
     assert "\n" not in str(told.value)
     assert isinstance(RECIPE, Recipe)

@@ -25,7 +25,9 @@ def rows(*cells: tuple[Any, ...], sitting: str = "2026-01-01T00:00:00+00:00") ->
     for measure, arm, value, *rest in cells:
         framework, model = [*rest, *("pytorch", "speedrun")[len(rest) :]]
         told = {"measure": measure, "framework": framework, "model": model, "arm": arm, "unit": "s"}
-        made.append(dataclasses.replace(measuring.row(**told, **measuring.spread([value])), sitting=sitting))
+        made.append(
+            dataclasses.replace(measuring.row(**told, **measuring.summarise([value])), sitting=sitting)
+        )
     return made
 
 
@@ -87,7 +89,7 @@ def test_time_to_a_line_of_a_process_that_is_ended_then() -> None:
 
 
 def test_a_process_that_fails_is_told_with_its_last_word(tmp_path: Path) -> None:
-    sitting = measuring.Sitting(folder=tmp_path, data_dir=None, models=["x"], frameworks=["pytorch"])
+    sitting = measuring.Session(folder=tmp_path, data_dir=None, models=["x"], frameworks=["pytorch"])
     with pytest.raises(ResultsError, match=r"failed: pytorch\.py: .* x is not in the zoo"):
         list(measuring.profiles(sitting))
     with pytest.raises(ResultsError, match="ended without a line that begins with 'never'"):
@@ -102,7 +104,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
     def run(command: list[str]) -> None:
         seen.append(command)
         if "--profile" in command:
-            figure = {"measure": "step", "arm": "epoch", "unit": "ms", **measuring.spread([2.5])}
+            figure = {"measure": "step", "arm": "epoch", "unit": "ms", **measuring.summarise([2.5])}
             told = {"device": "cpu", "threads": 1, "framework_version": "9", "figures": [figure]}
             Path(command[command.index("--profile") + 1]).write_text(json.dumps(told))
         else:
@@ -116,10 +118,10 @@ def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
 
 
 def test_arms_take_turns_and_seeds_are_the_same(trained: list[list[str]], tmp_path: Path) -> None:
-    sitting = measuring.Sitting(
+    sitting = measuring.Session(
         folder=tmp_path, data_dir=None, models=["tf-model-1"], frameworks=["tensorflow"]
     )
-    made = list(measuring.idioms(sitting))
+    made = list(measuring.native_loaders(sitting))
     arms = [command[command.index("--loader") + 1] for command in trained]
     assert arms == ["memory", "native"] * measuring.ROUNDS
     seeds = [command[command.index("--seed") + 1] for command in trained]
@@ -130,10 +132,10 @@ def test_arms_take_turns_and_seeds_are_the_same(trained: list[list[str]], tmp_pa
 
 
 def test_race_interleaves_frameworks_and_networks(trained: list[list[str]], tmp_path: Path) -> None:
-    sitting = measuring.Sitting(
+    sitting = measuring.Session(
         folder=tmp_path, data_dir=None, models=measuring.RACE, frameworks=["pytorch", "tensorflow"]
     )
-    made = list(measuring.race(sitting))
+    made = list(measuring.time_to_accuracy(sitting))
     assert len(trained) == 4 * measuring.RACE_SEEDS
     assert [Path(command[1]).name for command in trained[:4]] == ["pytorch.py"] * 2 + ["tf.py"] * 2
     assert {row.rounds for row in made} == {measuring.RACE_SEEDS}
@@ -165,7 +167,7 @@ def test_every_round_has_both_arms_of_both_frameworks(
     seeds = [command[command.index("--seed") + 1] for command in trained]
     assert seeds == [str(seed) for seed in range(1, measuring.ROUNDS + 1) for _ in range(4)]
     made = store.rows(tmp_path, "speed.csv")
-    assert len(made) == len(trained) * len(measuring.AGAIN)
+    assert len(made) == len(trained) * len(measuring.AA_COLUMNS)
     seconds = [row for row in made if row["measure"] == "again train_seconds"]
     assert [(row["framework"], row["arm"], row["value"]) for row in seconds[2:5]] == [
         ("pytorch", "B 1", "3"),

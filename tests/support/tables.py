@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from common.data.datasets import Dataset, Digits
-from common.model.recipe import label, recipe_hash
+from common.model.recipe import recipe_hash, short_name
 from common.model.zoo import ZOO
 from common.tables import store
 
@@ -40,10 +40,10 @@ def add_run(folder: Path, model: str = "tf-model-1", framework: str = "pytorch",
         "peak_memory_mib": 512.0,
         "total_seconds": 12.0,
         "dataset": "mnist",
-        "optimizer": label(recipe.optimizer),
-        "schedule": label(recipe.schedule),
+        "optimizer": short_name(recipe.optimizer),
+        "schedule": short_name(recipe.schedule),
         "lr": recipe.lr,
-        "augment": label(recipe.augment),
+        "augment": short_name(recipe.augment),
         "native": "none",
         "loader": "memory",
         "precision": "float32",

@@ -24,7 +24,7 @@ from common.model.optimizer import Optimizer
 from common.model.spec import ModelSpec
 from common.tables import machine
 from common.training import checkpoint
-from common.training.backend import Execution, Feed
+from common.training.backend import Execution, LoaderOptions
 from common.training.loop import evaluate
 from common.training.run import Job
 from common.training.run import build as build_job
@@ -65,7 +65,7 @@ def build(
     native: tuple[str, ...] = (),
     compiled: bool = False,
     scaling: Scaling = Scaling(),
-    feed: Feed | None = None,
+    feed: LoaderOptions | None = None,
     masks: int | None = None,
     smoothing: float = 0.0,
     state: dict[str, Any] | None = None,
@@ -77,7 +77,7 @@ def build(
         native=frozenset(native),
         compiled=compiled,
         scaling=scaling,
-        feed=feed,
+        loader=feed,
         masks=masks,
         label_smoothing=smoothing,
     )
@@ -209,7 +209,7 @@ def trace(backend: Any, *, dataset: Dataset, job: Job, whole: bool = False) -> T
     return take_trace(backend, dataset, job, whole=whole)
 
 
-def profile(backend: Any, *, dataset: Dataset, job: Job) -> list[profiling.Figure]:
+def profile(backend: Any, *, dataset: Dataset, job: Job) -> list[profiling.Measurement]:
     """All figures of a network, measured briefly."""
     profiling.ROUNDS, profiling.SITTING_SECONDS, profiling.PREDICTIONS = 2, 0.05, {1: 3, 100: 2}
     return list(profiling.profile(backend, dataset, job))

@@ -8,16 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from common.tables.concurrent_runs import Neighbours
+from common.tables.concurrent_runs import ConcurrentRuns
 
 RUN = """
 import sys
 from pathlib import Path
-from common.tables.concurrent_runs import Neighbours
-me = Neighbours(Path(sys.argv[1]))
+from common.tables.concurrent_runs import ConcurrentRuns
+me = ConcurrentRuns(Path(sys.argv[1]))
 print("here", flush=True)
 sys.stdin.readline()
-print(me.most(), flush=True)
+print(me.peak(), flush=True)
 """
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -68,4 +68,4 @@ def test_numbers_of_processes_come_again(tmp_path: Path) -> None:
 def test_a_damaged_file_and_none_at_all_are_not_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "runs.json").write_bytes(b'{"1": ')
     assert end(begin(tmp_path)) == 1
-    assert Neighbours(tmp_path / "no" / "folder").most() is None
+    assert ConcurrentRuns(tmp_path / "no" / "folder").peak() is None

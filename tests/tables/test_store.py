@@ -15,7 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.rows import RUN, add
 
-from common.tables.store import EpochRow, ErrorRow, ResultsError, Row, Run, append, header, prepare, rows
+from common.tables.store import (
+    EpochRow,
+    ErrorRow,
+    ResultsError,
+    Row,
+    Run,
+    append,
+    check_writable,
+    header,
+    rows,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,7 +65,7 @@ def test_columns_and_their_order(tmp_path: Path, name: str) -> None:
 
 def test_rows_are_in_the_order_of_appending(tmp_path: Path) -> None:
     assert rows(tmp_path, "results.csv") == []
-    prepare(tmp_path / "new" / "folder")
+    check_writable(tmp_path / "new" / "folder")
     assert contents(tmp_path / "new" / "folder") == {}
     for run in ("b", "a", "c"):
         add(tmp_path, run, epochs=2, errors=1)
@@ -217,7 +227,7 @@ FIRST = COLUMNS["results.csv"].partition(", import_seconds")[0].split(", ")
 def test_a_table_without_the_columns_that_came_later_is_read_and_completed(tmp_path: Path) -> None:
     """Row by row, whatever stands in their cells; a torn last row goes."""
     folder = tmp_path / "results"
-    prepare(folder)
+    check_writable(folder)
     name, old = "results.csv", [str(number) for number in range(len(FIRST))]
     for kept in range(len(FIRST), len(header(Run))):
         older = header(Run)[:kept]
@@ -253,7 +263,11 @@ def test_another_header_is_refused_and_nothing_written(tmp_path: Path, name: str
     found = ",".join(OTHER_HEADERS[other](columns))
     (tmp_path / name).write_text(f"{found}\n1,2\n")
     before = contents(tmp_path)
-    for action in (lambda: add(tmp_path, "b"), lambda: prepare(tmp_path), lambda: rows(tmp_path, name)):
+    for action in (
+        lambda: add(tmp_path, "b"),
+        lambda: check_writable(tmp_path),
+        lambda: rows(tmp_path, name),
+    ):
         with pytest.raises(ResultsError) as refusal:
             action()
         message = str(refusal.value)
@@ -280,7 +294,9 @@ def test_a_cell_of_two_lines_is_refused(tmp_path: Path, text: str) -> None:
     assert runs(tmp_path) == ["a"]
 
 
-@pytest.mark.parametrize("action", [prepare, lambda folder: add(folder, "a")], ids=["prepare", "append"])
+@pytest.mark.parametrize(
+    "action", [check_writable, lambda folder: add(folder, "a")], ids=["prepare", "append"]
+)
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, action: Any) -> None:
     """Below a regular file not even root can make one."""
     (tmp_path / "file").write_text("in the way")
@@ -291,7 +307,9 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, action: An
     assert rows(folder, "results.csv") == []
 
 
-@pytest.mark.parametrize("action", [prepare, lambda folder: add(folder, "a")], ids=["prepare", "append"])
+@pytest.mark.parametrize(
+    "action", [check_writable, lambda folder: add(folder, "a")], ids=["prepare", "append"]
+)
 def test_a_read_only_folder_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: Any
 ) -> None:

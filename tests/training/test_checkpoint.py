@@ -87,7 +87,7 @@ def test_checkpoint_comes_back_as_it_went(
         checkpoint.write(folder / name, state, about)
     assert (folder / "first").read_bytes() == (folder / "second").read_bytes()
     back = checkpoint.read(folder / "first")
-    assert back.about == json.loads(json.dumps(about))
+    assert back.metadata == json.loads(json.dumps(about))
     assert set(back.state) == set(state)
     for name, array in state.items():
         assert back.state[name].dtype == array.dtype
@@ -119,5 +119,5 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         checkpoint.CheckpointError, match=r"Cannot write the checkpoint .*: No space left on device"
     ):
         checkpoint.write(path, {"a": np.ones(3)}, {"epoch": 2})
-    assert checkpoint.read(path).about == {"epoch": 1}
+    assert checkpoint.read(path).metadata == {"epoch": 1}
     assert list(tmp_path.iterdir()) == [path]

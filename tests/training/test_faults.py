@@ -19,7 +19,7 @@ from support.recorder import RecorderBackend
 from support.tables import add_run, digits
 
 from common.analysis import stats
-from common.cli.arguments import SCRIPTS
+from common.frameworks import FRAMEWORKS
 from common.model.zoo import ZOO
 from common.tables import store
 from common.tables.store import PARTS_OF_A_RUN, ResultsError
@@ -35,7 +35,7 @@ def kill_at_random(number: int, folder: Path) -> tuple[int, str]:
     """One process, killed at a moment that its number decides; its exit status and what it had said."""
     moment = random.Random(number).uniform(0, LONGEST_SECONDS)
     bench = ["-m", "common.bench", "--models", "tf-model-1", "--seeds", "1", "--first-seed", str(number + 1)]
-    script = [*SCRIPTS.values()][number % 2]
+    script = [one.script for one in FRAMEWORKS.values()][number % 2]
     words = [script, *SHORT, "--seed", str(number)] if number % 5 else bench
     # A folder of its own for each bench: there is one at a time for a folder.
     own = folder if number % 5 else folder / f"bench-{number}"
@@ -70,7 +70,7 @@ def test_kills_at_random_moments_leave_tables_that_read(tmp_path: Path) -> None:
         assert wrong == round((100 - row.accuracy) * 100)
     for folder in tmp_path.glob("bench-*"):
         stats.read(folder)
-    words = [sys.executable, SCRIPTS["pytorch"], *SHORT, "--results", str(tmp_path)]
+    words = [sys.executable, FRAMEWORKS["pytorch"].script, *SHORT, "--results", str(tmp_path)]
     assert subprocess.run(words, cwd=ROOT, capture_output=True).returncode == 0
     assert len(store.rows(tmp_path, "results.csv")) == len(tables.runs) + 1
 
@@ -92,7 +92,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 def limited(limit: int, *words: str) -> subprocess.CompletedProcess[str]:
     """pytorch.py where no file can be larger than `limit` bytes."""
-    command = [sys.executable, "-c", LIMITED, str(limit), SCRIPTS["pytorch"], *SHORT, *words]
+    command = [sys.executable, "-c", LIMITED, str(limit), FRAMEWORKS["pytorch"].script, *SHORT, *words]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
@@ -218,7 +218,7 @@ def test_a_folder_that_only_the_owner_may_write_is_one_sentence(tmp_path: Path) 
     """As root too, who may write anywhere unless that is taken away."""
     folder = tmp_path / "results"
     folder.mkdir(mode=0o555)
-    words = [sys.executable, SCRIPTS["pytorch"], *SHORT, "--results", str(folder)]
+    words = [sys.executable, FRAMEWORKS["pytorch"].script, *SHORT, "--results", str(folder)]
     if os.geteuid() == 0:
         words = ["setpriv", "--inh-caps=-dac_override", "--bounding-set=-dac_override", *words]
     found = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)

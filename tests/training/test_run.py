@@ -17,7 +17,7 @@ from support.recorder import Recorder
 
 from common.data.augment import Affine, augmented
 from common.data.datasets import Dataset, Digits, epoch_order, normalise
-from common.data.moment_normalization import Moments, alike
+from common.data.moment_normalization import MomentNormalization, normalize
 from common.model.recipe import Recipe, recipe_hash
 from common.model.schedule import OneCycle, StepDecay
 from common.model.zoo import ZOO
@@ -111,7 +111,7 @@ def test_the_network_tested_at_last_is_the_mean_of_the_last_epochs_ends(
 ) -> None:
     """Weights and statistics of it, not what only training needs; before the last test, not the others."""
     model = Averaging()
-    course(model, few_digits, plan(replace(RECIPE, epochs=3, averaged=averaged)))
+    course(model, few_digits, plan(replace(RECIPE, epochs=3, averaged_epochs=averaged)))
     if steps is None:
         assert model.loaded == []
         return
@@ -125,18 +125,18 @@ def test_the_network_tested_at_last_is_the_mean_of_the_last_epochs_ends(
 def test_the_last_test_is_also_by_the_mean_logits_of_five_views(few_digits: Dataset) -> None:
     """Of the last epoch alone, or the only test; zeros come in where an image went away."""
     model = InkByRegion()
-    _, epochs = course(model, few_digits, plan(replace(RECIPE, epochs=2, shifted=3)))
-    assert [epoch.test.shifted_accuracy is None for epoch in epochs] == [True, True, False]
+    _, epochs = course(model, few_digits, plan(replace(RECIPE, epochs=2, tta_shift=3)))
+    assert [epoch.test.tta_accuracy is None for epoch in epochs] == [True, True, False]
     images = few_digits.test.images
     views = [images, *(np.zeros_like(images) for _ in range(4))]
     views[1][:, :-3], views[2][:, 3:] = images[:, 3:], images[:, :-3]
     views[3][:, :, :-3], views[4][:, :, 3:] = images[:, :, 3:], images[:, :, :-3]
     logits = sum(model.predict(view[:, None]) for view in views)
     correct = logits.argmax(axis=1) == few_digits.test.labels
-    assert epochs[-1].test.shifted_accuracy == pytest.approx(100 * correct.mean())
-    assert abs(epochs[-1].test.shifted_accuracy - epochs[-1].test.accuracy) > 0.1, "the views matter"
-    _, (only,) = course(model, few_digits, plan(replace(RECIPE, epochs=0, shifted=3)))
-    assert only.test.shifted_accuracy == epochs[-1].test.shifted_accuracy, "this model never learns"
+    assert epochs[-1].test.tta_accuracy == pytest.approx(100 * correct.mean())
+    assert abs(epochs[-1].test.tta_accuracy - epochs[-1].test.accuracy) > 0.1, "the views matter"
+    _, (only,) = course(model, few_digits, plan(replace(RECIPE, epochs=0, tta_shift=3)))
+    assert only.test.tta_accuracy == epochs[-1].test.tta_accuracy, "this model never learns"
 
 
 class InkByRegion(Recorder):
@@ -182,16 +182,16 @@ def test_alike_are_the_images_of_training_before_they_are_augmented_and_those_of
     few_digits: Dataset, augment: Affine | None
 ) -> None:
     model = Recorder()
-    to = Moments(0.5, 0.5)
+    to = MomentNormalization(0.5, 0.5)
     course(model, few_digits, plan(replace(RECIPE, moments=to, augment=augment, epochs=1)))
-    made = Digits(alike(few_digits.train.images, to), few_digits.train.labels)
+    made = Digits(normalize(few_digits.train.images, to), few_digits.train.labels)
     expected, plain = Recorder(), replace(few_digits, train=made)
     course(expected, plain, plan(replace(RECIPE, augment=augment, epochs=1)))
     np.testing.assert_array_equal(model.calls[0][0], expected.calls[0][0])
     recipe = replace(RECIPE, moments=to)
     few = few_digits.test.images[:5]
-    wanted = normalise(alike(few, to), mean=recipe.mean, std=recipe.std)
-    np.testing.assert_array_equal(recipe.inputs(few), wanted)
+    wanted = normalise(normalize(few, to), mean=recipe.mean, std=recipe.std)
+    np.testing.assert_array_equal(recipe.to_input(few), wanted)
 
 
 def test_evaluation_does_not_depend_on_its_batch(few_digits: Dataset) -> None:

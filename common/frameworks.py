@@ -1,0 +1,77 @@
+"""The frameworks that are compared: the one list of their names and of what differs between them by name."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+ROOT = Path(__file__).resolve().parents[1]
+"""The folder of the scripts, of results/ and of docs/."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Framework:
+    """A framework, as the tables (`name`) and the pages (`title`) call it.
+
+    `script` is its command in ROOT, `default_model` the network that this trains when none is named.
+    `compiler` and `native_loader` complete the sentences of `--help`; `pins_memory` says whether the loader
+    can put batches in page-locked memory. `launcher` is the convention by which several processes of one run
+    find their rank. `colour` and `marker` are those of every figure.
+    """
+
+    name: str
+    title: str
+    script: str
+    default_model: str
+    compiler: str
+    native_loader: str
+    pins_memory: bool
+    launcher: Literal["torchrun", "TF_CONFIG"]
+    colour: str
+    marker: str
+
+    @property
+    def command(self) -> list[str]:
+        """The words that start the framework's script."""
+        return [sys.executable, str(ROOT / self.script)]
+
+
+# Colours of Okabe and Ito's palette, which are told apart with any colour vision.
+FRAMEWORKS: dict[str, Framework] = {
+    framework.name: framework
+    for framework in (
+        Framework(
+            name="pytorch",
+            title="PyTorch",
+            script="pytorch.py",
+            default_model="pytorch-model-1",
+            compiler="torch.compile",
+            native_loader="torchvision's data set and a DataLoader",
+            pins_memory=True,
+            launcher="torchrun",
+            colour="#D55E00",
+            marker="o",
+        ),
+        Framework(
+            name="tensorflow",
+            title="TensorFlow",
+            script="tf.py",
+            default_model="tf-model-1",
+            compiler="XLA (which dense networks are by default)",
+            native_loader="tf.data and Model.fit",
+            pins_memory=False,
+            launcher="TF_CONFIG",
+            colour="#0072B2",
+            marker="s",
+        ),
+    )
+}
+"""By name, in the order of every table and figure."""
+
+
+def display_name(framework: str) -> str:
+    """`PyTorch` for the tables' `pytorch`; an unknown name as it is."""
+    known = FRAMEWORKS.get(framework.lower())
+    return known.title if known else framework

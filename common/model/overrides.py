@@ -1,0 +1,94 @@
+"""Changes of a recipe in words, such as `lr=0.3` or `schedule.warm_up=0.25`."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import types
+import typing
+from collections.abc import Iterable
+from typing import Any
+
+from common.identity import kind_of, recorded_name
+from common.model.recipe import Recipe, RecipeError
+
+
+def with_overrides(recipe: Recipe, changes: Iterable[str]) -> Recipe:
+    """The recipe with changes such as `lr=0.3`, `schedule=OneCycle`, `augment.rotation=12`, `augment=none`,
+    `schedule=StepDecay(gamma=0.7)`.
+
+    Raises RecipeError for one that names no field, or a value that does not fit it.
+    """
+    for change in changes:
+        path, equals, text = change.partition("=")
+        if not equals:
+            raise RecipeError(f"{change} is no change of a recipe: write FIELD=VALUE, such as lr=0.3.")
+        recipe = _with(recipe, path.split("."), text, change)
+    return recipe
+
+
+def _with(choice: Any, path: list[str], text: str, change: str) -> Any:
+    fields = {one.name for one in dataclasses.fields(choice)}
+    hints = {name: hint for name, hint in typing.get_type_hints(type(choice)).items() if name in fields}
+    name, *rest = path
+    # The name in the digest is accepted too: checkpoints hold changes under it.
+    recorded = {recorded_name(one): one.name for one in dataclasses.fields(choice)}
+    name = recorded.get(name, name)
+    if name not in hints:
+        kind = "Recipe" if isinstance(choice, Recipe) else kind_of(choice)
+        raise RecipeError(f"{change}: {kind} has no {name}, but {', '.join(hints)}.")
+    if not rest:
+        return dataclasses.replace(choice, **{name: _value(hints[name], text, change)})
+    inner = getattr(choice, name)
+    if inner is None:
+        inner = _made(next(iter(_kinds(hints[name]).values())), "", change)
+    if not dataclasses.is_dataclass(inner):
+        raise RecipeError(f"{change}: {name} has no parts.")
+    return dataclasses.replace(choice, **{name: _with(inner, rest, text, change)})
+
+
+def _allowed(hint: Any) -> tuple[Any, ...]:
+    """The types that a field's type is a union of."""
+    union = typing.get_origin(hint) in (types.UnionType, typing.Union)
+    return typing.get_args(hint) if union else (hint,)
+
+
+def _kinds(hint: Any) -> dict[str, Any]:
+    """The dataclasses that a field's type allows, by name."""
+    kinds = [kind for kind in _allowed(hint) if isinstance(kind, type)]
+    return {kind_of(kind): kind for kind in kinds if dataclasses.is_dataclass(kind)}
+
+
+def _value(hint: Any, text: str, change: str) -> Any:
+    """`text` as a value of a field's type: a number, a tuple, True or False, none, a kind as it is made."""
+    allowed, kinds = _allowed(hint), _kinds(hint)
+    name, _, settings = text.partition("(")
+    if name in kinds:
+        return _made(kinds[name], settings.removesuffix(")"), change)
+    if text == "none" and type(None) in allowed:
+        return None
+    try:
+        value = ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        value = text
+    if float in allowed and type(value) is int:
+        value = float(value)
+    tuples = any(typing.get_origin(kind) is tuple for kind in allowed)
+    if type(value) in allowed or (tuples and isinstance(value, tuple)):
+        return value
+    words = {bool: "True or False", int: "a whole number", float: "a number", type(None): "none"}
+    wanted = [*kinds, *(words[kind] for kind in allowed if kind in words)] or ["a tuple"]
+    raise RecipeError(f"{change}: {text} is not {' or '.join(wanted)}.")
+
+
+def _made(kind: Any, settings: str, change: str) -> Any:
+    """`StepDecay` of `gamma=0.7`."""
+    try:
+        call = ast.parse(f"kind({settings})", mode="eval").body
+        assert isinstance(call, ast.Call)
+        places = [ast.literal_eval(value) for value in call.args]
+        names = {word.arg or "": ast.literal_eval(word.value) for word in call.keywords}
+        return kind(*places, **names)
+    except (SyntaxError, ValueError, TypeError):
+        fields = ", ".join(one.name for one in dataclasses.fields(kind))
+        raise RecipeError(f"{change}: write {kind_of(kind)}(...) with values for {fields}.") from None
