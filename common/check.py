@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from common.analysis import stats
-from common.analysis.stats import Group, Tables
+from common.analysis import frames, pooling
+from common.analysis.frames import Tables
+from common.analysis.pooling import Group
 from common.frameworks import FRAMEWORKS, ROOT, display_name
 from common.model.zoo import ZOO
 from common.tables.store import ResultsError
@@ -42,7 +43,7 @@ def findings(tables: Tables, *, first_epoch: bool = False, complete: bool = Fals
 
     Added to them: every run with an accuracy of 100 %, and with `complete` every network without runs.
     """
-    groups = stats.groups(_first_epochs(tables) if first_epoch else stats.zoo_runs(tables.runs))
+    groups = pooling.groups(_first_epochs(tables) if first_epoch else pooling.zoo_runs(tables.runs))
     of_one = "first_epoch_threshold" if first_epoch else "threshold"
     found = [_finding(group, "accuracy", getattr(ZOO[group.model], of_one)) for group in groups]
     if not first_epoch:
@@ -64,7 +65,7 @@ def findings(tables: Tables, *, first_epoch: bool = False, complete: bool = Fals
 
 def _first_epochs(tables: Tables) -> pd.DataFrame:
     """Default runs of one epoch of networks in the zoo, `accuracy` taken from epochs.csv."""
-    runs = stats.default_runs(tables.runs)
+    runs = pooling.default_runs(tables.runs)
     runs = runs[(runs["epochs"] == 1) & runs["model"].isin(set(ZOO))]
     epochs = tables.epochs[tables.epochs["epoch"] == 1]
     accuracy = dict(zip(epochs["run"], epochs["accuracy"], strict=True))
@@ -161,7 +162,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = parser().parse_args(argv)
     try:
-        tables = stats.read(options.results)
+        tables = frames.read(options.results)
     except ResultsError as error:
         print(error, file=sys.stderr)
         return 1

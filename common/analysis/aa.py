@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from common.analysis import stats
-from common.analysis.stats import TEST_IMAGES, Group, Ratio, Tables, sort_key
+from common.analysis import pooling, significance
+from common.analysis.frames import Tables
+from common.analysis.pooling import TEST_IMAGES, Group, sort_key
+from common.analysis.significance import Ratio
 from common.frameworks import FRAMEWORKS, display_name
 from common.model.zoo import ZOO
 from common.report.markdown import markdown
@@ -39,7 +41,7 @@ class Arms:
     @property
     def itself(self) -> Ratio:
         """A over B."""
-        return stats.ratio(*([side[number] for number in self.rounds] for side in (self.a, self.b)))
+        return significance.ratio(*([side[number] for number in self.rounds] for side in (self.a, self.b)))
 
     def mean(self, number: int) -> float:
         """Geometric, of both arms in a round."""
@@ -126,7 +128,7 @@ def reached(target: float, epochs: pd.DataFrame) -> pd.DataFrame:
 
 def _targets(tables: Tables) -> list[list[str]]:
     unclear, rows = {model for model, _ in unsteady(tables.speed)}, []
-    for model, sides in _pairs(stats.undisturbed(stats.zoo_runs(tables.runs))):
+    for model, sides in _pairs(pooling.undisturbed(pooling.zoo_runs(tables.runs))):
         for target in TARGETS:
             first = reached(target, tables.epochs)
             known = [{what: _known(side, first[what]) for what in first} for side in sides]
@@ -134,8 +136,10 @@ def _targets(tables: Tables) -> list[list[str]]:
             if not seeds:
                 continue
             values = {what: [[side[what][seed] for seed in seeds] for side in known] for what in first}
-            means = [f"{stats.summary(values[what][side]).mean:.1f}" for side in range(2) for what in first]
-            told = "unsteady" if model in unclear else _told(stats.ratio(*values["seconds"]))
+            means = [
+                f"{significance.summary(values[what][side]).mean:.1f}" for side in range(2) for what in first
+            ]
+            told = "unsteady" if model in unclear else _told(significance.ratio(*values["seconds"]))
             rows.append([f"`{model}`", f"{target:g} %", str(len(seeds)), *means, told])
     return rows
 
@@ -143,7 +147,7 @@ def _targets(tables: Tables) -> list[list[str]]:
 def _pairs(runs: pd.DataFrame) -> list[tuple[str, list[Group]]]:
     """Of each network the runs of both frameworks on the machine that made most of them."""
     found: dict[tuple[str, str], dict[str, Group]] = {}
-    for group in stats.groups(runs, by=(*stats.POOLED, *stats.ENVIRONMENT)):
+    for group in pooling.groups(runs, by=(*pooling.POOLED, *pooling.ENVIRONMENT)):
         sides = found.setdefault((group.model, str(group.fields["machine"])), {})
         if group.framework not in sides or len(group.runs) > len(sides[group.framework].runs):
             sides[group.framework] = group
@@ -165,11 +169,11 @@ def _known(side: Group, values: pd.Series[float]) -> dict[int, float]:
     mine = side.runs["run"].map(values)
     if mine.isna().any():
         return {}
-    return stats.by_seed(Group(side.fields, side.runs.assign(reached=mine)), "reached")
+    return pooling.by_seed(Group(side.fields, side.runs.assign(reached=mine)), "reached")
 
 
 def _mean(side: Arms) -> float:
-    return stats.summary([side.mean(number) for number in side.rounds]).mean
+    return significance.summary([side.mean(number) for number in side.rounds]).mean
 
 
 def _between(sides: Sequence[Arms | None]) -> str:
@@ -180,7 +184,7 @@ def _between(sides: Sequence[Arms | None]) -> str:
     if first.itself.excludes_one or second.itself.excludes_one:
         return "unsteady"
     rounds = sorted(set(first.rounds) & set(second.rounds))
-    return _told(stats.ratio(*([side.mean(number) for number in rounds] for side in (first, second))))
+    return _told(significance.ratio(*([side.mean(number) for number in rounds] for side in (first, second))))
 
 
 def _told(known: Ratio) -> str:

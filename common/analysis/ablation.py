@@ -11,8 +11,9 @@ from functools import cached_property
 
 import pandas as pd
 
-from common.analysis import stats
-from common.analysis.stats import Comparison, Group
+from common.analysis import pooling, significance
+from common.analysis.pooling import Group
+from common.analysis.significance import Comparison
 from common.frameworks import FRAMEWORKS, display_name
 from common.model.spec import BatchNorm, ModelSpec
 from common.model.zoo import ZOO
@@ -59,7 +60,7 @@ class Ablation:
         group = self.groups.get((framework, rung))
         if group is None:
             return {}
-        return stats.by_seed(Group(group.fields, group.runs[group.runs["machine"] == self.machine]), column)
+        return pooling.by_seed(Group(group.fields, group.runs[group.runs["machine"] == self.machine]), column)
 
     def effect(self, framework: str, rung: str, column: str) -> Comparison | None:
         """A rung less matched, by seed."""
@@ -82,8 +83,8 @@ class Ablation:
 def ablations(runs: pd.DataFrame) -> list[Ablation]:
     """Every network of which some rung above `none` was run, in the zoo's order."""
     found: dict[str, dict[tuple[str, str], Group]] = {}
-    own = stats.zoo_runs(runs.assign(native=NONE)).index
-    for group in stats.largest_groups(stats.groups(runs.loc[own]), by="native"):
+    own = pooling.zoo_runs(runs.assign(native=NONE)).index
+    for group in pooling.largest_groups(pooling.groups(runs.loc[own]), by="native"):
         for rung in variants(ZOO[group.model].spec):
             if group.fields["native"] == native_column(rung):
                 found.setdefault(group.model, {})[group.framework, rung] = group
@@ -118,7 +119,7 @@ def _table(ladder: Ablation) -> str:
             for column, digits in (("accuracy", 2), ("train_seconds", 1)):
                 known = ladder.values(framework, rung, column)
                 moved = None if rung == NONE else ladder.effect(framework, rung, column)
-                mean = f"{stats.summary(known.values()).mean:.{digits}f}" if known else ""
+                mean = f"{significance.summary(known.values()).mean:.{digits}f}" if known else ""
                 cells += [mean, format_effect(moved, digits)]
             name = [display_name(framework), "matched" if rung == NONE else f"`{rung}`"]
             rows.append([*name, str(len(ladder.values(framework, rung, "accuracy"))), *cells])
@@ -161,4 +162,4 @@ def _compare(first: Mapping[int, float], second: Mapping[int, float]) -> Compari
     seeds = sorted(set(first) & set(second))
     if not seeds:
         return None
-    return stats.compare([first[seed] for seed in seeds], [second[seed] for seed in seeds])
+    return significance.compare([first[seed] for seed in seeds], [second[seed] for seed in seeds])

@@ -14,7 +14,7 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import NDArray
 
-from common.analysis import stats
+from common.analysis import significance
 from common.frameworks import FRAMEWORKS, display_name
 from common.model.zoo import ZOO
 from common.report.markdown import markdown
@@ -154,7 +154,7 @@ def _accuracies(traces: pd.DataFrame) -> Iterator[str]:
     rows = [
         [
             *(f"`{one.model}`", str(len(one.between))),
-            *(f"{stats.summary(part).mean:.3f}" for part in (one.between, one.within)),
+            *(f"{significance.summary(part).mean:.3f}" for part in (one.between, one.within)),
             *(f"{max(part):.2f}" for part in (one.between, one.within)),
             f"{one.p:.2f}",
         ]

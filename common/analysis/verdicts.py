@@ -1,7 +1,7 @@
 """Does the framework matter? For each network both frameworks' runs compared, and a verdict in words.
 
 Of the zoo's own recipes, after the last epoch. Runs with one seed are a pair; networks are tests of one
-family (Holm). The margin and the level were fixed before there were results (`common.analysis.stats`).
+family (Holm). The margin and the level were fixed before there were results (`common.analysis.significance`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from common.analysis import stats
+from common.analysis import pooling, significance
 from common.analysis.fingerprint import Fingerprint, disagreements, fingerprint
-from common.analysis.stats import ALPHA, MARGIN, TEST_IMAGES, Comparison, Group, Tables
+from common.analysis.frames import Tables
+from common.analysis.pooling import TEST_IMAGES, Group
+from common.analysis.significance import ALPHA, MARGIN, Comparison
 from common.frameworks import FRAMEWORKS, display_name
 from common.report.markdown import listed, markdown
 
@@ -48,17 +50,17 @@ class ModelVerdict:
 def judge(tables: Tables) -> tuple[list[ModelVerdict], list[str]]:
     """Every network that both frameworks have run, judged, in the zoo's order; and why others cannot be."""
     pairs, refused = _pairs(tables)
-    compared = [(pair, stats.compare(*stats.paired(*pair))) for pair in pairs]
+    compared = [(pair, significance.compare(*pooling.paired(*pair))) for pair in pairs]
     tested = [one for _, one in compared if one.p_difference is not None]
-    unequal = iter(stats.holm([one.p_difference for one in tested if one.p_difference is not None]))
-    equal = iter(stats.holm([one.p_equivalence for one in tested if one.p_equivalence is not None]))
+    unequal = iter(significance.holm([one.p_difference for one in tested if one.p_difference is not None]))
+    equal = iter(significance.holm([one.p_equivalence for one in tested if one.p_equivalence is not None]))
     judged = []
     for (first, second), comparison in compared:
         p_difference = p_equivalence = None
         words = ONE_RUN
         if comparison.p_difference is not None:
             p_difference, p_equivalence = next(unequal), next(equal)
-            words = stats.verdict(
+            words = significance.verdict(
                 comparison, p_difference=p_difference, p_equivalence=p_equivalence, tests=len(tested)
             )
         judged.append(
@@ -77,7 +79,7 @@ def judge(tables: Tables) -> tuple[list[ModelVerdict], list[str]]:
 
 def _pairs(tables: Tables) -> tuple[list[tuple[Group, Group]], list[str]]:
     """Two groups a network; where they cannot be compared a sentence on it."""
-    groups = stats.largest_groups(stats.groups(stats.zoo_runs(tables.runs)))
+    groups = pooling.largest_groups(pooling.groups(pooling.zoo_runs(tables.runs)))
     by_model: dict[str, list[Group]] = {}
     for group in groups:
         by_model.setdefault(group.model, []).append(group)
@@ -87,7 +89,7 @@ def _pairs(tables: Tables) -> tuple[list[tuple[Group, Group]], list[str]]:
             continue
         first, second = found
         try:
-            shared, _ = stats.paired(first, second)
+            shared, _ = pooling.paired(first, second)
         except ValueError as error:
             refused.append(str(error))
             continue
@@ -137,7 +139,10 @@ def summary_table(tables: Tables) -> str:
     rows = [
         [
             *(f"`{one.model}`", str(one.comparison.n)),
-            *(f"{stats.summary(group.runs['accuracy']).mean:.2f}" for group in (one.first, one.second)),
+            *(
+                f"{significance.summary(group.runs['accuracy']).mean:.2f}"
+                for group in (one.first, one.second)
+            ),
             _difference(one.comparison),
             one.verdict,
         ]
@@ -217,7 +222,7 @@ def _difference(comparison: Comparison) -> str:
 
 def _spread(group: Group) -> list[str]:
     values = [float(value) for value in group.runs["accuracy"]]
-    known, bounds = stats.summary(values), stats.interval(values)
+    known, bounds = significance.summary(values), significance.interval(values)
     if known.sd is None or bounds is None:
         return [str(known.n), f"{known.mean:.2f}", "", "one run has no interval"]
     return [str(known.n), f"{known.mean:.2f}", f"{known.sd:.3f}", f"{bounds[0]:.2f} to {bounds[1]:.2f}"]

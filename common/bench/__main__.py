@@ -19,7 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from common.analysis import aa, ablation, rounding, stats
+from common.analysis import aa, ablation, frames, rounding
 from common.bench import cluster, measure, sweep, tasks
 from common.bench.tasks import Finished, Task
 from common.cli.arguments import TRAINING_IMAGES, number
@@ -137,7 +137,7 @@ def _sit(parts: Sequence[str], sitting: measure.Session, begun: str) -> str:
     """Times of the chosen parts; their tables."""
     for part in parts or measure.PARTS:
         _keep(measure.PARTS[part](sitting), sitting, begun)
-    found = stats.frame("speed.csv", store.rows(sitting.folder, "speed.csv"))
+    found = frames.frame("speed.csv", store.rows(sitting.folder, "speed.csv"))
     return timings.section(found[found["sitting"] == begun])
 
 
@@ -155,7 +155,7 @@ def _again(sitting: measure.Session, begun: str) -> str:
         rows = [dataclasses.replace(row, sitting=begun) for row in measure.aa_runs(sitting, model)]
         store.append_speed(sitting.folder, rows)
         print(f"{model}: {len(rows)} figures", flush=True)
-    found = stats.frame("speed.csv", store.rows(sitting.folder, "speed.csv"))
+    found = frames.frame("speed.csv", store.rows(sitting.folder, "speed.csv"))
     return aa.table(found[found["sitting"] == begun])
 
 
@@ -173,7 +173,7 @@ def _trace(kinds: Sequence[str], seeds: int, sitting: measure.Session, begun: st
         rows = [dataclasses.replace(row, sitting=begun) for arm in arms for row in arm]
         store.append_traces(sitting.folder, rows)
         print(f"{model}: {len(rows)} losses", flush=True)
-    return rounding.section(stats.frame("traces.csv", store.rows(sitting.folder, "traces.csv")))
+    return rounding.section(frames.frame("traces.csv", store.rows(sitting.folder, "traces.csv")))
 
 
 def _ask(sitting: measure.Session, begun: str) -> str:
@@ -181,13 +181,13 @@ def _ask(sitting: measure.Session, begun: str) -> str:
     for framework in sitting.frameworks:
         rows = [dataclasses.replace(row, sitting=begun) for row in measure.read_defaults(framework)]
         store.append_defaults(sitting.folder, rows)
-    return benchmarks.side_by_side(stats.frame("defaults.csv", store.rows(sitting.folder, "defaults.csv")))
+    return benchmarks.side_by_side(frames.frame("defaults.csv", store.rows(sitting.folder, "defaults.csv")))
 
 
 def _scale(sitting: measure.Session, begun: str) -> str:
     """What the same cells take with one worker and with two; the page that tells it."""
     _keep(scaling.measured(sitting), sitting, begun)
-    return scaling.page(stats.read(sitting.folder))
+    return scaling.page(frames.read(sitting.folder))
 
 
 def _run_all(todo: Sequence[Task], arguments: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from common.analysis import stats
+from common.analysis import significance
 from common.bench import tasks
 from common.bench.tasks import Task
 from common.frameworks import display_name
@@ -23,7 +23,7 @@ def table(wanted: Sequence[Task], rows: Sequence[dict[str, str]]) -> str:
     for (model, framework, changes), done in found.items():
         ended = [row for row in done if row["status"] == "ok"]
         accuracy, seconds = (
-            stats.summary([float(row[column]) for row in ended]) if ended else None
+            significance.summary([float(row[column]) for row in ended]) if ended else None
             for column in ("accuracy", "train_seconds")
         )
         spread = f"{accuracy.sd:.3f}" if accuracy and accuracy.sd is not None else ""

@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from common.analysis import ablation, stats
+from common.analysis import ablation, pooling
 from common.cli.arguments import BY_FLAG
 from common.data.datasets import validated
 from common.frameworks import FRAMEWORKS, ROOT
@@ -245,7 +245,7 @@ def failed_row(cell: Task, reason: str, *, place: str) -> store.Run:
     """The row of a cell that could not be made on the machine `place`, with what is known of it."""
     entry = cell.entry
     columns: dict[str, Any] = {field.name: None for field in dataclasses.fields(store.Run)}
-    columns |= stats.default_settings(entry) | {
+    columns |= pooling.default_settings(entry) | {
         "native": ablation.native_column(cell.variant),
         "dataset": cell.dataset,
     }

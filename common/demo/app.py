@@ -31,7 +31,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from common.analysis import stats
+from common.analysis import frames
 from common.cli.arguments import number
 from common.cli.predict_server import checkpoint_path
 from common.data.datasets import DataError, Digits, load
@@ -276,7 +276,7 @@ def main(words: Sequence[str] | None = None) -> int:
         if status:
             return status
         test = load("mnist", data_dir=options.data_dir, log=print).test
-        known = misclassified.misclassified_digits(stats.read(options.results), test.labels)
+        known = misclassified.misclassified_digits(frames.read(options.results), test.labels)
     except (DataError, ResultsError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 2

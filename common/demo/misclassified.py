@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from common.analysis import stats
-from common.analysis.stats import Tables
+from common.analysis import pooling
+from common.analysis.frames import Tables
 
 KEY = ["model", "framework", "index", "predicted"]
 
@@ -33,7 +33,7 @@ class Filter:
 def misclassified_digits(tables: Tables, labels: NDArray[np.uint8]) -> pd.DataFrame:
     """A row for each network, framework, test image and wrong answer, with the `label`, the number of `runs`
     that gave it and `of` how many."""
-    runs = stats.zoo_runs(tables.runs)
+    runs = pooling.zoo_runs(tables.runs)
     about = runs.set_index("run")[["model", "framework"]]
     errors = tables.errors[tables.errors["run"].isin(set(about.index))].join(about, on="run")
     counted = errors.groupby(KEY, as_index=False).size().rename(columns={"size": "runs"})

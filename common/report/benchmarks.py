@@ -10,8 +10,9 @@ from typing import get_args
 
 import pandas as pd
 
-from common.analysis import aa, ablation, rounding, stats, verdicts
-from common.analysis.stats import ENVIRONMENT, POOLED, Group, Tables
+from common.analysis import aa, ablation, pooling, rounding, significance, verdicts
+from common.analysis.frames import Tables
+from common.analysis.pooling import ENVIRONMENT, POOLED, Group
 from common.frameworks import FRAMEWORKS, display_name
 from common.model.zoo import ZOO
 from common.report import timings
@@ -33,22 +34,22 @@ def page(tables: Tables) -> str:
     ]
     if runs.empty:
         return "\n\n".join([*parts, "No runs yet."]) + "\n"
-    main = stats.zoo_runs(runs)
+    main = pooling.zoo_runs(runs)
     rest = runs.drop(main.index)
     return (
         "\n\n".join(
             [
                 *parts,
                 f"{_counted(runs)}. Of the runs that ended, {len(main)} have a recipe of the zoo's.",
-                *("## Accuracy of the zoo's recipes", _accuracy(stats.groups(main))),
+                *("## Accuracy of the zoo's recipes", _accuracy(pooling.groups(main))),
                 *("## Verdicts", verdicts.details(tables)),
                 *("## First steps", rounding.section(tables.traces)),
                 *("## The defaults", side_by_side(tables.defaults)),
                 *("## What the defaults move", ablation.section(runs)),
-                *("## Test accuracy per epoch", _per_epoch(stats.groups(main), tables.epochs)),
-                *("## Time and memory", _times(stats.undisturbed(runs))),
+                *("## Test accuracy per epoch", _per_epoch(pooling.groups(main), tables.epochs)),
+                *("## Time and memory", _times(pooling.undisturbed(runs))),
                 *("## Speed", aa.section(tables), timings.section(tables.speed)),
-                *("## Other settings", _others(stats.groups(rest))),
+                *("## Other settings", _others(pooling.groups(rest))),
                 *("## Failed runs", _failed(runs)),
             ]
         )
@@ -85,7 +86,7 @@ def differing(groups: Sequence[Group]) -> list[str]:
     found = []
     for group in groups:
         against = first.setdefault(group.model, group)
-        names = stats.differences(group.fields, against.fields, but=("framework",))
+        names = pooling.differences(group.fields, against.fields, but=("framework",))
         if names:
             pair = f"{display_name(group.framework)} against {display_name(against.framework)}"
             found.append(f"`{group.model}`, {pair}: {settings(names)}")
@@ -166,7 +167,8 @@ def _per_epoch(groups: Sequence[Group], epochs: pd.DataFrame) -> str:
     rows = []
     for group, table in tables:
         means = {
-            epoch: f"{stats.summary(part['accuracy']).mean:.2f}" for epoch, part in table.groupby("epoch")
+            epoch: f"{significance.summary(part['accuracy']).mean:.2f}"
+            for epoch, part in table.groupby("epoch")
         }
         cells = [means.get(epoch, "") for epoch in range(last + 1)]
         rows.append([f"`{group.model}`", display_name(group.framework), device(group), *cells])
@@ -177,7 +179,7 @@ def _per_epoch(groups: Sequence[Group], epochs: pd.DataFrame) -> str:
 
 def _times(runs: pd.DataFrame) -> str:
     """Grouped also by what time depends on; letters stand for machines."""
-    groups = stats.groups(runs, by=(*POOLED, *ENVIRONMENT))
+    groups = pooling.groups(runs, by=(*POOLED, *ENVIRONMENT))
     if not groups:
         return "None yet."
     places = list(dict.fromkeys(_place(group) for group in groups))
@@ -227,7 +229,7 @@ def _from_zoo(group: Group) -> str:
     entry = ZOO.get(group.model)
     if entry is None:
         return "not in the zoo"
-    return settings(stats.differences(group.fields, stats.default_settings(entry))) or "the zoo's"
+    return settings(pooling.differences(group.fields, pooling.default_settings(entry))) or "the zoo's"
 
 
 def _others(groups: Sequence[Group]) -> str:
@@ -262,5 +264,5 @@ def _failed(runs: pd.DataFrame) -> str:
         "run",
         "reason",
     ]
-    rows = [[stats.format_value(row[column]) for column in columns] for row in failed.to_dict("records")]
+    rows = [[pooling.format_value(row[column]) for column in columns] for row in failed.to_dict("records")]
     return markdown([column.upper() for column in columns], rows, right=(2, 4, 5))

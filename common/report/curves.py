@@ -19,9 +19,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox
 
-from common.analysis import stats
+from common.analysis import pooling
+from common.analysis.pooling import Group
 from common.analysis.rounding import TraceComparison
-from common.analysis.stats import Group
 from common.data.datasets import Dataset, class_counts
 from common.frameworks import FRAMEWORKS, display_name
 from common.model.zoo import ZOO
@@ -56,7 +56,7 @@ class Material:
 
     def frameworks(self) -> list[str]:
         names = {group.framework for group in self.groups}
-        return sorted(names, key=lambda name: stats.sort_key(name, FRAMEWORKS))
+        return sorted(names, key=lambda name: pooling.sort_key(name, FRAMEWORKS))
 
     def digits(self) -> Dataset:
         if self.dataset is None:

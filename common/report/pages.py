@@ -17,8 +17,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.analysis import stats, verdicts
-from common.analysis.stats import Group, Tables
+from common.analysis import frames, pooling, verdicts
+from common.analysis.frames import Tables
+from common.analysis.pooling import Group
 from common.cli import arguments
 from common.data.datasets import DataError, load
 from common.frameworks import FRAMEWORKS, ROOT, display_name
@@ -88,7 +89,7 @@ def pages(tables: Tables, *, root: Path, results: Path) -> dict[Path, str]:
 
 def results_block(tables: Tables, link: str) -> str:
     """Verdicts, the overview, the zoo's own recipes with the sources' claims beside them, what to know."""
-    groups = stats.groups(stats.zoo_runs(tables.runs))
+    groups = pooling.groups(pooling.zoo_runs(tables.runs))
     if not groups:
         return NO_RUNS
     head = "MODEL | FRAMEWORK | BATCHES | EPOCHS | ACCURACY | PARAMS | TRAIN ACCURACY | SOURCE'S CLAIM"
@@ -112,9 +113,11 @@ def results_block(tables: Tables, link: str) -> str:
 
 def _result(group: Group, groups: Sequence[Group]) -> list[str]:
     same = [other for other in groups if (other.model, other.framework) == (group.model, group.framework)]
-    varying = {field for other in same for field in stats.differences(group.fields, other.fields)}
+    varying = {field for other in same for field in pooling.differences(group.fields, other.fields)}
     note = "".join(
-        f", {field} {stats.format_value(group.fields[field])}" for field in stats.POOLED if field in varying
+        f", {field} {pooling.format_value(group.fields[field])}"
+        for field in pooling.POOLED
+        if field in varying
     )
     return [
         f"`{group.model}`",
@@ -259,7 +262,7 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
     options = parser().parse_args(argv)
     results = (options.results or root / "results").resolve()
     try:
-        tables = stats.read(results)
+        tables = frames.read(results)
         wanted = pages(tables, root=root, results=results)
         if told := scaling.page(tables):
             wanted[root / "docs" / "scale.md"] = told

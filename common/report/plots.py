@@ -19,9 +19,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from common.analysis import stats
+from common.analysis import pooling
+from common.analysis.frames import Tables
 from common.analysis.rounding import trace_comparisons
-from common.analysis.stats import Tables
 from common.data.datasets import Dataset
 from common.frameworks import display_name
 from common.report import curves, digit_figures
@@ -85,7 +85,7 @@ def save(picture: Picture, material: Material, folder: Path) -> Path:
 
 
 def _material(tables: Tables, dataset: Dataset | None = None) -> Material:
-    found = stats.largest_groups(stats.groups(stats.zoo_runs(tables.runs)))
+    found = pooling.largest_groups(pooling.groups(pooling.zoo_runs(tables.runs)))
     known = {run for group in found for run in group.runs["run"]}
     epochs, errors = (part[part["run"].isin(known)] for part in (tables.epochs, tables.errors))
     return Material(found, epochs, errors, list(trace_comparisons(tables.traces)), dataset)

@@ -15,8 +15,8 @@ from statistics import fmean
 
 import pandas as pd
 
-from common.analysis import stats
-from common.analysis.stats import Tables
+from common.analysis import pooling
+from common.analysis.frames import Tables
 from common.bench import cluster, tasks
 from common.bench.measure import Session, row
 from common.frameworks import FRAMEWORKS
@@ -126,7 +126,7 @@ def _as_measured(found: pd.DataFrame) -> list[str]:
 def _on_paper(tables: Tables, last: pd.DataFrame) -> list[str]:
     known = {
         (group.model, group.framework): group.summary("total_seconds")
-        for group in stats.groups(stats.undisturbed(stats.zoo_runs(tables.runs)))
+        for group in pooling.groups(pooling.undisturbed(pooling.zoo_runs(tables.runs)))
     }
     missing = [
         f"{model} in {framework}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from common.analysis import aa
-from common.analysis.stats import sort_key
+from common.analysis.pooling import sort_key
 from common.frameworks import FRAMEWORKS, display_name
 from common.model.zoo import ZOO
 from common.report.markdown import markdown

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.tables import add_run
 
-from common.analysis import aa, stats
+from common.analysis import aa, frames
 from common.bench import measure
 from common.frameworks import FRAMEWORKS
 from common.report import timings
@@ -38,7 +38,7 @@ def rows(
 def table(folder: Path, *made: list[SpeedRow]) -> str:
     for part in made:
         store.append_speed(folder, part)
-    return aa.table(stats.read(folder).speed)
+    return aa.table(frames.read(folder).speed)
 
 
 def test_nothing_measured_is_said(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_framework_that_differs_from_itself_tells_no_ratio(tmp_path: Path, unc
     made[unclear] = rows([110.0, 111.0], [100.0, 101.0], framework=unclear)
     page = table(tmp_path, *made.values())
     assert "| unsteady | " in page
-    assert aa.unsteady(stats.read(tmp_path).speed) == {("tf-model-1", unclear)}
+    assert aa.unsteady(frames.read(tmp_path).speed) == {("tf-model-1", unclear)}
 
 
 def test_only_the_last_sitting_counts(tmp_path: Path) -> None:
@@ -81,9 +81,9 @@ def test_ratios_of_other_tables_are_kept_back_too(tmp_path: Path) -> None:
         for arm, value in (("memory", 2.0), ("native", 7.0))
     ]
     store.append_speed(tmp_path, made)
-    assert "| 2.00 | 7.00 | 3.50 |" in timings.section(stats.read(tmp_path).speed)
+    assert "| 2.00 | 7.00 | 3.50 |" in timings.section(frames.read(tmp_path).speed)
     store.append_speed(tmp_path, rows([110.0, 111.0], [100.0, 101.0], framework="tensorflow"))
-    assert "| 2.00 | 7.00 | unsteady |" in timings.section(stats.read(tmp_path).speed)
+    assert "| 2.00 | 7.00 | unsteady |" in timings.section(frames.read(tmp_path).speed)
 
 
 def test_seconds_to_a_target_are_those_of_the_first_epoch_at_it(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_seconds_to_a_target_are_those_of_the_first_epoch_at_it(tmp_path: Path) 
     for seed in (1, 2):
         add_run(tmp_path, seed=seed, accuracy=98.5)
         add_run(tmp_path, framework="tensorflow", seed=seed, accuracy=98.5)
-    tables = stats.read(tmp_path)
+    tables = frames.read(tmp_path)
     assert aa.reached(90.0, tables.epochs).to_numpy().tolist() == [[8, 16.0]] * 4
     assert aa.reached(80.0, tables.epochs).to_numpy().tolist() == [[7, 14.0]] * 4
     assert aa.reached(99.0, tables.epochs).empty
@@ -104,10 +104,10 @@ def test_a_target_that_one_run_missed_is_not_told(tmp_path: Path) -> None:
     for seed, accuracy in ((1, 98.5), (2, 97.5)):
         add_run(tmp_path, seed=seed, accuracy=accuracy)
         add_run(tmp_path, framework="tensorflow", seed=seed, accuracy=98.5)
-    assert "| 98 % |" not in aa.section(stats.read(tmp_path))
+    assert "| 98 % |" not in aa.section(frames.read(tmp_path))
 
 
 def test_runs_of_different_machines_are_no_pair(tmp_path: Path) -> None:
     add_run(tmp_path, accuracy=98.5)
     add_run(tmp_path, framework="tensorflow", accuracy=98.5, machine="another")
-    assert "How soon" not in aa.section(stats.read(tmp_path))
+    assert "How soon" not in aa.section(frames.read(tmp_path))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.tables import add_run
 
-from common.analysis import ablation, stats
+from common.analysis import ablation, frames
 from common.bench import __main__ as bench
 from common.model.zoo import ZOO
 
@@ -39,8 +39,8 @@ def test_the_gap_is_laid_to_its_parts(tmp_path: Path) -> None:
     """0.21 points with all native: 0.17 of initialisation, 0.02 of the norm, 0.01 matched, 0.01 together."""
     climb(tmp_path, none=(99.01, 99.0), init=(99.08, 98.9), norm=(99.03, 99.0))
     climb(tmp_path, optimizer=(99.01, 99.0), all=(99.1, 98.89))
-    (found,) = ablation.ablations(stats.read(tmp_path).runs)
-    page = ablation.section(stats.read(tmp_path).runs)
+    (found,) = ablation.ablations(frames.read(tmp_path).runs)
+    page = ablation.section(frames.read(tmp_path).runs)
     assert "PyTorch less TensorFlow is +0.21 (+0.21 to +0.21) points" in page
     assert "+0.17 (+0.17 to +0.17) is initialisation" in page
     assert "+0.02 (+0.02 to +0.02) is batch normalisation" in page
@@ -58,25 +58,25 @@ def test_a_ladder_is_of_one_machine(tmp_path: Path) -> None:
     for seed, machine, accuracy, seconds in ((2, "another", 99.9, 5.0), (4, "another", 99.9, 5.0)):
         told = {"seed": seed, "machine": machine, "accuracy": accuracy, "train_seconds": seconds}
         add_run(tmp_path, "under-5k", **told)
-    (found,) = ablation.ablations(stats.read(tmp_path).runs)
+    (found,) = ablation.ablations(frames.read(tmp_path).runs)
     seconds_moved, moved = (found.effect("pytorch", "init", name) for name in ("train_seconds", "accuracy"))
     assert seconds_moved is not None
     assert moved is not None
     assert (seconds_moved.n, seconds_moved.mean) == (3, 0.0)
     assert (moved.n, moved.mean) == (3, pytest.approx(0.1))
-    assert "| PyTorch | matched | 3 | 99.04 |" in ablation.section(stats.read(tmp_path).runs)
+    assert "| PyTorch | matched | 3 | 99.04 |" in ablation.section(frames.read(tmp_path).runs)
 
 
 def test_matched_runs_alone_are_no_ladder(tmp_path: Path) -> None:
     climb(tmp_path, none=(99.0, 99.0))
-    assert ablation.ablations(stats.read(tmp_path).runs) == []
-    assert "No ladder has been run yet" in ablation.section(stats.read(tmp_path).runs)
+    assert ablation.ablations(frames.read(tmp_path).runs) == []
+    assert "No ladder has been run yet" in ablation.section(frames.read(tmp_path).runs)
 
 
 def test_an_unfinished_ladder_shows_what_there_is(tmp_path: Path) -> None:
     """One seed has no interval; without the last rung there is no gap to be laid to parts."""
     climb(tmp_path, seeds=1, model="tf-model-1", none=(97.0, 97.1), init=(97.2, 97.0))
-    page = ablation.section(stats.read(tmp_path).runs)
+    page = ablation.section(frames.read(tmp_path).runs)
     assert "| PyTorch | `init` | 1 | 97.22 | +0.20 (one pair) |" in page
     assert "is initialisation" not in page
     assert "Not run: tf-model-1 has no BatchNorm" in page
@@ -85,7 +85,7 @@ def test_an_unfinished_ladder_shows_what_there_is(tmp_path: Path) -> None:
 def test_runs_of_other_recipes_are_on_no_rung(tmp_path: Path) -> None:
     climb(tmp_path, none=(99.0, 99.0), init=(99.0, 99.0))
     add_run(tmp_path, "under-5k", native="init", accuracy=10.0, recipe={"lr": 0.5})
-    (found,) = ablation.ablations(stats.read(tmp_path).runs)
+    (found,) = ablation.ablations(frames.read(tmp_path).runs)
     assert len(found.groups["pytorch", "init"].runs) == 3
 
 

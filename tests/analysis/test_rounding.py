@@ -13,7 +13,7 @@ import scipy.stats
 from support import worker
 from support.jobs import job
 
-from common.analysis import rounding, stats
+from common.analysis import frames, rounding
 from common.bench import __main__ as bench
 from common.bench import measure
 from common.cli.trace import STEPS
@@ -52,21 +52,21 @@ def grown(framework: str, precision: str, perturb: str) -> list[float]:
 
 def test_differences_are_of_the_arms_they_name(tmp_path: Path) -> None:
     record(tmp_path, grown)
-    (one,) = rounding.trace_comparisons(stats.read(tmp_path).traces)
+    (one,) = rounding.trace_comparisons(frames.read(tmp_path).traces)
     assert one.float64_error == pytest.approx([0, 1e-11], abs=1e-14)
     assert one.between_frameworks == pytest.approx([4e-6, 4e-5])
     assert one.self_baselines["pytorch"] == pytest.approx([1e-6, 1e-5])
     assert one.excess_ratio == pytest.approx(4.0)
     assert "| `under-8k` | 1.0e-11 | 4.0e-06 | 4.0e-05 | 1.0e-05 | 1.0e-05 | 4.0 |" in rounding.section(
-        stats.read(tmp_path).traces
+        frames.read(tmp_path).traces
     )
 
 
 def test_the_last_whole_sitting_counts_and_none_is_said(tmp_path: Path) -> None:
-    assert "Not traced yet" in rounding.section(stats.read(tmp_path).traces)
+    assert "Not traced yet" in rounding.section(frames.read(tmp_path).traces)
     record(tmp_path, lambda *_: [1.0])
     record(tmp_path, lambda framework, *_: [2.0 + (framework == "pytorch")], "2026-02-01T00:00:00")
-    (one,) = rounding.trace_comparisons(stats.read(tmp_path).traces)
+    (one,) = rounding.trace_comparisons(frames.read(tmp_path).traces)
     assert one.between_frameworks == pytest.approx([1.0])
     assert one.excess_ratio == pytest.approx(1 / one.unit)
     assert one.unit == np.spacing(np.float32(3))
@@ -74,7 +74,7 @@ def test_the_last_whole_sitting_counts_and_none_is_said(tmp_path: Path) -> None:
 
 def test_recorded_epochs_part_no_more_than_rounding_does() -> None:
     """At 5 %, all networks together: three seeds of one could not show it."""
-    found = list(rounding.first_epoch_comparisons(stats.read(ROOT / "results").traces))
+    found = list(rounding.first_epoch_comparisons(frames.read(ROOT / "results").traces))
     assert {one.model for one in found} == set(ZOO)
     assert rounding.fisher_p(found) > 0.05
 
@@ -91,7 +91,7 @@ def test_many_networks_show_what_one_cannot() -> None:
 @pytest.mark.parametrize("name", ZOO)
 def test_recorded_traces_hold(name: str) -> None:
     """In double precision to 1e-10; in single precision within five times what rounding alone does."""
-    found = {one.model: one for one in rounding.trace_comparisons(stats.read(ROOT / "results").traces)}
+    found = {one.model: one for one in rounding.trace_comparisons(frames.read(ROOT / "results").traces)}
     assert len(found[name].float64_error) == STEPS
     assert found[name].float64_error.max() <= rounding.FLOAT64_TOLERANCE
     assert found[name].excess_ratio <= 5
@@ -101,7 +101,7 @@ def test_curves_are_drawn_for_every_network(tmp_path: Path) -> None:
     from matplotlib.figure import Figure
 
     record(tmp_path, grown)
-    traced = list(rounding.trace_comparisons(stats.read(tmp_path).traces))
+    traced = list(rounding.trace_comparisons(frames.read(tmp_path).traces))
     figure: Figure = plots.curves.chaos(plots.curves.Material([], None, None, traced))  # type: ignore[arg-type]
     (axes,) = figure.axes
     assert axes.get_title() == "under-8k"

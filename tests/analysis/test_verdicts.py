@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.tables import add_run
 
-from common.analysis import stats, verdicts
+from common.analysis import frames, pooling, significance, verdicts
 
 # Student (1908), hours of sleep gained with two drugs; R's data set `sleep` and its paired t.test.
 SLEEP = (
@@ -27,7 +27,7 @@ CLINIC = (
 
 
 def test_paired_test_and_interval_are_those_of_a_textbook() -> None:
-    found = stats.compare(*SLEEP)
+    found = significance.compare(*SLEEP)
     assert found.mean == pytest.approx(-1.58)
     assert found.interval == pytest.approx((-2.4598858, -0.7001142), abs=1e-7)
     assert found.p_difference == pytest.approx(0.00283289, abs=1e-8)
@@ -35,7 +35,7 @@ def test_paired_test_and_interval_are_those_of_a_textbook() -> None:
 
 def test_equivalence_is_that_of_statsmodels() -> None:
     """R's equivalence::tost and t.test gave statsmodels its reference values."""
-    found = stats.compare(*CLINIC, margin=0.6)
+    found = significance.compare(*CLINIC, margin=0.6)
     assert found.p_equivalence == pytest.approx(0.003166881489265175, rel=1e-9)
     assert found.p_difference == pytest.approx(0.245199929713149, rel=1e-9)
     assert found.interval == pytest.approx((-0.1264911434745851, 0.4558244768079186), rel=1e-9)
@@ -43,14 +43,14 @@ def test_equivalence_is_that_of_statsmodels() -> None:
 
 def test_holm_is_that_of_its_article_and_of_statsmodels() -> None:
     """p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm") of R."""
-    assert stats.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert stats.holm([]) == []
-    assert stats.holm([0.9, 0.8]) == [1.0, 1.0]
+    assert significance.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert significance.holm([]) == []
+    assert significance.holm([0.9, 0.8]) == [1.0, 1.0]
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_adjusted_p_values_keep_their_order_and_are_no_smaller(p_values: list[float]) -> None:
-    adjusted = stats.holm(p_values)
+    adjusted = significance.holm(p_values)
     pairs = sorted(zip(p_values, adjusted, strict=True))
     assert all(after >= before for before, after in pairs)
     assert [after for _, after in pairs] == sorted(adjusted)
@@ -58,15 +58,15 @@ def test_adjusted_p_values_keep_their_order_and_are_no_smaller(p_values: list[fl
 
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=20), st.floats(-3, 3))
 def test_interval_moves_with_its_values(values: list[float], shift: float) -> None:
-    low, high = stats.interval(values)  # type: ignore[misc]
-    moved = stats.interval([value + shift for value in values])
+    low, high = significance.interval(values)  # type: ignore[misc]
+    moved = significance.interval([value + shift for value in values])
     assert moved == pytest.approx((low + shift, high + shift), abs=1e-9)
     assert low <= math.fsum(values) / len(values) <= high
 
 
 def test_one_value_has_no_interval() -> None:
-    assert stats.interval([99.0]) is None
-    assert stats.compare([99.0], [98.0]).interval is None
+    assert significance.interval([99.0]) is None
+    assert significance.compare([99.0], [98.0]).interval is None
 
 
 def pairs(folder: Path, differences: Sequence[float], model: str = "tf-model-1") -> None:
@@ -88,12 +88,12 @@ def pairs(folder: Path, differences: Sequence[float], model: str = "tf-model-1")
 )
 def test_verdict(tmp_path: Path, differences: list[float], words: str) -> None:
     pairs(tmp_path, differences)
-    (one,), refused = verdicts.judge(stats.read(tmp_path))
+    (one,), refused = verdicts.judge(frames.read(tmp_path))
     assert one.verdict.startswith(words)
     assert (one.verdict == words) or words.endswith(" ")
     assert refused == []
-    assert one.verdict in verdicts.summary_table(stats.read(tmp_path))
-    assert one.verdict in verdicts.details(stats.read(tmp_path))
+    assert one.verdict in verdicts.summary_table(frames.read(tmp_path))
+    assert one.verdict in verdicts.details(frames.read(tmp_path))
 
 
 def test_more_networks_make_a_verdict_harder(tmp_path: Path) -> None:
@@ -103,8 +103,8 @@ def test_more_networks_make_a_verdict_harder(tmp_path: Path) -> None:
     pairs(tmp_path / "four", narrow)
     for model in ("nextjournal", "under-5k", "under-8k"):
         pairs(tmp_path / "four", [0.5, -0.4, 0.3, -0.5, 0.2, -0.3], model)
-    (alone,), _ = verdicts.judge(stats.read(tmp_path / "alone"))
-    judged, _ = verdicts.judge(stats.read(tmp_path / "four"))
+    (alone,), _ = verdicts.judge(frames.read(tmp_path / "alone"))
+    judged, _ = verdicts.judge(frames.read(tmp_path / "four"))
     of_four = next(one for one in judged if one.model == "tf-model-1")
     assert of_four.p_equivalence == pytest.approx(4 * alone.comparison.p_equivalence)
 
@@ -114,13 +114,13 @@ def test_as_many_more_seeds_as_are_asked_for_are_mostly_enough(size: float, expe
     """Drawn anew a few hundred times with the spread that was seen: power near 80 %."""
     random = np.random.default_rng(0)
     seen = [size + value for value in (0.2, -0.2, 0.15, -0.15)]
-    comparison = stats.compare(seen, [0.0] * 4)
-    n = comparison.n + stats.more_seeds(comparison, tests=1)
+    comparison = significance.compare(seen, [0.0] * 4)
+    n = comparison.n + significance.more_seeds(comparison, tests=1)
     words = []
     for _ in range(400):
-        again = stats.compare(list(random.normal(size, comparison.sd, n)), [0.0] * n)
+        again = significance.compare(list(random.normal(size, comparison.sd, n)), [0.0] * n)
         words.append(
-            stats.verdict(
+            significance.verdict(
                 again,
                 p_difference=again.p_difference or 0.0,
                 p_equivalence=again.p_equivalence or 0.0,
@@ -136,8 +136,8 @@ def test_runs_pair_by_seed_and_repeated_ones_are_averaged(tmp_path: Path) -> Non
         add_run(tmp_path, framework="pytorch", seed=seed, accuracy=accuracy)
     for seed, accuracy in ((2, 98.1), (1, 97.9), (8, 50.0)):
         add_run(tmp_path, framework="tensorflow", seed=seed, accuracy=accuracy)
-    first, second = stats.groups(stats.read(tmp_path).runs)
-    assert stats.paired(first, second) == (pytest.approx([98.0, 98.3]), pytest.approx([97.9, 98.1]))
+    first, second = pooling.groups(frames.read(tmp_path).runs)
+    assert pooling.paired(first, second) == (pytest.approx([98.0, 98.3]), pytest.approx([97.9, 98.1]))
 
 
 @pytest.mark.parametrize("field, value", [("device", "cuda"), ("threads", 1)])
@@ -146,7 +146,7 @@ def test_runs_that_differ_in_more_are_not_compared_and_it_is_said(
 ) -> None:
     add_run(tmp_path, framework="pytorch")
     add_run(tmp_path, framework="tensorflow", **{field: value})
-    judged, (reason,) = verdicts.judge(stats.read(tmp_path))
+    judged, (reason,) = verdicts.judge(frames.read(tmp_path))
     assert judged == []
     assert f"differ in {field}" in reason
 
@@ -154,7 +154,7 @@ def test_runs_that_differ_in_more_are_not_compared_and_it_is_said(
 def test_no_seed_in_common_is_said(tmp_path: Path) -> None:
     add_run(tmp_path, framework="pytorch", seed=1)
     add_run(tmp_path, framework="tensorflow", seed=2)
-    judged, (reason,) = verdicts.judge(stats.read(tmp_path))
+    judged, (reason,) = verdicts.judge(frames.read(tmp_path))
     assert judged == []
     assert "no seed in common" in reason
 
@@ -165,6 +165,6 @@ def test_error_of_the_test_set_is_that_of_a_share(tmp_path: Path) -> None:
     for framework in ("pytorch", "tensorflow"):
         for seed in (1, 2):
             add_run(tmp_path, framework=framework, seed=seed, errors=wrong)
-    (one,), _ = verdicts.judge(stats.read(tmp_path))
+    (one,), _ = verdicts.judge(frames.read(tmp_path))
     share = 100 * math.sqrt(0.01 * 0.99 / 10_000)
     assert one.image_errors == pytest.approx((share, share, 0.0), rel=1e-3)

@@ -14,8 +14,8 @@ import pytest
 from safetensors.numpy import save_file
 from support.recorder import Recorder, RecorderBackend
 
-from common.analysis import stats
-from common.analysis.stats import read
+from common.analysis import pooling
+from common.analysis.frames import read
 from common.cli import main as command
 from common.data.datasets import Dataset
 from common.frameworks import FRAMEWORKS
@@ -152,7 +152,7 @@ def test_options_are_in_the_row(main: Main, tmp_path: Path) -> None:
         ("bfloat16+compile", "memory"),
         ("float32", "native(num_workers=2 pin_memory=True)"),
     ]
-    assert len(stats.groups(read(tmp_path / "results").runs)) == 2
+    assert len(pooling.groups(read(tmp_path / "results").runs)) == 2
 
 
 def saved(path: Path, **about: object) -> Path:

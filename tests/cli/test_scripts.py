@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from common.analysis.stats import read
+from common.analysis.frames import read
 from common.data.datasets import Dataset
 
 ROOT = Path(__file__).resolve().parents[2]

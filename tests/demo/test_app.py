@@ -19,7 +19,7 @@ import pytest
 from starlette.testclient import TestClient
 from support.tables import add_run, digits
 
-from common.analysis import stats
+from common.analysis import frames
 from common.cli import predict_server
 from common.cli.predict_server import checkpoint_path
 from common.demo import app, misclassified, worker
@@ -56,7 +56,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClie
     dataset = digits()
     add_run(tmp_path, errors={3: 5, 14: 9})
     add_run(tmp_path, framework="tensorflow", errors={3: 8})
-    known = misclassified.misclassified_digits(stats.read(tmp_path), dataset.test.labels)
+    known = misclassified.misclassified_digits(frames.read(tmp_path), dataset.test.labels)
     workers = {name: PredictorProcess(name, folder, command=COMMAND) for name in ("pytorch", "tensorflow")}
     app = application(Demo(dataset.test, known, workers, folder), hosts=["127.0.0.1", "testserver"])
     with TestClient(app) as client:

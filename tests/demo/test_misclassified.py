@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from support.tables import add_run
 
-from common.analysis import stats
+from common.analysis import frames
 from common.demo import misclassified
 from common.demo.misclassified import Filter, page, select
 
@@ -24,7 +24,7 @@ def known(tmp_path: Path) -> pd.DataFrame:
         add_run(tmp_path, framework="tensorflow", seed=seed, errors={3: 8} if seed == 1 else {3: 5, 25: 2})
     add_run(tmp_path, model="nextjournal", errors={14: 4})
     add_run(tmp_path, errors={77: 1}, recipe={"epochs": 1})  # of another recipe
-    return misclassified.misclassified_digits(stats.read(tmp_path), LABELS)
+    return misclassified.misclassified_digits(frames.read(tmp_path), LABELS)
 
 
 def indices(rows: pd.DataFrame) -> list[int]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.tables import add_run, digits
 
-from common.analysis import stats
+from common.analysis import frames
 from common.data.datasets import DataError
 from common.model.zoo import ZOO
 from common.report import benchmarks, pages, plots
@@ -53,7 +53,7 @@ def block(page: str, name: str) -> str:
 
 
 def rendered(root: Path) -> tuple[str, str]:
-    tables = stats.read(results(root))
+    tables = frames.read(results(root))
     readme, marks = pages.pages(tables, root=root, results=results(root)).values()
     return block(readme, "results"), marks
 
@@ -68,7 +68,7 @@ def test_the_committed_readme_has_every_block_and_the_rest_of_the_page() -> None
 def test_the_committed_readme_links_only_to_planned_pictures() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     linked = set(re.findall(r"\(results/plots/([^)]+)\)", text))
-    assert linked == {picture.file for picture in plots.planned(stats.read(ROOT / "results"))}
+    assert linked == {picture.file for picture in plots.planned(frames.read(ROOT / "results"))}
 
 
 def test_no_measured_number_is_typed_by_hand() -> None:
@@ -233,7 +233,7 @@ def test_check_sees_a_number_changed_by_hand(root: Path, name: str) -> None:
 
 def test_check_needs_no_digits(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add_run(results(root))
-    for path, text in pages.pages(stats.read(results(root)), root=root, results=results(root)).items():
+    for path, text in pages.pages(frames.read(results(root)), root=root, results=results(root)).items():
         pages.write(path, text)
     assert pages.main(["--check"], root=root) == 0
 

@@ -12,34 +12,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.tables import add_run, digits
 
-from common.analysis import stats
+from common.analysis import frames
 from common.model.zoo import ZOO
 from common.report import curves, digit_figures, plots
 
 MODELS = ("tf-model-1", "nextjournal")
 
 
-def fill(folder: Path) -> stats.Tables:
+def fill(folder: Path) -> frames.Tables:
     for model in MODELS:
         for framework in ("pytorch", "tensorflow"):
             for seed in (1, 2):
                 accuracy = 98 + 0.1 * seed + 0.3 * (framework == "pytorch")
                 add_run(folder, model, framework, seed=seed, accuracy=accuracy, errors={seed: 9, 30: 1})
     add_run(folder, "nextjournal", "pytorch", seed=9, native="all", accuracy=12.0, errors={55: 1})
-    return stats.read(folder)
+    return frames.read(folder)
 
 
 @pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> stats.Tables:
+def tables(tmp_path_factory: pytest.TempPathFactory) -> frames.Tables:
     return fill(tmp_path_factory.mktemp("results"))
 
 
 @pytest.fixture(scope="module")
-def drawn(tables: stats.Tables, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def drawn(tables: frames.Tables, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return plots.draw(tables, digits(), tmp_path_factory.mktemp("first") / "plots")
 
 
-def test_what_is_planned_is_what_is_drawn(tables: stats.Tables, drawn: list[Path]) -> None:
+def test_what_is_planned_is_what_is_drawn(tables: frames.Tables, drawn: list[Path]) -> None:
     assert [path.name for path in drawn] == [picture.file for picture in plots.planned(tables)]
     assert sorted(path.name for path in drawn[0].parent.iterdir()) == sorted(path.name for path in drawn)
     expected = {
@@ -52,11 +52,11 @@ def test_what_is_planned_is_what_is_drawn(tables: stats.Tables, drawn: list[Path
 
 
 def test_the_same_rows_give_the_same_bytes(
-    tables: stats.Tables, drawn: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tables: frames.Tables, drawn: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(matplotlib.rcParams, "font.size", 31.0)  # a user's own settings
     monkeypatch.setitem(matplotlib.rcParams, "axes.facecolor", "black")
-    shuffled = stats.Tables(*(part.sample(frac=1, random_state=1) for part in vars(tables).values()))
+    shuffled = frames.Tables(*(part.sample(frac=1, random_state=1) for part in vars(tables).values()))
     for first, second in zip(drawn, plots.draw(shuffled, digits(), tmp_path), strict=True):
         assert first.read_bytes() == second.read_bytes(), first.name
 
@@ -71,27 +71,27 @@ def test_no_date_and_no_software_in_the_files(drawn: list[Path]) -> None:
 def test_another_row_gives_another_picture(drawn: list[Path], tmp_path: Path) -> None:
     fill(tmp_path)
     add_run(tmp_path, "tf-model-1", "pytorch", seed=3, accuracy=97.0)
-    tables = stats.read(tmp_path)
+    tables = frames.read(tmp_path)
     overview = next(picture for picture in plots.planned(tables) if picture.file == "overview.png")
     path = plots.save(overview, plots._material(tables), tmp_path)
     assert path.read_bytes() != next(one for one in drawn if one.name == path.name).read_bytes()
 
 
-def test_rows_with_other_settings_are_in_no_picture(tables: stats.Tables) -> None:
+def test_rows_with_other_settings_are_in_no_picture(tables: frames.Tables) -> None:
     material = plots._material(tables)
     assert {native for group in material.groups for native in group.runs["native"]} == {"none"}
     assert 55 not in set(material.errors["index"])
 
 
 def test_nothing_is_planned_without_runs_of_the_zoos_recipes(tmp_path: Path) -> None:
-    assert plots.planned(stats.read(tmp_path)) == []
+    assert plots.planned(frames.read(tmp_path)) == []
     add_run(tmp_path, native="all")
-    assert plots.planned(stats.read(tmp_path)) == []
+    assert plots.planned(frames.read(tmp_path)) == []
 
 
 def test_a_run_without_errors_has_no_wrong_images(tmp_path: Path) -> None:
     add_run(tmp_path, errors={})
-    files = [picture.file for picture in plots.planned(stats.read(tmp_path))]
+    files = [picture.file for picture in plots.planned(frames.read(tmp_path))]
     assert "confusion-tf-model-1.png" in files
     assert not [file for file in files if file.startswith("wrong")]
 
@@ -155,7 +155,7 @@ def test_a_network_that_is_mostly_wrong_does_not_fill_metres() -> None:
 
 def test_predictions_follow_the_recorded_errors(tmp_path: Path) -> None:
     add_run(tmp_path, "nextjournal", errors={1: 4, 5: 0})
-    material = plots._material(stats.read(tmp_path), digits())
+    material = plots._material(frames.read(tmp_path), digits())
     shown = [axes.get_title() for axes in plots._predictions(material).axes]
     assert shown == [f"Prediction: {digit}" for digit in (0, 4, 2, 3, 4, 0)]
     shown = [axes.get_title() for axes in plots._samples(material).axes]
@@ -164,13 +164,13 @@ def test_predictions_follow_the_recorded_errors(tmp_path: Path) -> None:
 
 def test_loss_is_drawn_against_whole_batches(tmp_path: Path) -> None:
     add_run(tmp_path, "nextjournal")
-    material = plots._material(stats.read(tmp_path), digits(train=650))
+    material = plots._material(frames.read(tmp_path), digits(train=650))
     test, train = curves.loss_against_examples(material).axes[0].lines
     assert np.asarray(test.get_xdata()).tolist() == [0, 640, 1280, 1920]
     assert np.asarray(train.get_xdata()).tolist() == [320, 960, 1600]
 
 
-def test_epoch_0_is_in_the_accuracy_figure(tables: stats.Tables) -> None:
+def test_epoch_0_is_in_the_accuracy_figure(tables: frames.Tables) -> None:
     figure = curves.accuracy_per_epoch(plots._material(tables))
     assert [axes.get_title() for axes in figure.axes] == ["tf-model-1", "nextjournal"]
     for axes in figure.axes:

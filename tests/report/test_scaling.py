@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.tables import add_run
 
-from common.analysis import stats
+from common.analysis import frames
 from common.bench import measure
 from common.model.zoo import ZOO
 from common.report import scaling
@@ -54,10 +54,10 @@ def add(folder: Path, workers: int, **values: float) -> None:
 
 
 def test_the_page_tells_what_was_reckoned_and_what_was_measured(tmp_path: Path) -> None:
-    assert scaling.page(stats.read(tmp_path)) == ""
+    assert scaling.page(frames.read(tmp_path)) == ""
     add(tmp_path, 1, wall=250.0, start=2.0, cell=9.0, around=1.0)
     add(tmp_path, 2, wall=144.0, start=1.0, cell=11.0, around=1.0)
-    page = scaling.page(stats.read(tmp_path))
+    page = scaling.page(frames.read(tmp_path))
     assert "| 1 | 24 | 2.0 | 9.0 | 1.0 | 242.0 | 250.0 | -3.2 % |" in page
     assert "| 2 | 24 | 1.0 | 11.0 | 1.0 | 122.0 | 144.0 | -15.3 % |" in page
     assert "Not yet: there are no times of" in page
@@ -65,7 +65,7 @@ def test_the_page_tells_what_was_reckoned_and_what_was_measured(tmp_path: Path) 
         for framework in ("pytorch", "tensorflow"):
             add_run(tmp_path, model, framework, total_seconds=100.0)
             add_run(tmp_path, model, framework, total_seconds=900.0, at_once=2)
-    page = scaling.page(stats.read(tmp_path))
+    page = scaling.page(frames.read(tmp_path))
     cells = 2 * len(ZOO) * 30
     assert f"{cells} cells" in page
     assert f"| 1 | {(2 + cells * 101) / 3600:.2f} | 1 | 100% |" in page
@@ -74,7 +74,7 @@ def test_the_page_tells_what_was_reckoned_and_what_was_measured(tmp_path: Path) 
 
 def test_the_recorded_prediction_is_within_15_percent() -> None:
     """Of both numbers of workers that were measured here."""
-    table = stats.read(Path(__file__).resolve().parents[2] / "results").speed
+    table = frames.read(Path(__file__).resolve().parents[2] / "results").speed
     found = table[table["measure"].isin(scaling.PARTS)]
     found = found[found["sitting"] == found["sitting"].max()]
     guesses = scaling.predicted(found)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.tables import add_run
 
-from common.analysis import stats
+from common.analysis import frames
 from common.bench import __main__ as bench
 from common.bench import measure as measuring
 from common.report import timings
@@ -34,11 +34,11 @@ def rows(*cells: tuple[Any, ...], sitting: str = "2026-01-01T00:00:00+00:00") ->
 def section(folder: Path, *made: SpeedRow) -> str:
     """The tables of these rows, by way of the file."""
     store.append_speed(folder, made)
-    return timings.section(stats.read(folder).speed)
+    return timings.section(frames.read(folder).speed)
 
 
 def test_nothing_measured_is_said(tmp_path: Path) -> None:
-    assert timings.section(stats.read(tmp_path).speed) == "Not measured yet."
+    assert timings.section(frames.read(tmp_path).speed) == "Not measured yet."
 
 
 def test_race_is_over_the_mark_of_the_same_framework(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import pytest
 from support.recorder import RecorderBackend
 from support.tables import add_run, digits
 
-from common.analysis import stats
+from common.analysis import frames
 from common.frameworks import FRAMEWORKS
 from common.model.zoo import ZOO
 from common.tables import store
@@ -60,7 +60,7 @@ def test_kills_at_random_moments_leave_tables_that_read(tmp_path: Path) -> None:
         ended = list(pool.map(lambda number: kill_at_random(number, tmp_path), range(KILLS)))
     assert sum(status == -9 for status, _ in ended) >= KILLS // 2
     said = {line.split()[1] for _, told in ended for line in told.splitlines() if line.startswith("Run ")}
-    tables = stats.read(tmp_path)
+    tables = frames.read(tmp_path)
     assert said <= set(tables.runs["run"])
     epochs = tables.epochs.groupby("run").size()
     for row in tables.runs.itertuples():
@@ -69,7 +69,7 @@ def test_kills_at_random_moments_leave_tables_that_read(tmp_path: Path) -> None:
         wrong = (tables.errors["run"] == row.run).sum()
         assert wrong == round((100 - row.accuracy) * 100)
     for folder in tmp_path.glob("bench-*"):
-        stats.read(folder)
+        frames.read(folder)
     words = [sys.executable, FRAMEWORKS["pytorch"].script, *SHORT, "--results", str(tmp_path)]
     assert subprocess.run(words, cwd=ROOT, capture_output=True).returncode == 0
     assert len(store.rows(tmp_path, "results.csv")) == len(tables.runs) + 1
@@ -176,7 +176,7 @@ def test_a_clock_that_jumps_back_moves_no_figure(tmp_path: Path, monkeypatch: py
             results=tmp_path,
         )
         run.execute(RecorderBackend(accelerate=False, threads=1), digits(), job, show=lambda line: None)
-    tables = stats.read(tmp_path)
+    tables = frames.read(tmp_path)
     assert list(tables.runs["seed"]) == [1, 2]
     assert list(tables.runs["started"]) == ["2026-01-02T12:00:00+00:00", "2026-01-02T03:00:00+00:00"]
     assert (tables.runs["total_seconds"] > 0).all()
@@ -204,7 +204,7 @@ def test_a_cell_that_is_no_text_or_huge_is_one_sentence(tmp_path: Path, name: st
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines, cell, lines[-1][lines[-1].index(b",") :]]))
     with pytest.raises(ResultsError, match="Cannot read"):
-        stats.read(tmp_path)
+        frames.read(tmp_path)
     report = subprocess.run(
         [sys.executable, "-m", "common.check", "--results", str(tmp_path)],
         cwd=ROOT,
