@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from common.tables.store import TABLES, ResultsError, header, rows
+from common.tables.schema import TABLES, header
+from common.tables.store import ResultsError, rows
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,7 +29,7 @@ from common.model.recipe import RecipeError
 from common.model.zoo import ZOO
 from common.report import benchmarks, scaling, timings
 from common.tables import machine, store
-from common.tables.store import SpeedRow
+from common.tables.schema import SpeedRow
 
 SEEDS, LADDER_SEEDS = 3, 5
 TRACES = ("steps", "epoch")
@@ -144,7 +144,7 @@ def _sit(parts: Sequence[str], sitting: measure.Session, begun: str) -> str:
 def _keep(rows: Iterable[SpeedRow], sitting: measure.Session, begun: str) -> None:
     """Write timings as they come, and show them."""
     for row in rows:
-        store.append_speed(sitting.folder, [dataclasses.replace(row, sitting=begun)])
+        store.append_rows(sitting.folder, "speed.csv", [dataclasses.replace(row, sitting=begun)])
         name = f"{row.measure:22} {row.model:20} {row.framework:11} {row.arm[-40:]:40}"
         print(f"{name} {row.value:10.4g} {row.unit}", flush=True)
 
@@ -153,7 +153,7 @@ def _again(sitting: measure.Session, begun: str) -> str:
     """Each network in both frameworks and against itself; what the ratios come to."""
     for model in sitting.models:
         rows = [dataclasses.replace(row, sitting=begun) for row in measure.aa_runs(sitting, model)]
-        store.append_speed(sitting.folder, rows)
+        store.append_rows(sitting.folder, "speed.csv", rows)
         print(f"{model}: {len(rows)} figures", flush=True)
     found = frames.frame("speed.csv", store.rows(sitting.folder, "speed.csv"))
     return aa.table(found[found["sitting"] == begun])
@@ -171,7 +171,7 @@ def _trace(kinds: Sequence[str], seeds: int, sitting: measure.Session, begun: st
                 measure.take_traces(sitting, model, *arm, epoch_of_seed=seed) for arm in rounding.ARMS[1:]
             ]
         rows = [dataclasses.replace(row, sitting=begun) for arm in arms for row in arm]
-        store.append_traces(sitting.folder, rows)
+        store.append_rows(sitting.folder, "traces.csv", rows)
         print(f"{model}: {len(rows)} losses", flush=True)
     return rounding.section(frames.frame("traces.csv", store.rows(sitting.folder, "traces.csv")))
 
@@ -180,7 +180,7 @@ def _ask(sitting: measure.Session, begun: str) -> str:
     """The frameworks' own defaults, side by side."""
     for framework in sitting.frameworks:
         rows = [dataclasses.replace(row, sitting=begun) for row in measure.read_defaults(framework)]
-        store.append_defaults(sitting.folder, rows)
+        store.append_rows(sitting.folder, "defaults.csv", rows)
     return benchmarks.side_by_side(frames.frame("defaults.csv", store.rows(sitting.folder, "defaults.csv")))
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from common.cli.profile import ROUNDS, summarise
 from common.frameworks import FRAMEWORKS, ROOT
 from common.tables import machine, store
-from common.tables.store import DefaultRow, SpeedRow, TraceRow
+from common.tables.schema import DefaultRow, SpeedRow, TraceRow
 
 RACE_SEEDS = 10
 PART_OF_MNIST = ("--epochs", "1", "--validation", "40000")

@@ -25,7 +25,7 @@ from common.frameworks import FRAMEWORKS, ROOT
 from common.model.overrides import with_overrides
 from common.model.recipe import recipe_hash
 from common.model.zoo import ZOO, Entry
-from common.tables import machine, store
+from common.tables import machine, schema, store
 
 MAX_ATTEMPTS = 2  # of a cell that fails
 _PR_SET_PDEATHSIG = 1  # of Linux' sys/prctl.h
@@ -241,10 +241,10 @@ def run_sequentially(
                 break
 
 
-def failed_row(cell: Task, reason: str, *, place: str) -> store.Run:
+def failed_row(cell: Task, reason: str, *, place: str) -> schema.Run:
     """The row of a cell that could not be made on the machine `place`, with what is known of it."""
     entry = cell.entry
-    columns: dict[str, Any] = {field.name: None for field in dataclasses.fields(store.Run)}
+    columns: dict[str, Any] = {field.name: None for field in dataclasses.fields(schema.Run)}
     columns |= pooling.default_settings(entry) | {
         "native": ablation.native_column(cell.variant),
         "dataset": cell.dataset,
@@ -264,7 +264,7 @@ def failed_row(cell: Task, reason: str, *, place: str) -> store.Run:
         "run": secrets.token_hex(6),
         "reason": " ".join(reason.split())[-300:],
     }
-    return store.Run(**columns)
+    return schema.Run(**columns)
 
 
 def _dies_with_parent() -> Callable[[], None] | None:

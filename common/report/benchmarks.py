@@ -17,7 +17,7 @@ from common.frameworks import FRAMEWORKS, display_name
 from common.model.zoo import ZOO
 from common.report import timings
 from common.report.markdown import listed, markdown
-from common.tables.store import Status
+from common.tables.schema import Status
 
 DIFFERING = (
     "Rows of one network with other settings too; a difference between them need not be the framework's:"

@@ -28,8 +28,8 @@ from common.model.zoo import ZOO, Entry
 from common.report import benchmarks, plots, scaling
 from common.report.benchmarks import accuracy
 from common.report.markdown import listed, markdown
-from common.tables.columns import COLUMNS
-from common.tables.store import TABLES, ResultsError, header
+from common.tables.schema import TABLES, columns
+from common.tables.store import ResultsError
 
 NO_RUNS = "No runs yet."
 SHOWN = "under-5k"
@@ -218,8 +218,8 @@ def command_line_block() -> str:
 def columns_block() -> str:
     """Every column of the tables with its unit and meaning."""
     parts = []
-    for table, kind in TABLES.items():
-        rows = [[f"`{column}`", *COLUMNS[table][column]] for column in header(kind)]
+    for table, row_class in TABLES.items():
+        rows = [[f"`{name}`", column.unit, column.meaning] for name, column in columns(row_class).items()]
         parts.append(f"`{table}`\n\n{markdown(['COLUMN', 'UNIT', 'MEANING'], rows)}")
     return "\n\n".join(parts)
 

@@ -23,7 +23,8 @@ from common.frameworks import FRAMEWORKS
 from common.model.zoo import ZOO
 from common.report.markdown import markdown
 from common.tables import store
-from common.tables.store import ResultsError, SpeedRow
+from common.tables.schema import SpeedRow
+from common.tables.store import ResultsError
 
 MODEL, SEEDS = "tf-model-1", 12  # in both frameworks: 24 short cells
 MEASURED = (1, 2)  # workers

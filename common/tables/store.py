@@ -13,177 +13,24 @@ import dataclasses
 import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from filelock import FileLock
 
-Status = Literal["ok", "diverged", "interrupted", "failed"]
+from common.tables.schema import (
+    FIRST_VERSION_ENDS,
+    TABLES,
+    TABLES_OF_A_RUN,
+    EpochRow,
+    ErrorRow,
+    Row,
+    Run,
+    header,
+)
 
 
 class ResultsError(Exception):
     """A table that cannot be read or written; the message is for the person at the terminal."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """A row of results.csv. None is an empty cell: what a failed run did not measure.
-
-    Accuracies in percent and losses in nats: `accuracy`, `loss` on the test set after the last epoch;
-    `train_accuracy`, `train_loss` the means over the last epoch's training batches, as they were trained on.
-    The columns after `run` came later, so older rows have none of them. `at_once` is how many runs there were
-    at most on the machine meanwhile, this one included; `reason` why a run failed; `shifted_accuracy` in
-    percent.
-    """
-
-    framework: str
-    model: str
-    batch_size: int
-    epochs: int
-    accuracy: float | None
-    parameters: int
-    train_accuracy: float | None
-    loss: float | None
-    train_loss: float | None
-    seed: int
-    train_seconds: float | None
-    first_step_seconds: float | None
-    predict_seconds: float | None
-    images_per_second: float | None
-    peak_memory_mib: float | None
-    total_seconds: float | None
-    dataset: str
-    optimizer: str
-    schedule: str
-    lr: float
-    augment: str
-    native: str
-    loader: str
-    precision: str
-    device: str
-    threads: int
-    world_size: int
-    machine: str
-    framework_version: str
-    python: str
-    commit: str
-    recipe_hash: str
-    status: Status
-    started: str
-    run: str
-    import_seconds: float | None = None
-    build_seconds: float | None = None
-    cpu_seconds: float | None = None
-    load_before: float | None = None
-    load_after: float | None = None
-    at_once: float | None = None
-    reason: str = ""
-    shifted_accuracy: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpochRow:
-    """A row of epochs.csv. Epoch 0 is the test before training: it has no training figures."""
-
-    run: str
-    epoch: int
-    lr: float | None
-    train_loss: float | None
-    train_accuracy: float | None
-    loss: float
-    accuracy: float
-    seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class ErrorRow:
-    """A row of errors.csv: a test image (its index) that a run's last epoch got wrong, and what it said."""
-
-    run: str
-    index: int
-    predicted: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class SpeedRow:
-    """A row of speed.csv: the median of `rounds` measurements of one arm, with the lowest and the highest.
-
-    What has the same `sitting` was measured on one machine in one go, so its ratios mean something.
-    """
-
-    sitting: str
-    measure: str
-    framework: str
-    model: str
-    arm: str
-    value: float
-    low: float
-    high: float
-    unit: str
-    rounds: int
-    device: str
-    threads: int
-    machine: str
-    framework_version: str
-    python: str
-    commit: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class TraceRow:
-    """A row of traces.csv: the loss (nats, all its digits) at a step, from 1, of a run's first ones.
-
-    `perturb` is `ulp` where the run started from weights one unit in the last place larger, else `none`.
-    `accuracy`, in percent, is that of the test after the step, where it is the last of the epoch.
-    """
-
-    sitting: str
-    framework: str
-    model: str
-    precision: str
-    perturb: str
-    seed: int
-    step: int
-    loss: str
-    machine: str
-    framework_version: str
-    commit: str
-    accuracy: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class DefaultRow:
-    """A row of defaults.csv: what a framework does of its own accord, in words."""
-
-    sitting: str
-    framework: str
-    framework_version: str
-    item: str
-    value: str
-
-
-Row = Run | EpochRow | ErrorRow | SpeedRow | TraceRow | DefaultRow
-TABLES: dict[str, type[Row]] = {
-    "results.csv": Run,
-    "epochs.csv": EpochRow,
-    "errors.csv": ErrorRow,
-    "speed.csv": SpeedRow,
-    "traces.csv": TraceRow,
-    "defaults.csv": DefaultRow,
-}
-
-
-PARTS_OF_A_RUN = ("epochs.csv", "errors.csv", "results.csv")
-"""In the order they are written in: a run's own row comes last."""
-
-FIRST_VERSION_ENDS = {"results.csv": "run", "traces.csv": "commit"}
-"""The last column of a table's first version, where others were added after it."""
-
-
-def header(kind: type[Row]) -> list[str]:
-    """Column names, in order."""
-    return [field.name for field in dataclasses.fields(kind)]
 
 
 def check_writable(folder: Path) -> None:
@@ -205,28 +52,18 @@ def append(folder: Path, run: Run, epochs: Sequence[EpochRow] = (), errors: Sequ
 
     Raises ResultsError when a table has another header, or cannot be written.
     """
-    _append(folder, dict(zip(PARTS_OF_A_RUN, (epochs, errors, [run]), strict=True)))
+    _append(folder, dict(zip(TABLES_OF_A_RUN, (epochs, errors, [run]), strict=True)))
 
 
-def append_speed(folder: Path, new: Sequence[SpeedRow]) -> None:
-    """Add timings. Raises ResultsError as `append` does."""
-    _append(folder, {"speed.csv": new})
-
-
-def append_traces(folder: Path, new: Sequence[TraceRow]) -> None:
-    """Add traces. Raises ResultsError as `append` does."""
-    _append(folder, {"traces.csv": new})
-
-
-def append_defaults(folder: Path, new: Sequence[DefaultRow]) -> None:
-    """Add a framework's defaults. Raises ResultsError as `append` does."""
-    _append(folder, {"defaults.csv": new})
+def append_rows(folder: Path, table: str, added: Sequence[Row]) -> None:
+    """Add rows to one table. Raises ResultsError as `append` does."""
+    _append(folder, {table: added})
 
 
 def complete_tables(folder: Path) -> dict[str, bytes]:
     """The tables of a run as they are in `folder`, header and complete rows; those that are there."""
     found = {}
-    for name in PARTS_OF_A_RUN:
+    for name in TABLES_OF_A_RUN:
         path = folder / name
         if path.exists():
             found[name] = _complete_rows(path)
@@ -237,7 +74,7 @@ def merge(folder: Path, tables: Mapping[str, bytes]) -> None:
     """Add the rows of `whole` tables from elsewhere. Raises ResultsError as `append` does, and where those
     have other columns than these."""
     lines = {}
-    for name in PARTS_OF_A_RUN:
+    for name in TABLES_OF_A_RUN:
         if name in tables:
             first, _, lines[name] = tables[name].partition(b"\n")
             if first.decode(errors="replace") != ",".join(header(TABLES[name])):

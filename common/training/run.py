@@ -20,7 +20,7 @@ from common.model.recipe import Recipe, recipe_hash, short_name
 from common.model.spec import ModelSpec
 from common.tables import machine, store
 from common.tables.concurrent_runs import ConcurrentRuns
-from common.tables.store import EpochRow, ErrorRow, Run, Status
+from common.tables.schema import EpochRow, ErrorRow, Run, Status
 from common.training import checkpoint
 from common.training.backend import Array, Backend, Execution, LoaderOptions, Model, PeerLost
 from common.training.loop import Diverged, Epoch, Plan, Progress, train

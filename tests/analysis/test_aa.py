@@ -14,7 +14,7 @@ from common.bench import measure
 from common.frameworks import FRAMEWORKS
 from common.report import timings
 from common.tables import store
-from common.tables.store import SpeedRow
+from common.tables.schema import SpeedRow
 
 
 def rows(
@@ -37,7 +37,7 @@ def rows(
 
 def table(folder: Path, *made: list[SpeedRow]) -> str:
     for part in made:
-        store.append_speed(folder, part)
+        store.append_rows(folder, "speed.csv", part)
     return aa.table(frames.read(folder).speed)
 
 
@@ -80,9 +80,9 @@ def test_ratios_of_other_tables_are_kept_back_too(tmp_path: Path) -> None:
         dataclasses.replace(measure.row(**told, arm=arm, **measure.summarise([value])), sitting="2026")
         for arm, value in (("memory", 2.0), ("native", 7.0))
     ]
-    store.append_speed(tmp_path, made)
+    store.append_rows(tmp_path, "speed.csv", made)
     assert "| 2.00 | 7.00 | 3.50 |" in timings.section(frames.read(tmp_path).speed)
-    store.append_speed(tmp_path, rows([110.0, 111.0], [100.0, 101.0], framework="tensorflow"))
+    store.append_rows(tmp_path, "speed.csv", rows([110.0, 111.0], [100.0, 101.0], framework="tensorflow"))
     assert "| 2.00 | 7.00 | unsteady |" in timings.section(frames.read(tmp_path).speed)
 
 

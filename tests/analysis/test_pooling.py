@@ -12,7 +12,7 @@ from support.tables import add_run
 from common.analysis import frames, pooling, significance
 from common.analysis.pooling import DEFAULTS, POOLED
 from common.model.zoo import ZOO
-from common.tables import store
+from common.tables import schema
 
 OTHER: dict[str, Any] = {
     "framework": "tensorflow",
@@ -36,7 +36,7 @@ OTHER: dict[str, Any] = {
 
 def test_every_pooled_field_has_another_value_here() -> None:
     assert set(OTHER) == set(POOLED)
-    assert set(POOLED) < set(store.header(store.Run))
+    assert set(POOLED) < set(schema.header(schema.Run))
 
 
 @pytest.mark.parametrize("field", POOLED)

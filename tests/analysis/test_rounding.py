@@ -21,7 +21,7 @@ from common.data.datasets import Dataset, Scaling
 from common.model.zoo import ZOO
 from common.report import plots
 from common.tables import store
-from common.tables.store import TraceRow
+from common.tables.schema import TraceRow
 from common.training import checkpoint
 from common.training.backend import Execution
 from common.training.dropout_masks import Masks
@@ -39,7 +39,7 @@ def record(
             told = {"framework": framework, "precision": precision, "perturb": perturb, "sitting": sitting}
             steps = enumerate(losses(framework, precision, perturb), start=1)
             rows = [TraceRow(**about, **told, step=step, loss=repr(loss)) for step, loss in steps]
-            store.append_traces(folder, rows)
+            store.append_rows(folder, "traces.csv", rows)
 
 
 def grown(framework: str, precision: str, perturb: str) -> list[float]:

@@ -14,7 +14,6 @@ from common.analysis import frames
 from common.data.datasets import DataError
 from common.model.zoo import ZOO
 from common.report import benchmarks, pages, plots
-from common.tables.store import TABLES, header
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = ("results", "walk-through", "zoo", "command-line", "columns")
@@ -76,19 +75,6 @@ def test_no_measured_number_is_typed_by_hand() -> None:
     for name in BLOCKS:
         text = text.replace(block(text, name), "")
     assert not re.findall(r"\d+\.\d+|\d\s*%", text)
-
-
-def test_every_column_is_explained() -> None:
-    for table, kind in TABLES.items():
-        assert list(pages.COLUMNS[table]) == header(kind)
-        assert all(meaning for _, meaning in pages.COLUMNS[table].values())
-
-
-def test_units_in_names_are_the_units_given() -> None:
-    for columns in pages.COLUMNS.values():
-        for name, (unit, _) in columns.items():
-            for suffix, expected in (("seconds", "seconds"), ("_mib", "MiB"), ("accuracy", "percent")):
-                assert not name.endswith(suffix) or unit == expected, name
 
 
 def test_no_runs_yet(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,7 +50,7 @@ def add(folder: Path, workers: int, **values: float) -> None:
         )
         for name, value in values.items()
     ]
-    store.append_speed(folder, rows)
+    store.append_rows(folder, "speed.csv", rows)
 
 
 def test_the_page_tells_what_was_reckoned_and_what_was_measured(tmp_path: Path) -> None:

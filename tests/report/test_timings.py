@@ -16,7 +16,8 @@ from common.bench import __main__ as bench
 from common.bench import measure as measuring
 from common.report import timings
 from common.tables import store
-from common.tables.store import ResultsError, SpeedRow
+from common.tables.schema import SpeedRow
+from common.tables.store import ResultsError
 
 
 def rows(*cells: tuple[Any, ...], sitting: str = "2026-01-01T00:00:00+00:00") -> list[SpeedRow]:
@@ -33,7 +34,7 @@ def rows(*cells: tuple[Any, ...], sitting: str = "2026-01-01T00:00:00+00:00") ->
 
 def section(folder: Path, *made: SpeedRow) -> str:
     """The tables of these rows, by way of the file."""
-    store.append_speed(folder, made)
+    store.append_rows(folder, "speed.csv", made)
     return timings.section(frames.read(folder).speed)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from common.tables.store import EpochRow, ErrorRow, Run, append
+from common.tables.schema import EpochRow, ErrorRow, Run
+from common.tables.store import append
 
 RUN = Run(
     framework="pytorch",

@@ -11,10 +11,10 @@ import numpy as np
 from common.data.datasets import Dataset, Digits
 from common.model.recipe import recipe_hash, short_name
 from common.model.zoo import ZOO
-from common.tables import store
+from common.tables import schema, store
 
 
-def add_run(folder: Path, model: str = "tf-model-1", framework: str = "pytorch", **fields: Any) -> store.Run:
+def add_run(folder: Path, model: str = "tf-model-1", framework: str = "pytorch", **fields: Any) -> schema.Run:
     """Append a run with its epochs and errors.
 
     `fields` are columns of results.csv; `errors` what was predicted by index; `recipe` changes to the zoo's.
@@ -59,19 +59,19 @@ def add_run(folder: Path, model: str = "tf-model-1", framework: str = "pytorch",
         "started": "2026-01-02T03:04:05Z",
         "run": f"{model}-{framework}-{len(store.rows(folder, 'results.csv'))}",
     }
-    run = store.Run(**columns | fields)
+    run = schema.Run(**columns | fields)
     done = run.status == "ok"
     epochs = [_epoch(run, epoch) for epoch in range(run.epochs + 1 if done else 1)]
-    wrong = [store.ErrorRow(run=run.run, index=index, predicted=digit) for index, digit in errors.items()]
+    wrong = [schema.ErrorRow(run=run.run, index=index, predicted=digit) for index, digit in errors.items()]
     store.append(folder, run, epochs, wrong if done else [])
     return run
 
 
-def _epoch(run: store.Run, epoch: int) -> store.EpochRow:
+def _epoch(run: schema.Run, epoch: int) -> schema.EpochRow:
     share = epoch / max(run.epochs, 1)
     accuracy = run.accuracy if run.accuracy is not None else 50.0
     trained = {"lr": run.lr, "train_loss": 1.1 - share, "train_accuracy": 90 + 5 * share}
-    return store.EpochRow(
+    return schema.EpochRow(
         run=run.run,
         epoch=epoch,
         **(trained if epoch else dict.fromkeys(trained)),

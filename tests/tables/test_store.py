@@ -6,6 +6,7 @@ import dataclasses
 import subprocess
 import sys
 import time
+import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.rows import RUN, add
 
-from common.tables.store import (
-    EpochRow,
-    ErrorRow,
-    ResultsError,
-    Row,
-    Run,
-    append,
-    check_writable,
-    header,
-    rows,
-)
+from common.tables.schema import EpochRow, ErrorRow, Row, Run, Status, header
+from common.tables.store import ResultsError, append, check_writable, rows
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -85,18 +77,18 @@ def test_a_run_without_epochs_or_errors(tmp_path: Path) -> None:
 PLAIN = st.text(
     st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]) | st.sampled_from(list(",\"' ;\t"))
 )
-FIELDS: dict[str, st.SearchStrategy[Any]] = {
-    "str": PLAIN,
-    "Status": st.sampled_from(["ok", "diverged", "interrupted", "failed"]),
-    "int": st.integers(-(2**63), 2**63),
-    "float": st.floats(allow_nan=False),
-    "float | None": st.none() | st.floats(allow_nan=False),
+FIELDS: dict[Any, st.SearchStrategy[Any]] = {
+    str: PLAIN,
+    Status: st.sampled_from(typing.get_args(Status)),
+    int: st.integers(-(2**63), 2**63),
+    float: st.floats(allow_nan=False),
+    float | None: st.none() | st.floats(allow_nan=False),
 }
 
 
-def any_row(kind: type[Row]) -> st.SearchStrategy[Row]:
-    fields = {field.name: FIELDS[str(field.type)] for field in dataclasses.fields(kind)}
-    return st.fixed_dictionaries(fields).map(lambda values: kind(**values))
+def any_row(row_class: type[Row]) -> st.SearchStrategy[Row]:
+    fields = {name: FIELDS[hint] for name, hint in typing.get_type_hints(row_class).items()}
+    return st.fixed_dictionaries(fields).map(lambda values: row_class(**values))
 
 
 @settings(max_examples=60)

@@ -22,7 +22,8 @@ from common.analysis import frames
 from common.frameworks import FRAMEWORKS
 from common.model.zoo import ZOO
 from common.tables import store
-from common.tables.store import PARTS_OF_A_RUN, ResultsError
+from common.tables.schema import TABLES_OF_A_RUN
+from common.tables.store import ResultsError
 from common.training import checkpoint, run
 from common.training.checkpoint import CheckpointError
 
@@ -96,7 +97,7 @@ def limited(limit: int, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("full", PARTS_OF_A_RUN)
+@pytest.mark.parametrize("full", TABLES_OF_A_RUN)
 def test_a_disk_that_is_full_costs_the_run_alone(tmp_path: Path, full: str) -> None:
     """Whichever table has no room for it: one line, no half row, and what was there is there."""
     add_run(tmp_path)
@@ -197,7 +198,7 @@ def test_a_checkpoint_cut_anywhere_is_refused(tmp_path: Path, points: int) -> No
 
 
 @pytest.mark.parametrize("cell", [b"\xff\xfe\x80", b'"' + b"x" * 200_000 + b'"'], ids=["no text", "huge"])
-@pytest.mark.parametrize("name", PARTS_OF_A_RUN)
+@pytest.mark.parametrize("name", TABLES_OF_A_RUN)
 def test_a_cell_that_is_no_text_or_huge_is_one_sentence(tmp_path: Path, name: str, cell: bytes) -> None:
     add_run(tmp_path)
     path = tmp_path / name
