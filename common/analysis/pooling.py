@@ -14,8 +14,9 @@ import pandas as pd
 
 from common.analysis.significance import Summary, summary
 from common.frameworks import FRAMEWORKS
+from common.model.entry import Entry
 from common.model.recipe import recipe_hash, short_name
-from common.model.zoo import ZOO, Entry
+from common.model.zoo import ZOO
 
 POOLED = (
     *("framework", "model", "dataset", "batch_size", "epochs", "optimizer", "schedule", "lr", "augment"),

@@ -22,9 +22,10 @@ from common.analysis import ablation, pooling
 from common.cli.arguments import BY_FLAG
 from common.data.datasets import validated
 from common.frameworks import FRAMEWORKS, ROOT
+from common.model.entry import Entry
 from common.model.overrides import with_overrides
 from common.model.recipe import recipe_hash
-from common.model.zoo import ZOO, Entry
+from common.model.zoo import ZOO
 from common.tables import machine, schema, store
 
 MAX_ATTEMPTS = 2  # of a cell that fails

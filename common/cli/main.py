@@ -23,10 +23,11 @@ from common.cli.profile import profile
 from common.cli.trace import STEPS, trace
 from common.data.datasets import DataError, Dataset, Digits, Scaling, hold_out, load, validated
 from common.frameworks import FRAMEWORKS
+from common.model.entry import Entry, describe
 from common.model.overrides import with_overrides
 from common.model.recipe import Recipe, RecipeError
 from common.model.spec import summary
-from common.model.zoo import ENTRIES, ZOO, Entry, described
+from common.model.zoo import ENTRIES, ZOO
 from common.tables import machine, store
 from common.tables.concurrent_runs import ConcurrentRuns
 from common.training import checkpoint
@@ -40,7 +41,7 @@ def parse_arguments(framework: str, words: list[str] | None = None) -> argparse.
     command = parser(framework)
     arguments = command.parse_args(words)
     if arguments.list:
-        print("\n".join(map(described, ENTRIES)))
+        print("\n".join(map(describe, ENTRIES)))
         command.exit(0)
     try:
         recipe = _varied(ZOO[arguments.model], arguments.vary or []).recipe

@@ -1,1 +1,47 @@
-"""A network and the recipe it is trained with, in no framework's terms."""
+"""Networks and the recipes they are trained with, in no framework's terms: what a network's file imports."""
+
+from common.data.augment import Affine, Elastic, RandomCrop, ZoomCrop
+from common.data.moment_normalization import MomentNormalization
+from common.model.entry import Entry
+from common.model.optimizer import SGD, Adadelta, Adam
+from common.model.recipe import Recipe
+from common.model.schedule import Constant, Linear, OneCycle, StepDecay
+from common.model.spec import (
+    Activation,
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    MaxPool,
+    ModelSpec,
+    SpatialDropout,
+)
+
+__all__ = [
+    "SGD",
+    "Activation",
+    "Adadelta",
+    "Adam",
+    "Affine",
+    "BatchNorm",
+    "Constant",
+    "Conv",
+    "Dense",
+    "Dropout",
+    "Elastic",
+    "Entry",
+    "Flatten",
+    "GlobalAvgPool",
+    "Linear",
+    "MaxPool",
+    "ModelSpec",
+    "MomentNormalization",
+    "OneCycle",
+    "RandomCrop",
+    "Recipe",
+    "SpatialDropout",
+    "StepDecay",
+    "ZoomCrop",
+]

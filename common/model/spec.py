@@ -1,4 +1,4 @@
-"""What is a network? A frozen description that names no framework, with the facts that follow from it.
+"""A network as a frozen description in no framework's terms, with the facts that follow from it.
 
 Shapes are channel-first, (channels, height, width), without the batch. Weights have PyTorch's names and
 layouts: a convolution kernel is (out, in / groups, height, width), a dense kernel (out, in).
@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar, Literal, assert_never
+from typing import ClassVar, Literal
 
 from common.identity import kind_of
 
@@ -23,11 +23,39 @@ class SpecError(ValueError):
     """A network that cannot be built; the message says which layer and why."""
 
 
+class LayerKind:
+    """The facts about a layer: its names, the shapes of its output and arrays, and its cost.
+
+    `kind` names it in the recipe digest and the tables. `prefix` and a number make the canonical name: conv1,
+    norm1, relu1, conv2, ... The methods are given the shape of the layer's input, without the batch.
+    """
+
+    kind: ClassVar[str]
+    prefix: ClassVar[str]
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Shape of the output. Raises SpecError for an input that does not fit."""
+        return shape
+
+    def weights(self, shape: Shape) -> dict[str, Shape]:
+        """Shapes of the trained arrays, by the last part of their canonical name."""
+        return {}
+
+    def statistics(self, shape: Shape) -> dict[str, Shape]:
+        """Shapes of the arrays that are kept but not trained, named likewise."""
+        return {}
+
+    def multiply_adds(self, shape: Shape) -> int:
+        """Multiply-adds of one image's forward pass; convolutions and dense layers only, without biases."""
+        return 0
+
+
 @dataclass(frozen=True)
-class Conv:
+class Conv(LayerKind):
     """2-D cross-correlation; `padding` zeros on each side; `groups=in_channels` makes it depthwise."""
 
     kind: ClassVar[str] = "Conv"
+    prefix: ClassVar[str] = "conv"
 
     out_channels: int
     kernel_size: int
@@ -36,96 +64,163 @@ class Conv:
     groups: int = 1
     bias: bool = True
 
+    def output_shape(self, shape: Shape) -> Shape:
+        channels, height, width = _image(shape)
+        if min(self.out_channels, self.kernel_size, self.stride, self.groups) < 1 or self.padding < 0:
+            raise SpecError(f"{self} needs positive sizes and no negative padding.")
+        if channels % self.groups or self.out_channels % self.groups:
+            raise SpecError(
+                f"groups={self.groups} must divide both {channels} channels in and "
+                f"{self.out_channels} channels out."
+            )
+        sides = [(side + 2 * self.padding - self.kernel_size) // self.stride + 1 for side in (height, width)]
+        if min(sides) < 1:
+            raise SpecError(f"a kernel of {self.kernel_size} does not fit into {height}x{width}.")
+        return (self.out_channels, *sides)
+
+    def weights(self, shape: Shape) -> dict[str, Shape]:
+        kernel = (self.out_channels, shape[0] // self.groups, self.kernel_size, self.kernel_size)
+        return {"weight": kernel} | ({"bias": (self.out_channels,)} if self.bias else {})
+
+    def multiply_adds(self, shape: Shape) -> int:
+        return prod(self.weights(shape)["weight"]) * prod(self.output_shape(shape)[1:])
+
 
 @dataclass(frozen=True)
-class BatchNorm:
+class BatchNorm(LayerKind):
     """Per-channel normalisation; `momentum` is the weight of the new batch, the running variance unbiased."""
 
     kind: ClassVar[str] = "BatchNorm"
+    prefix: ClassVar[str] = "norm"
 
     eps: float = 1e-5
     momentum: float = 0.1
 
+    def weights(self, shape: Shape) -> dict[str, Shape]:
+        return {"weight": shape[:1], "bias": shape[:1]}
+
+    def statistics(self, shape: Shape) -> dict[str, Shape]:
+        return {"running_mean": shape[:1], "running_var": shape[:1]}
+
 
 @dataclass(frozen=True)
-class Activation:
-    """Elementwise max(x, 0); the one kind the source networks use."""
+class Activation(LayerKind):
+    """Elementwise max(x, 0); the only activation in the source networks."""
 
     kind: ClassVar[str] = "Activation"
+    prefix: ClassVar[str] = "relu"
 
     function: Literal["relu"] = "relu"
 
 
 @dataclass(frozen=True)
-class MaxPool:
+class MaxPool(LayerKind):
     """Largest of each `kernel_size` square, side by side; an incomplete last row or column is dropped."""
 
     kind: ClassVar[str] = "MaxPool"
+    prefix: ClassVar[str] = "pool"
 
     kernel_size: int
 
+    def output_shape(self, shape: Shape) -> Shape:
+        channels, height, width = _image(shape)
+        if self.kernel_size < 1 or min(height, width) < self.kernel_size:
+            raise SpecError(f"a pool of {self.kernel_size} does not fit into {height}x{width}.")
+        return (channels, height // self.kernel_size, width // self.kernel_size)
+
 
 @dataclass(frozen=True)
-class GlobalAvgPool:
+class GlobalAvgPool(LayerKind):
     """Mean over height and width: (C, H, W) to (C,)."""
 
     kind: ClassVar[str] = "GlobalAvgPool"
+    prefix: ClassVar[str] = "mean"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return _image(shape)[:1]
 
 
 @dataclass(frozen=True)
-class Flatten:
+class Flatten(LayerKind):
     """(C, H, W) to (C * H * W,), in C, H, W order."""
 
     kind: ClassVar[str] = "Flatten"
+    prefix: ClassVar[str] = "flatten"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (prod(shape),)
 
 
 @dataclass(frozen=True)
-class Dense:
+class Dense(LayerKind):
     """Affine map of a vector."""
 
     kind: ClassVar[str] = "Dense"
+    prefix: ClassVar[str] = "dense"
 
     out_features: int
     bias: bool = True
 
+    def output_shape(self, shape: Shape) -> Shape:
+        if len(shape) != 1:
+            raise SpecError(f"Dense requires a vector, not shape {shape}: put Flatten before it.")
+        if self.out_features < 1:
+            raise SpecError(f"Dense needs at least one feature, not {self.out_features}.")
+        return (self.out_features,)
+
+    def weights(self, shape: Shape) -> dict[str, Shape]:
+        kernel = (self.out_features, shape[0])
+        return {"weight": kernel} | ({"bias": (self.out_features,)} if self.bias else {})
+
+    def multiply_adds(self, shape: Shape) -> int:
+        return self.out_features * shape[0]
+
 
 @dataclass(frozen=True)
-class Dropout:
+class Dropout(LayerKind):
     """In training each element is zeroed with probability `rate`, the rest divided by 1 - rate."""
 
     kind: ClassVar[str] = "Dropout"
+    prefix: ClassVar[str] = "dropout"
 
     rate: float
+
+    def output_shape(self, shape: Shape) -> Shape:
+        _require_rate(self.rate)
+        return shape
 
 
 @dataclass(frozen=True)
-class SpatialDropout:
+class SpatialDropout(LayerKind):
     """Dropout of whole channels."""
 
     kind: ClassVar[str] = "SpatialDropout"
+    prefix: ClassVar[str] = "dropout"
 
     rate: float
+
+    def output_shape(self, shape: Shape) -> Shape:
+        _require_rate(self.rate)
+        return _image(shape)
 
 
 Layer = Conv | BatchNorm | Activation | MaxPool | GlobalAvgPool | Flatten | Dense | Dropout | SpatialDropout
 
-# A layer's name is its prefix and its number among its kind: conv1, norm1, relu1, conv2, ...
-PREFIX: dict[type, str] = {
-    Conv: "conv",
-    BatchNorm: "norm",
-    Activation: "relu",
-    MaxPool: "pool",
-    GlobalAvgPool: "mean",
-    Flatten: "flatten",
-    Dense: "dense",
-    Dropout: "dropout",
-    SpatialDropout: "dropout",
-}
+
+def _image(shape: Shape) -> tuple[int, int, int]:
+    if len(shape) != 3:
+        raise SpecError(f"expected (channels, height, width), got shape {shape}.")
+    return shape[0], shape[1], shape[2]
+
+
+def _require_rate(rate: float) -> None:
+    if not 0 <= rate < 1:
+        raise SpecError(f"a dropout rate is at least 0 and below 1, not {rate}.")
 
 
 @dataclass(frozen=True)
 class Node:
-    """A layer in its place: its name, and the shapes that enter and leave it (without the batch)."""
+    """A layer in its place in a network: its name, and its shapes in and out (without the batch)."""
 
     name: str
     layer: Layer
@@ -134,27 +229,15 @@ class Node:
 
     @property
     def weights(self) -> dict[str, Shape]:
-        """Trained arrays, by canonical name, in order."""
-        layer, into = self.layer, self.input_shape
-        shapes: dict[str, Shape] = {}
-        match layer:
-            case Conv():
-                kernel = (layer.out_channels, into[0] // layer.groups, layer.kernel_size, layer.kernel_size)
-                shapes = {"weight": kernel} | ({"bias": (layer.out_channels,)} if layer.bias else {})
-            case Dense():
-                shapes = {"weight": (layer.out_features, into[0])}
-                shapes |= {"bias": (layer.out_features,)} if layer.bias else {}
-            case BatchNorm():
-                shapes = {"weight": (into[0],), "bias": (into[0],)}
-        return {f"{self.name}.{key}": shape for key, shape in shapes.items()}
+        """Shapes of the trained arrays, by canonical name, in order."""
+        shapes = self.layer.weights(self.input_shape)
+        return {f"{self.name}.{array}": shape for array, shape in shapes.items()}
 
     @property
     def statistics(self) -> dict[str, Shape]:
-        """Arrays that are kept but not trained (BatchNorm's running mean and variance)."""
-        if not isinstance(self.layer, BatchNorm):
-            return {}
-        channels = self.input_shape[:1]
-        return {f"{self.name}.running_mean": channels, f"{self.name}.running_var": channels}
+        """Shapes of the arrays that are kept but not trained (BatchNorm's running mean and variance)."""
+        shapes = self.layer.statistics(self.input_shape)
+        return {f"{self.name}.{array}": shape for array, shape in shapes.items()}
 
     @property
     def parameters(self) -> int:
@@ -163,13 +246,8 @@ class Node:
 
     @property
     def multiply_adds(self) -> int:
-        """Multiply-adds of one image's forward pass; convolutions and dense layers, biases left out."""
-        layer = self.layer
-        if not isinstance(layer, Conv | Dense):
-            return 0
-        kernel = next(iter(self.weights.values()))
-        positions = prod(self.output_shape[1:]) if isinstance(layer, Conv) else 1
-        return prod(kernel) * positions
+        """Multiply-adds of one image's forward pass; convolutions and dense layers only, without biases."""
+        return self.layer.multiply_adds(self.input_shape)
 
     @property
     def title(self) -> str:
@@ -188,8 +266,8 @@ class Node:
 class ModelSpec:
     """A network: layers in order, from images of `input_shape` to logits.
 
-    `init` is the distribution of the initial weights, see `common.training.checkpoint`.
-    Raises SpecError when a layer does not fit what comes into it.
+    `init` is the distribution of the initial weights, drawn in `common.training`.
+    Raises SpecError when a layer does not fit its input.
     """
 
     name: str
@@ -211,11 +289,10 @@ class ModelSpec:
         count: Counter[str] = Counter()
         shape = self.input_shape
         for layer in self.layers:
-            prefix = PREFIX[type(layer)]
-            count[prefix] += 1
-            name = f"{prefix}{count[prefix]}"
+            count[layer.prefix] += 1
+            name = f"{layer.prefix}{count[layer.prefix]}"
             try:
-                after = output_shape(layer, shape)
+                after = layer.output_shape(shape)
             except SpecError as error:
                 raise SpecError(f"{self.name}, layer {name}: {error}") from None
             yield Node(name, layer, shape, after)
@@ -246,71 +323,10 @@ class ModelSpec:
         """Multiply-adds of one image's forward pass."""
         return sum(node.multiply_adds for node in self.nodes())
 
-    def has(self, *kinds: type) -> bool:
-        """Whether a layer of one of `kinds` is in the network."""
-        return any(isinstance(layer, kinds) for layer in self.layers)
-
-    def without_dropout(self) -> ModelSpec:
-        """The same network with no random layers, for comparisons that must be exact."""
-        kept = tuple(layer for layer in self.layers if not isinstance(layer, Dropout | SpatialDropout))
-        return dataclasses.replace(self, layers=kept)
-
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON: what the recipe hash and a checkpoint's metadata hold."""
         layers = [{"kind": kind_of(layer)} | dataclasses.asdict(layer) for layer in self.layers]
         return dataclasses.asdict(self) | {"layers": layers}
-
-
-def output_shape(layer: Layer, shape: Shape) -> Shape:
-    """Shape that leaves `layer` when `shape` enters it. Raises SpecError when it cannot."""
-    match layer:
-        case Conv():
-            channels, height, width = _image(shape)
-            if (
-                min(layer.out_channels, layer.kernel_size, layer.stride, layer.groups) < 1
-                or layer.padding < 0
-            ):
-                raise SpecError(f"{layer} needs positive sizes and no negative padding.")
-            if channels % layer.groups or layer.out_channels % layer.groups:
-                raise SpecError(
-                    f"groups={layer.groups} must divide both {channels} channels in and "
-                    f"{layer.out_channels} channels out."
-                )
-            sides = [
-                (side + 2 * layer.padding - layer.kernel_size) // layer.stride + 1 for side in (height, width)
-            ]
-            if min(sides) < 1:
-                raise SpecError(f"a kernel of {layer.kernel_size} does not fit into {height}x{width}.")
-            return (layer.out_channels, *sides)
-        case MaxPool():
-            channels, height, width = _image(shape)
-            if layer.kernel_size < 1 or min(height, width) < layer.kernel_size:
-                raise SpecError(f"a pool of {layer.kernel_size} does not fit into {height}x{width}.")
-            return (channels, height // layer.kernel_size, width // layer.kernel_size)
-        case GlobalAvgPool():
-            return _image(shape)[:1]
-        case Flatten():
-            return (prod(shape),)
-        case Dense():
-            if len(shape) != 1:
-                raise SpecError(f"Dense takes a vector, not shape {shape}: put Flatten before it.")
-            if layer.out_features < 1:
-                raise SpecError(f"Dense needs at least one feature, not {layer.out_features}.")
-            return (layer.out_features,)
-        case Dropout() | SpatialDropout():
-            if not 0 <= layer.rate < 1:
-                raise SpecError(f"a dropout rate is at least 0 and below 1, not {layer.rate}.")
-            return _image(shape) if isinstance(layer, SpatialDropout) else shape
-        case BatchNorm() | Activation():
-            return shape
-        case _:
-            assert_never(layer)
-
-
-def _image(shape: Shape) -> tuple[int, int, int]:
-    if len(shape) != 3:
-        raise SpecError(f"expected (channels, height, width), got shape {shape}.")
-    return shape[0], shape[1], shape[2]
 
 
 def summary(spec: ModelSpec) -> str:

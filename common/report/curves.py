@@ -6,7 +6,6 @@ error, so that 99.4 and 99.5 % are as far apart as they are hard to get.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -85,7 +84,7 @@ def overview(material: Material) -> Figure:
     frameworks = material.frameworks()
     errors = []
     for row, model in enumerate(models):
-        claim = claimed(model)
+        claim = ZOO[model].claimed
         if claim is not None:
             axes.plot(100 - claim, row, "D", color=GREY, markersize=6, zorder=2)
             errors.append(100 - claim)
@@ -120,7 +119,7 @@ def accuracy_against_parameters(material: Material) -> Figure:
             (point,) = axes.plot(x, error, marker, color=colour, fillstyle="none", markersize=9, zorder=4)
             point.set_markeredgewidth(2)
             points.append((model, x, error))
-        claim = claimed(model)
+        claim = ZOO[model].claimed
         if claim is not None:
             axes.plot(x, 100 - claim, "D", color=GREY, markersize=6, zorder=2)
             points.append((None, x, 100 - claim))
@@ -279,12 +278,6 @@ def look(framework: str, present: Iterable[str]) -> tuple[str, str]:
         return FRAMEWORKS[name].colour, FRAMEWORKS[name].marker
     unknown = sorted(other for other in present if other.lower() not in FRAMEWORKS)
     return OTHERS[unknown.index(framework) % len(OTHERS)]
-
-
-def claimed(model: str) -> float | None:
-    """The first percentage in the source's claim."""
-    found = re.search(r"(\d+(?:\.\d+)?) %", ZOO[model].claim)
-    return float(found.group(1)) if found else None
 
 
 def _error(accuracy: pd.Series[float]) -> pd.Series[float]:

@@ -23,8 +23,9 @@ from common.analysis.pooling import Group
 from common.cli import arguments
 from common.data.datasets import DataError, load
 from common.frameworks import FRAMEWORKS, ROOT, display_name
+from common.model.entry import Entry
 from common.model.recipe import short_name
-from common.model.zoo import ZOO, Entry
+from common.model.zoo import ZOO
 from common.report import benchmarks, plots, scaling
 from common.report.benchmarks import accuracy
 from common.report.markdown import listed, markdown

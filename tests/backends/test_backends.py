@@ -11,6 +11,7 @@ from support import reference, worker
 from support.math_page import formulas
 
 from common.data.datasets import Dataset
+from common.model.entry import Entry
 from common.model.optimizer import SGD, Adadelta, Adam, Optimizer
 from common.model.spec import (
     Activation,
@@ -26,7 +27,7 @@ from common.model.spec import (
     Node,
     SpatialDropout,
 )
-from common.model.zoo import ENTRIES, Entry
+from common.model.zoo import ENTRIES
 from common.training import checkpoint
 
 Array = np.ndarray[Any, Any]

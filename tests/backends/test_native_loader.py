@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support import worker
 from support.jobs import job
+from support.networks import without_dropout
 
 from common.data.datasets import Dataset, Digits, Scaling, normalise
 from common.model.optimizer import SGD
@@ -29,7 +30,7 @@ def test_bytes_are_scaled_as_normalise_does(
     """The first loss from bytes is that from the same images normalised."""
     digits = few_digits.train
     given = {
-        "spec": ZOO[name].spec.without_dropout(),
+        "spec": without_dropout(ZOO[name].spec),
         "optimizer": SGD(),
         "precision": precision,
         "labels": digits.labels.astype(np.int64),
@@ -122,7 +123,7 @@ def test_own_loader_follows_a_schedule_of_rate_and_momentum(framework: str, few_
 def test_compiled_steps_are_the_steps(framework: str, name: str, few_digits: Dataset) -> None:
     """Of a network that is not compiled by default."""
     given = {
-        "spec": ZOO[name].spec.without_dropout(),
+        "spec": without_dropout(ZOO[name].spec),
         "optimizer": ZOO[name].recipe.optimizer,
         "scaling": SCALING,
         "images": few_digits.train.images[:, None],

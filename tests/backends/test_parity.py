@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from support import worker
+from support.networks import without_dropout
 
 from common.data.augment import augmented
 from common.data.datasets import Dataset, Scaling, epoch_order
 from common.model import schedule
-from common.model.zoo import ENTRIES, Entry
+from common.model.entry import Entry
+from common.model.zoo import ENTRIES
 from common.training import checkpoint
 
 STEPS = 100
@@ -67,7 +69,7 @@ def test_100_steps_of_the_recipe_are_the_same(entry: Entry, mnist: Dataset) -> N
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_float32_starts_the_same(entry: Entry, few_digits: Dataset) -> None:
     """The first loss agrees to rounding, dropout off; what follows is rounding grown (see above)."""
-    recipe, spec = entry.recipe, entry.spec.without_dropout()
+    recipe, spec = entry.recipe, without_dropout(entry.spec)
     pytorch, tensorflow = both(
         "steps",
         spec=spec,

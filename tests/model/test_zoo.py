@@ -111,6 +111,27 @@ def test_layer_table_is_the_one_the_source_prints(name: str) -> None:
     assert table == PRINTED[name]
 
 
+CLAIMED = {
+    "pytorch-model-1": 98.98,
+    "pytorch-model-1-head": 98.98,
+    "tf-model-1": 98.98,
+    "nextjournal": 97.16,
+    "under-5k": 99.42,
+    "examples-cnn": 99.185,
+    "under-8k": 99.48,
+    "one-epoch-215k": 99.04,
+}
+
+
+def test_claims_are_those_of_the_sources() -> None:
+    assert {name: entry.claimed for name, entry in ZOO.items() if entry.claimed is not None} == CLAIMED
+
+
+@pytest.mark.parametrize("name", CLAIMED)
+def test_a_claim_in_words_holds_its_number(name: str) -> None:
+    assert f"{CLAIMED[name]} %" in ZOO[name].claim
+
+
 # The hash of a recipe
 
 RECIPES = (

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from support.tables import add_run, digits
 
 from common.analysis import frames
-from common.model.zoo import ZOO
 from common.report import curves, digit_figures, plots
 
 MODELS = ("tf-model-1", "nextjournal")
@@ -100,14 +99,6 @@ def test_a_framework_keeps_its_colour_whoever_else_is_there() -> None:
     assert curves.look("pytorch", ["pytorch", "tensorflow"]) == curves.look("pytorch", ["jax", "pytorch"])
     looks = {curves.look(name, ["pytorch", "tensorflow", "jax", "mlx"]) for name in ("pytorch", "jax", "mlx")}
     assert len(looks) == 3
-
-
-def test_the_claims_are_read_from_the_zoo() -> None:
-    assert curves.claimed("under-8k") == 99.48
-    assert curves.claimed("examples-cnn") == 99.185
-    assert curves.claimed("one-epoch-215k") == 99.04
-    made_here = ["speedrun", "mlp-tuned", "under-8k-tuned", "smallest", "under-5k-tuned", "best"]
-    assert [model for model in ZOO if curves.claimed(model) is None] == made_here
 
 
 @given(st.data())

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from common.model.entry import Entry
 from common.model.spec import BatchNorm, Conv, Dense, Flatten, ModelSpec
-from common.model.zoo import ENTRIES, Entry
+from common.model.zoo import ENTRIES
 from common.training import checkpoint
 
 SPEC = ModelSpec(
