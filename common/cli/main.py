@@ -33,7 +33,8 @@ from common.tables.concurrent_runs import ConcurrentRuns
 from common.training import checkpoint
 from common.training.backend import NATIVE_PARTS, Backend, Execution, LoaderOptions, Unavailable
 from common.training.distributed import LauncherError, read_world
-from common.training.run import Job, execute
+from common.training.job import Job
+from common.training.run import execute
 
 
 def parse_arguments(framework: str, words: list[str] | None = None) -> argparse.Namespace:

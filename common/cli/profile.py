@@ -20,8 +20,9 @@ from common.data.augment import augmented
 from common.data.datasets import Dataset, Digits, epoch_order
 from common.model.spec import Conv, Dense, ModelSpec
 from common.training.backend import Backend, Model, Stage
-from common.training.loop import Plan, Progress, train
-from common.training.run import Job, build
+from common.training.job import Job
+from common.training.loop import Progress, train
+from common.training.run import build
 
 ROUNDS = 5
 SITTING_SECONDS = 2.0  # of training in each round of an arm
@@ -100,11 +101,11 @@ def _overhead(model: Model, dataset: Dataset, job: Job) -> Iterator[Measurement]
     rounds = int(np.clip(ROUNDS * SITTING_SECONDS / (steps * step), ROUNDS, 5 * ROUNDS))
     # The first epoch, which also makes its own pixels, and the last, which makes none, are not counted.
     recipe = dataclasses.replace(job.recipe, epochs=rounds + 2)
-    plan = Plan(recipe=recipe, schedule_epochs=recipe.epochs, seed=job.seed, log_interval=together)
+    timed = dataclasses.replace(job, recipe=recipe, schedule_epochs=recipe.epochs, log_interval=together)
     ours, floor = [], []
     bare()
     turns = 0.0
-    for event in train(model, few, plan):
+    for event in train(model, few, timed):
         if isinstance(event, Progress):
             turns += _seconds(bare)
         elif event.training:

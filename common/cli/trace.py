@@ -17,8 +17,9 @@ from common.data.augment import augmented
 from common.data.datasets import Dataset, epoch_order
 from common.model import schedule
 from common.training.backend import Backend
-from common.training.loop import evaluate
-from common.training.run import Job, build
+from common.training.evaluate import evaluate
+from common.training.job import Job
+from common.training.run import build
 
 STEPS = 100
 
@@ -48,8 +49,7 @@ def trace(framework: Backend, dataset: Dataset, job: Job, *, whole: bool = False
     losses, _ = model.train_steps(images[:, None], labels, order, rates, momentum)
     if not whole:
         return Trace(losses, None)
-    dtype = "float64" if job.execution.precision == "float64" else "float32"
-    scaled = partial(recipe.normalise, dtype=dtype)
+    scaled = partial(recipe.normalise, dtype=job.input_dtype)
     tested = recipe.preprocess(dataset.test.images)
     wanted = dataset.test.labels.astype(np.int64)
     test = evaluate(model, tested, wanted, scaled, batch_size=job.test_batch_size)

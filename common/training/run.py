@@ -3,62 +3,25 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from common.data.datasets import Dataset
 from common.frameworks import ROOT
-from common.model.recipe import Recipe, recipe_hash, short_name
-from common.model.spec import ModelSpec
+from common.model.recipe import short_name
 from common.tables import machine, store
 from common.tables.concurrent_runs import ConcurrentRuns
 from common.tables.schema import EpochRow, ErrorRow, Run, Status
-from common.training import checkpoint
-from common.training.backend import Array, Backend, Execution, LoaderOptions, Model, PeerLost
-from common.training.loop import Diverged, Epoch, Plan, Progress, train
+from common.training import checkpoint, initial_weights
+from common.training.backend import Backend, LoaderOptions, Model, PeerLost
+from common.training.job import Job
+from common.training.loop import Diverged, Epoch, Progress, train
 
 GRACE_SECONDS = 3  # in which a process writes its row
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """All that decides a run but framework and data.
-
-    `start` holds weights to begin with instead of the initial ones; with `start_epoch` epochs done it is the
-    whole state of a run that goes on. With `perturb` the initial weights are one unit in the last place
-    larger. The schedule spans `schedule_epochs`, of which recipe.epochs are run.
-    `settings` are what a checkpoint says of the run. Without `results` nothing is written (a dry run).
-    """
-
-    spec: ModelSpec
-    recipe: Recipe
-    schedule_epochs: int
-    seed: int
-    execution: Execution
-    test_batch_size: int
-    log_interval: int
-    settings: Mapping[str, Any]
-    results: Path | None = None
-    save_model: Path | None = None
-    start: Mapping[str, Array] | None = None
-    start_epoch: int = 0
-    perturb: bool = False
-
-    @property
-    def recipe_hash(self) -> str:
-        """Of network and recipe as run; another one when training starts from other weights."""
-        digest = "perturbed by an ulp" if self.perturb else ""
-        if self.start is not None and not self.start_epoch:
-            digest = hashlib.sha256(b"".join(array.tobytes() for array in self.start.values())).hexdigest()
-        return recipe_hash(self.spec, self.recipe, start=digest)
 
 
 def execute(
@@ -86,7 +49,7 @@ def execute(
         model = build(framework, job)
         build_seconds = time.perf_counter() - begun
         first = job.execution.world.rank == 0
-        for epoch in _shown(model, dataset, job, show if first else _unsaid):
+        for epoch in _train_and_report(model, dataset, job, show if first else _discard):
             epochs.append(epoch)
     except Diverged as error:
         status, sentence = "diverged", str(error)
@@ -109,7 +72,7 @@ def execute(
             build_seconds=build_seconds,
             at_once=neighbours.peak() if neighbours else None,
         )
-        store.append(job.results, row, *_details(row, epochs, dataset))
+        store.append(job.results, row, *_epoch_and_error_rows(row, epochs, dataset))
         show(f"Run {row.run} is in {job.results / 'results.csv'}.")
     if job.save_model and job.results and status == "ok":
         _save(model, framework, job)
@@ -117,7 +80,7 @@ def execute(
     return status
 
 
-def _unsaid(line: str) -> None:
+def _discard(line: str) -> None:
     """What the first process says is not said again."""
 
 
@@ -151,25 +114,18 @@ def build(framework: Backend, job: Job) -> Model:
     if job.start is not None:
         model.load_state_dict(job.start)
     elif "init" not in job.execution.native:
-        start = checkpoint.initial(job.spec, job.seed)
-        model.load_state_dict(checkpoint.perturbed(start) if job.perturb else start)
+        start = initial_weights.initial(job.spec, job.seed)
+        model.load_state_dict(initial_weights.perturbed(start) if job.perturb else start)
     return model
 
 
-def _shown(model: Model, dataset: Dataset, job: Job, show: Callable[[str], None]) -> Iterator[Epoch]:
+def _train_and_report(
+    model: Model, dataset: Dataset, job: Job, show: Callable[[str], None]
+) -> Iterator[Epoch]:
     """The epochs of the run, as they come."""
-    plan = Plan(
-        recipe=job.recipe,
-        schedule_epochs=job.schedule_epochs,
-        seed=job.seed,
-        test_batch_size=job.test_batch_size,
-        log_interval=job.log_interval,
-        start_epoch=job.start_epoch,
-        dtype="float64" if job.execution.precision == "float64" else "float32",
-        native_loader=job.execution.loader is not None,
-    )
+    native_epoch = model.train_epoch if job.execution.loader else None
     done = 0.0
-    for event in train(model, dataset, plan):
+    for event in train(model, dataset, job, native_epoch=native_epoch):
         match event:
             case Progress():
                 show(_progress_line(event, job, done))
@@ -275,7 +231,9 @@ def _row(
     )
 
 
-def _details(run: Run, epochs: Sequence[Epoch], dataset: Dataset) -> tuple[list[EpochRow], list[ErrorRow]]:
+def _epoch_and_error_rows(
+    run: Run, epochs: Sequence[Epoch], dataset: Dataset
+) -> tuple[list[EpochRow], list[ErrorRow]]:
     """Rows of every epoch seen, and of the wrong test images of a run's last."""
     rows = [
         EpochRow(

@@ -22,7 +22,7 @@ from common.model.zoo import ZOO
 from common.report import plots
 from common.tables import store
 from common.tables.schema import TraceRow
-from common.training import checkpoint
+from common.training import initial_weights
 from common.training.backend import Execution
 from common.training.dropout_masks import Masks
 
@@ -117,7 +117,7 @@ def test_perturbed_start_is_one_unit_in_the_last_place_away(framework: str) -> N
     for name in planned.spec.weights:
         np.testing.assert_array_equal(other[name], np.nextafter(plain[name], np.float32(np.inf)))
     assert moved.recipe_hash != planned.recipe_hash
-    assert checkpoint.perturbed({"w": np.zeros(1, np.float32)})["w"] > 0
+    assert initial_weights.perturbed({"w": np.zeros(1, np.float32)})["w"] > 0
 
 
 def test_both_frameworks_trace_the_same_with_dropout(few_digits: Dataset) -> None:

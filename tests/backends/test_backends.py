@@ -28,7 +28,7 @@ from common.model.spec import (
     SpatialDropout,
 )
 from common.model.zoo import ENTRIES
-from common.training import checkpoint
+from common.training import checkpoint, initial_weights
 
 Array = np.ndarray[Any, Any]
 frameworks = pytest.mark.parametrize("framework", worker.FRAMEWORKS)
@@ -199,7 +199,7 @@ def test_how_exactly_a_batch_is_summed(framework: str, random: np.random.Generat
     in single precision, as TensorFlow's fused kernel does, they would be a hundred times further off."""
     layers = (Conv(4, 1, bias=False), BatchNorm(momentum=1.0), GlobalAvgPool())
     spec = ModelSpec("one norm", layers)
-    state = {name: np.ones_like(array) for name, array in checkpoint.initial(spec, 1).items()}
+    state = {name: np.ones_like(array) for name, array in initial_weights.initial(spec, 1).items()}
     images = np.maximum(random.normal(size=(64, 1, 28, 28)), 0).astype(np.float32)
     out = worker.run(
         framework,
@@ -275,7 +275,7 @@ def test_network_has_its_parameters_and_first_logits(
 ) -> None:
     """The very network of the zoo: as many weights as its source says, and NumPy's logits of real digits."""
     images = entry.recipe.to_input(few_digits.test.images[:8])
-    state = checkpoint.initial(entry.spec, 3)
+    state = initial_weights.initial(entry.spec, 3)
     expected, _ = reference.forward(entry.spec, state, images)
     model = {"spec": entry.spec, "optimizer": entry.recipe.optimizer, "state": state}
     logits = worker.run(framework, "predict", images=images, **model)
@@ -331,7 +331,7 @@ def test_native_parts_differ_where_the_framework_does(framework: str, random: np
     given = {
         "spec": spec,
         "optimizer": Adam(),
-        "state": checkpoint.initial(spec, 1),
+        "state": initial_weights.initial(spec, 1),
         "images": random.normal(size=(64, 3, 9, 9)).astype(np.float32),
         "labels": random.integers(0, 4, 64),
         "order": np.arange(64).reshape(8, 8),

@@ -17,7 +17,7 @@ from common.data.datasets import Dataset, Scaling, epoch_order
 from common.model import schedule
 from common.model.entry import Entry
 from common.model.zoo import ENTRIES
-from common.training import checkpoint
+from common.training import checkpoint, initial_weights
 
 STEPS = 100
 
@@ -47,7 +47,7 @@ def test_100_steps_of_the_recipe_are_the_same(entry: Entry, mnist: Dataset) -> N
         precision="float64",
         masks=5,
         smoothing=recipe.label_smoothing,
-        state=checkpoint.initial(spec, 5),
+        state=initial_weights.initial(spec, 5),
         images=digits[used][:, None],
         scaling=Scaling(recipe.mean, recipe.std),
         labels=mnist.train.labels[used].astype(np.int64),

@@ -7,7 +7,7 @@ from typing import Any
 
 from common.model.zoo import ZOO
 from common.training.backend import Execution
-from common.training.run import Job
+from common.training.job import Job
 
 
 def job(name: str, epochs: int, **changes: Any) -> Job:

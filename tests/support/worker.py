@@ -23,10 +23,10 @@ from common.data.datasets import Dataset, Digits, Scaling, normalise
 from common.model.optimizer import Optimizer
 from common.model.spec import ModelSpec
 from common.tables import machine
-from common.training import checkpoint
+from common.training import initial_weights
 from common.training.backend import Execution, LoaderOptions
-from common.training.loop import evaluate
-from common.training.run import Job
+from common.training.evaluate import evaluate
+from common.training.job import Job
 from common.training.run import build as build_job
 from common.training.run import execute as run_job
 
@@ -82,7 +82,7 @@ def build(
         label_smoothing=smoothing,
     )
     model = backend.build(spec, optimizer, execution=execution, seed=seed)
-    model.load_state_dict(checkpoint.initial(spec, seed) if state is None else state)
+    model.load_state_dict(initial_weights.initial(spec, seed) if state is None else state)
     return model
 
 

@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as arrays
 from common.model.entry import Entry
 from common.model.spec import BatchNorm, Conv, Dense, Flatten, ModelSpec
 from common.model.zoo import ENTRIES
-from common.training import checkpoint
+from common.training import checkpoint, initial_weights
 
 SPEC = ModelSpec(
     "small", (Conv(32, 5, groups=2), BatchNorm(), Flatten(), Dense(50, bias=False)), input_shape=(4, 12, 12)
@@ -26,13 +26,13 @@ SPEC = ModelSpec(
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_every_network_has_all_its_arrays(entry: Entry) -> None:
-    found = checkpoint.initial(entry.spec, 1)
+    found = initial_weights.initial(entry.spec, 1)
     assert {name: array.shape for name, array in found.items()} == entry.spec.weights | entry.spec.statistics
     assert {array.dtype for array in found.values()} == {np.dtype(np.float32)}
 
 
 def test_seed_decides_and_nothing_else() -> None:
-    first, again, other = (checkpoint.initial(SPEC, seed) for seed in (1, 1, 2))
+    first, again, other = (initial_weights.initial(SPEC, seed) for seed in (1, 1, 2))
     assert all(np.array_equal(first[name], again[name]) for name in first)
     assert not np.array_equal(first["conv1.weight"], other["conv1.weight"])
 
@@ -52,7 +52,7 @@ def test_seed_decides_and_nothing_else() -> None:
 )
 def test_bounds_are_the_published_ones(init: Any, bounds: dict[str, float]) -> None:
     """Fan in of the convolution: 2 channels of 5 x 5; fan out 32 x 25; 32 x 8 x 8 features."""
-    found = checkpoint.initial(replace(SPEC, init=init), 1)
+    found = initial_weights.initial(replace(SPEC, init=init), 1)
     for name, bound in bounds.items():
         largest = np.abs(found[name]).max()
         assert largest <= bound
@@ -61,7 +61,7 @@ def test_bounds_are_the_published_ones(init: Any, bounds: dict[str, float]) -> N
 
 
 def test_batch_norm_starts_as_the_identity() -> None:
-    found = checkpoint.initial(SPEC, 1)
+    found = initial_weights.initial(SPEC, 1)
     starts = {"weight": 1, "bias": 0, "running_mean": 0, "running_var": 1}
     for name, value in starts.items():
         np.testing.assert_array_equal(found[f"norm1.{name}"], np.full(32, value))
@@ -99,7 +99,7 @@ def test_checkpoint_comes_back_as_it_went(
 def test_a_cut_checkpoint_is_never_read(tmp_path: Path) -> None:
     """Cut at each of 200 places, the file is refused with a sentence, not read in part."""
     whole = tmp_path / "whole"
-    checkpoint.write(whole, checkpoint.initial(SPEC, 1), {"model": "small"})
+    checkpoint.write(whole, initial_weights.initial(SPEC, 1), {"model": "small"})
     data = whole.read_bytes()
     cut = tmp_path / "cut"
     for end in np.linspace(0, len(data) - 1, 200).astype(int):

@@ -24,8 +24,10 @@ from common.model.zoo import ZOO
 from common.tables import store
 from common.tables.schema import TABLES_OF_A_RUN
 from common.tables.store import ResultsError
-from common.training import checkpoint, run
+from common.training import checkpoint, initial_weights, run
+from common.training.backend import Execution
 from common.training.checkpoint import CheckpointError
+from common.training.job import Job
 
 ROOT = Path(__file__).resolve().parents[2]
 SHORT = ["--model", "tf-model-1", "--epochs", "1", "--no-accel", "--threads", "1"]
@@ -165,12 +167,12 @@ def test_a_clock_that_jumps_back_moves_no_figure(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(time, "time", lambda: 0.0)
     entry = ZOO["tf-model-1"]
     for seed in (1, 2):
-        job = run.Job(
+        job = Job(
             spec=entry.spec,
             recipe=entry.recipe,
             schedule_epochs=entry.recipe.epochs,
             seed=seed,
-            execution=run.Execution(),
+            execution=Execution(),
             test_batch_size=100,
             log_interval=100,
             settings={},
@@ -188,7 +190,7 @@ def test_a_clock_that_jumps_back_moves_no_figure(tmp_path: Path, monkeypatch: py
 def test_a_checkpoint_cut_anywhere_is_refused(tmp_path: Path, points: int) -> None:
     entry = ZOO["tf-model-1"]
     whole = tmp_path / "whole"
-    checkpoint.write(whole, checkpoint.initial(entry.spec, 1), {"model": entry.name})
+    checkpoint.write(whole, initial_weights.initial(entry.spec, 1), {"model": entry.name})
     size = whole.stat().st_size
     for cut in random.Random(1).sample(range(size), points):
         file = tmp_path / "cut"

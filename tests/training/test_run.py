@@ -21,21 +21,21 @@ from common.data.moment_normalization import MomentNormalization, normalize
 from common.model.recipe import Recipe, recipe_hash
 from common.model.schedule import OneCycle, StepDecay
 from common.model.zoo import ZOO
-from common.training import checkpoint
-from common.training.loop import Diverged, Epoch, Plan, Progress, evaluate, train
-from common.training.run import Job
+from common.training import checkpoint, initial_weights
+from common.training.evaluate import evaluate
+from common.training.job import Job
+from common.training.loop import Diverged, Epoch, Progress, train
 
 Array = np.ndarray[Any, Any]
 RECIPE = replace(ZOO["tf-model-1"].recipe, batch_size=64, epochs=3, lr=0.5, schedule=StepDecay(0.5))
 
 
-def plan(recipe: Recipe = RECIPE, **changes: Any) -> Plan:
-    return Plan(
-        **{"recipe": recipe, "schedule_epochs": recipe.epochs, "seed": 4, "log_interval": 10} | changes
-    )
+def short_job(recipe: Recipe = RECIPE, **changes: Any) -> Job:
+    fixed = {"schedule_epochs": recipe.epochs, "seed": 4, "log_interval": 10}
+    return job("tf-model-1", recipe.epochs, **{"recipe": recipe, **fixed, **changes})
 
 
-def course(model: Recorder, dataset: Dataset, given: Plan) -> tuple[list[Progress], list[Epoch]]:
+def course(model: Recorder, dataset: Dataset, given: Job) -> tuple[list[Progress], list[Epoch]]:
     events = list(train(model, dataset, given))
     return [event for event in events if isinstance(event, Progress)], [
         event for event in events if isinstance(event, Epoch)
@@ -44,7 +44,7 @@ def course(model: Recorder, dataset: Dataset, given: Plan) -> tuple[list[Progres
 
 def test_every_epoch_is_trained_in_its_own_order_at_its_own_rate(few_digits: Dataset) -> None:
     model = Recorder()
-    progress, epochs = course(model, few_digits, plan())
+    progress, epochs = course(model, few_digits, short_job())
     assert [epoch.epoch for epoch in epochs] == [0, 1, 2, 3]
     orders = np.concatenate([call[2] for call in model.calls])
     rates = np.concatenate([call[3] for call in model.calls])
@@ -60,7 +60,7 @@ def test_every_epoch_is_trained_in_its_own_order_at_its_own_rate(few_digits: Dat
 @pytest.mark.parametrize("interval", [1, 2, 30, 31, 1000])
 def test_every_step_is_taken_once_whatever_the_interval(few_digits: Dataset, interval: int) -> None:
     model = Recorder()
-    progress, _ = course(model, few_digits, plan(replace(RECIPE, epochs=1), log_interval=interval))
+    progress, _ = course(model, few_digits, short_job(replace(RECIPE, epochs=1), log_interval=interval))
     order = epoch_order(2000, batch_size=64, seed=4, epoch=1)
     np.testing.assert_array_equal(np.concatenate([call[2] for call in model.calls]), order)
     assert min(len(call[2]) for call in model.calls) > 0
@@ -68,7 +68,7 @@ def test_every_step_is_taken_once_whatever_the_interval(few_digits: Dataset, int
 
 
 def test_figures_are_of_the_steps_and_of_the_test_set(few_digits: Dataset) -> None:
-    _, epochs = course(Recorder({1: 3.0}), few_digits, plan())
+    _, epochs = course(Recorder({1: 3.0}), few_digits, short_job())
     before, first, second, _ = epochs
     nines = 100 * float((few_digits.test.labels == 9).mean())
     logits = np.arange(10.0)
@@ -90,13 +90,13 @@ def test_figures_are_of_the_steps_and_of_the_test_set(few_digits: Dataset) -> No
 def test_divergence_names_its_step(few_digits: Dataset, step: int, loss: float) -> None:
     epoch, of_epoch = (step - 1) // 31 + 1, (step - 1) % 31 + 1
     with pytest.raises(Diverged, match=rf"loss is {loss} at step {of_epoch} of epoch {epoch}:"):
-        course(Recorder({step: loss}), few_digits, plan())
+        course(Recorder({step: loss}), few_digits, short_job())
 
 
 def test_momentum_and_rate_follow_the_whole_schedule_in_a_run_cut_short(few_digits: Dataset) -> None:
     recipe = replace(RECIPE, schedule=OneCycle(), epochs=1)
     model = Recorder()
-    course(model, few_digits, plan(recipe, schedule_epochs=15))
+    course(model, few_digits, short_job(recipe, schedule_epochs=15))
     rates = np.concatenate([call[3] for call in model.calls])
     momenta = np.concatenate([call[4] for call in model.calls if call[4] is not None])
     assert rates[0] == pytest.approx(0.5 / 25)
@@ -111,7 +111,7 @@ def test_the_network_tested_at_last_is_the_mean_of_the_last_epochs_ends(
 ) -> None:
     """Weights and statistics of it, not what only training needs; before the last test, not the others."""
     model = Averaging()
-    course(model, few_digits, plan(replace(RECIPE, epochs=3, averaged_epochs=averaged)))
+    course(model, few_digits, short_job(replace(RECIPE, epochs=3, averaged_epochs=averaged)))
     if steps is None:
         assert model.loaded == []
         return
@@ -125,7 +125,7 @@ def test_the_network_tested_at_last_is_the_mean_of_the_last_epochs_ends(
 def test_the_last_test_is_also_by_the_mean_logits_of_five_views(few_digits: Dataset) -> None:
     """Of the last epoch alone, or the only test; zeros come in where an image went away."""
     model = InkByRegion()
-    _, epochs = course(model, few_digits, plan(replace(RECIPE, epochs=2, tta_shift=3)))
+    _, epochs = course(model, few_digits, short_job(replace(RECIPE, epochs=2, tta_shift=3)))
     assert [epoch.test.tta_accuracy is None for epoch in epochs] == [True, True, False]
     images = few_digits.test.images
     views = [images, *(np.zeros_like(images) for _ in range(4))]
@@ -135,7 +135,7 @@ def test_the_last_test_is_also_by_the_mean_logits_of_five_views(few_digits: Data
     correct = logits.argmax(axis=1) == few_digits.test.labels
     assert epochs[-1].test.tta_accuracy == pytest.approx(100 * correct.mean())
     assert abs(epochs[-1].test.tta_accuracy - epochs[-1].test.accuracy) > 0.1, "the views matter"
-    _, (only,) = course(model, few_digits, plan(replace(RECIPE, epochs=0, tta_shift=3)))
+    _, (only,) = course(model, few_digits, short_job(replace(RECIPE, epochs=0, tta_shift=3)))
     assert only.test.tta_accuracy == epochs[-1].test.tta_accuracy, "this model never learns"
 
 
@@ -170,7 +170,7 @@ def test_augmented_pixels_are_those_of_their_epoch(few_digits: Dataset) -> None:
     augment = Affine(rotation=15.0)
     recipe = replace(RECIPE, augment=augment, epochs=2)
     model = Recorder()
-    course(model, few_digits, plan(recipe))
+    course(model, few_digits, short_job(recipe))
     seen = [model.calls[0][0], model.calls[-1][0]]
     for epoch, images in enumerate(seen, start=1):
         warped = augmented(few_digits.train.images, augment, seed=4, epoch=epoch)
@@ -183,10 +183,10 @@ def test_alike_are_the_images_of_training_before_they_are_augmented_and_those_of
 ) -> None:
     model = Recorder()
     to = MomentNormalization(0.5, 0.5)
-    course(model, few_digits, plan(replace(RECIPE, moments=to, augment=augment, epochs=1)))
+    course(model, few_digits, short_job(replace(RECIPE, moments=to, augment=augment, epochs=1)))
     made = Digits(normalize(few_digits.train.images, to), few_digits.train.labels)
     expected, plain = Recorder(), replace(few_digits, train=made)
-    course(expected, plain, plan(replace(RECIPE, augment=augment, epochs=1)))
+    course(expected, plain, short_job(replace(RECIPE, augment=augment, epochs=1)))
     np.testing.assert_array_equal(model.calls[0][0], expected.calls[0][0])
     recipe = replace(RECIPE, moments=to)
     few = few_digits.test.images[:5]
@@ -250,6 +250,6 @@ def test_recipe_hash_tells_a_start_from_a_checkpoint() -> None:
     entry = ZOO["tf-model-1"]
     plain = job("tf-model-1", entry.recipe.epochs)
     assert plain.recipe_hash == recipe_hash(entry.spec, entry.recipe)
-    started = replace(plain, start=checkpoint.initial(entry.spec, 1))
+    started = replace(plain, start=initial_weights.initial(entry.spec, 1))
     assert started.recipe_hash not in (plain.recipe_hash, replace(plain, start={}).recipe_hash)
     assert replace(started, start_epoch=1).recipe_hash == plain.recipe_hash
