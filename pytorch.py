@@ -26,7 +26,8 @@ import torch
 from numpy.typing import NDArray
 from torch import distributed, nn
 
-from common.data.datasets import Digits, Scaling
+from common.data.batches import Scaling
+from common.data.datasets import Digits
 from common.model import spec
 from common.model.optimizer import SGD, Adadelta, Adam, Optimizer, slots
 from common.tables import machine

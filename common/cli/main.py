@@ -21,7 +21,8 @@ from common.cli.framework_defaults import read_defaults
 from common.cli.predict_server import serve
 from common.cli.profile import profile
 from common.cli.trace import STEPS, trace
-from common.data.datasets import DataError, Dataset, Digits, Scaling, hold_out, load, validated
+from common.data.batches import Scaling
+from common.data.datasets import DataError, Dataset, Digits, hold_out, load, validated
 from common.frameworks import FRAMEWORKS
 from common.model.entry import Entry, describe
 from common.model.overrides import with_overrides

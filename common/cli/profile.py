@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from common.data.augment import augmented
-from common.data.datasets import Dataset, Digits, epoch_order
+from common.data.batches import epoch_order
+from common.data.datasets import Dataset, Digits
 from common.model.spec import Conv, Dense, ModelSpec
 from common.training.backend import Backend, Model, Stage
 from common.training.job import Job

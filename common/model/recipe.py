@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from common.data.augment import Affine
-from common.data.datasets import normalise
+from common.data.batches import normalise
 from common.data.moment_normalization import MomentNormalization, normalize
 from common.identity import added_field, is_added, kind_of, recorded_name
 from common.model.optimizer import Optimizer

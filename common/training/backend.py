@@ -12,7 +12,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from common.data.datasets import Digits, Scaling
+from common.data.batches import Scaling
+from common.data.datasets import Digits
 from common.model.optimizer import Optimizer
 from common.model.spec import ModelSpec
 from common.training.distributed import World

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.data.augment import EpochPrefetcher
-from common.data.datasets import Dataset, Digits, epoch_order
+from common.data.batches import epoch_order
+from common.data.datasets import Dataset, Digits
 from common.model import schedule
 from common.training.backend import Array, Model
 from common.training.evaluate import Evaluation, evaluate

@@ -17,7 +17,8 @@ from common.analysis import frames, rounding
 from common.bench import __main__ as bench
 from common.bench import measure
 from common.cli.trace import STEPS
-from common.data.datasets import Dataset, Scaling
+from common.data.batches import Scaling
+from common.data.datasets import Dataset
 from common.model.zoo import ZOO
 from common.report import plots
 from common.tables import store

@@ -11,7 +11,8 @@ from support import worker
 from support.jobs import job
 from support.networks import without_dropout
 
-from common.data.datasets import Dataset, Digits, Scaling, normalise
+from common.data.batches import Scaling, normalise
+from common.data.datasets import Dataset, Digits
 from common.model.optimizer import SGD
 from common.model.zoo import ZOO
 from common.tables import store

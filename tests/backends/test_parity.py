@@ -13,7 +13,8 @@ from support import worker
 from support.networks import without_dropout
 
 from common.data.augment import augmented
-from common.data.datasets import Dataset, Scaling, epoch_order
+from common.data.batches import Scaling, epoch_order
+from common.data.datasets import Dataset
 from common.model import schedule
 from common.model.entry import Entry
 from common.model.zoo import ENTRIES

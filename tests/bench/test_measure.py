@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from support import worker
 
-from common.data.datasets import Dataset, Scaling, epoch_order
+from common.data.batches import Scaling, epoch_order
+from common.data.datasets import Dataset
 from common.model.spec import Dropout, ModelSpec
 from common.model.zoo import ZOO
 from common.training.backend import LoaderOptions

@@ -8,7 +8,8 @@ from support import worker
 from support.jobs import job
 
 from common.cli import profile
-from common.data.datasets import Dataset, Scaling
+from common.data.batches import Scaling
+from common.data.datasets import Dataset
 from common.model.spec import Conv, Dense, Flatten, ModelSpec
 from common.training.backend import Execution
 

@@ -16,9 +16,10 @@ import pytest
 from numpy.typing import NDArray
 from support.standin import CONTENT, HASHES, TEST, TRAIN, stand_in
 
-from common.data import datasets, download
+from common.data import batches, datasets, download, idx
 from common.data.datasets import DataError, Dataset, DatasetFiles, Digits
-from common.data.download import FILES, CarrierError
+from common.data.download import DownloadError
+from common.data.idx import FILES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,11 +34,11 @@ class Fake:
 
     def fetch(self, workplace: Path) -> dict[str, bytes]:
         if self.files is None:
-            raise CarrierError(self.reason)
+            raise DownloadError(self.reason)
         return self.files
 
 
-def load(folder: Path, *wanted: download.Carrier, log: list[str] | None = None) -> Dataset:
+def load(folder: Path, *wanted: download.Downloader, log: list[str] | None = None) -> Dataset:
     registry = {"tiny": DatasetFiles(HASHES, wanted)}
     return datasets.load("tiny", data_dir=folder, log=([] if log is None else log).append, registry=registry)
 
@@ -54,7 +55,7 @@ def files_in(folder: Path) -> dict[str, bytes]:
 
 def is_stand_in(dataset: Dataset) -> bool:
     arrays = (dataset.train.images, dataset.train.labels, dataset.test.images, dataset.test.labels)
-    return [download.encode_idx(array) for array in arrays] == list(CONTENT.values())
+    return [idx.encode_idx(array) for array in arrays] == list(CONTENT.values())
 
 
 @pytest.fixture(autouse=True)
@@ -170,7 +171,7 @@ def test_processes_may_fetch_at_once(tmp_path: Path) -> None:
     system = in_a_system(tmp_path)
     command = [sys.executable, "-c", LOADER, str(system), str(tmp_path / "cache"), json.dumps(HASHES)]
     running = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    expected = int(download.decode_idx(CONTENT[FILES[0]], rank=3).sum())
+    expected = int(idx.decode_idx(CONTENT[FILES[0]], rank=3).sum())
     assert [int(process.communicate(timeout=60)[0]) for process in running] == [expected] * 3
     assert files_in(tmp_path / "cache" / "tiny") == {file: CONTENT[file] for file in FILES[1:]}
 
@@ -279,7 +280,7 @@ def test_an_unknown_name() -> None:
 
 
 def test_who_carries_the_real_data_and_in_which_order() -> None:
-    kinds = {name: [type(c).__name__ for c in source.carriers] for name, source in datasets.DATASETS.items()}
+    kinds = {name: [type(c).__name__ for c in source.sources] for name, source in datasets.DATASETS.items()}
     assert kinds == {
         "mnist": ["Mirror", "Mirror", "CsvWheel", "NpmPackage"],
         "fashion-mnist": ["Mirror", "GzipFolder", "DebianPackage"],
@@ -297,7 +298,7 @@ REAL = {"mnist": [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949], "
 def test_the_real_data_if_they_are_here(name: str) -> None:
     if not (REAL_FOLDER / name / FILES[0]).exists():
         pytest.skip(f"{name} is not in the cache {REAL_FOLDER}")
-    registry = {name: replace(datasets.DATASETS[name], carriers=())}
+    registry = {name: replace(datasets.DATASETS[name], sources=())}
     dataset = datasets.load(name, data_dir=REAL_FOLDER, registry=registry)
     assert datasets.class_counts(dataset.train.labels).tolist() == REAL[name]
     assert dataset.test.images.shape == (10_000, 28, 28)
@@ -342,7 +343,7 @@ def test_digits_that_do_not_fit(images: NDArray[Any], labels: NDArray[Any], reas
 def test_files_that_do_not_fit_are_refused_by_load(
     file: str, array: NDArray[np.uint8], reason: str, tmp_path: Path
 ) -> None:
-    files = CONTENT | {file: download.encode_idx(array)}
+    files = CONTENT | {file: idx.encode_idx(array)}
     hashes = {name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()}
     registry = {"odd": DatasetFiles(hashes, (Fake("somebody", files),))}
     with pytest.raises(DataError) as caught:
@@ -353,7 +354,7 @@ def test_files_that_do_not_fit_are_refused_by_load(
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_normalise_is_the_formula_to_rounding(dtype: str) -> None:
     images = np.random.default_rng(0).integers(0, 256, (1100, 28, 28), np.uint8)
-    result = datasets.normalise(images, mean=0.1307, std=0.3081, dtype=dtype)
+    result = batches.normalise(images, mean=0.1307, std=0.3081, dtype=dtype)
     assert result.shape == (1100, 1, 28, 28)
     assert result.dtype == np.dtype(dtype)
     assert result.flags.c_contiguous
@@ -363,9 +364,9 @@ def test_normalise_is_the_formula_to_rounding(dtype: str) -> None:
 
 def test_normalise_refuses_what_it_cannot_do() -> None:
     with pytest.raises(ValueError, match=r"uint8 \(N, 28, 28\), not float32 \(2, 28, 28\)"):
-        datasets.normalise(np.zeros((2, 28, 28), np.float32), mean=0.0, std=1.0)  # type: ignore[arg-type, unused-ignore]
+        batches.normalise(np.zeros((2, 28, 28), np.float32), mean=0.0, std=1.0)  # type: ignore[arg-type, unused-ignore]
     with pytest.raises(ValueError, match="must be above 0; it is 0"):
-        datasets.normalise(np.zeros((2, 28, 28), np.uint8), mean=0.0, std=0)
+        batches.normalise(np.zeros((2, 28, 28), np.uint8), mean=0.0, std=0)
 
 
 def test_hold_out_takes_the_last_training_images() -> None:

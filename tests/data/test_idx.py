@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
-from common.data.download import decode_csv, decode_idx, encode_idx
+from common.data.idx import decode_csv, decode_idx, encode_idx
 
 Bytes = NDArray[np.uint8]
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from support.standin import CONTENT, HASHES, publish
 
-from common.data import datasets, download
-from common.data.download import FILES, CarrierError
+from common.data import datasets, download, idx
+from common.data.download import DownloadError
+from common.data.idx import FILES
 
 
 def test_a_mirror_brings_the_files(web: tuple[Path, str], tmp_path: Path) -> None:
@@ -76,10 +77,10 @@ def test_a_mirror_that_refuses_or_hangs_costs_little(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         hanging = download.Mirror(f"http://127.0.0.1:{silent.getsockname()[1]}/", answer_seconds=0.3)
         started = time.monotonic()
-        with pytest.raises(CarrierError, match=r"^no answer within 0\.3 seconds\.$"):
+        with pytest.raises(DownloadError, match=r"^no answer within 0\.3 seconds\.$"):
             hanging.fetch(tmp_path)
         assert time.monotonic() - started < 3
-    with pytest.raises(CarrierError, match="refused"):
+    with pytest.raises(DownloadError, match="refused"):
         replace(hanging, answer_seconds=5.0).fetch(tmp_path)
 
 
@@ -102,18 +103,19 @@ def test_a_mirror_that_drips_meets_the_deadline(tmp_path: Path, monkeypatch: pyt
         threading.Thread(target=drip, args=(server,), daemon=True).start()
         mirror = download.Mirror(f"http://127.0.0.1:{server.getsockname()[1]}/")
         started = time.monotonic()
-        with pytest.raises(CarrierError, match="not complete within"):
+        with pytest.raises(DownloadError, match="not complete within"):
             mirror.fetch(tmp_path)
         assert time.monotonic() - started < 5
 
 
 def test_too_much_is_refused(web: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "MAX_BYTES", 1000)
+    for module in (idx, download):
+        monkeypatch.setattr(module, "MAX_BYTES", 1000)
     publish(web[0], {FILES[0]: bytes(5000)})
-    with pytest.raises(CarrierError, match=r"train-images-idx3-ubyte\.gz holds more than 1000 bytes"):
+    with pytest.raises(DownloadError, match=r"train-images-idx3-ubyte\.gz holds more than 1000 bytes"):
         download.Mirror(web[1]).fetch(tmp_path)
     (web[0] / f"{FILES[0]}.gz").write_bytes(bytes(5000))
-    with pytest.raises(CarrierError, match=r"train-images-idx3-ubyte\.gz is longer than 1000 bytes"):
+    with pytest.raises(DownloadError, match=r"train-images-idx3-ubyte\.gz is longer than 1000 bytes"):
         download.Mirror(web[1]).fetch(tmp_path)
 
 

