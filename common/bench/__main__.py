@@ -20,14 +20,15 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from common.analysis import aa, ablation, frames, rounding
-from common.bench import cluster, measure, sweep, tasks
+from common.bench import cluster, measure, scaling, sweep, tasks
 from common.bench.tasks import Finished, Task
 from common.cli.arguments import TRAINING_IMAGES, number
 from common.frameworks import FRAMEWORKS
 from common.model.overrides import with_overrides
 from common.model.recipe import RecipeError
 from common.model.zoo import ZOO
-from common.report import benchmarks, scaling, timings
+from common.report import benchmarks, timings
+from common.report.scaling import page as scaling_page
 from common.tables import machine, store
 from common.tables.schema import SpeedRow
 
@@ -187,7 +188,7 @@ def _ask(sitting: measure.Session, begun: str) -> str:
 def _scale(sitting: measure.Session, begun: str) -> str:
     """What the same cells take with one worker and with two; the page that tells it."""
     _keep(scaling.measured(sitting), sitting, begun)
-    return scaling.page(frames.read(sitting.folder))
+    return scaling_page(frames.read(sitting.folder))
 
 
 def _run_all(todo: Sequence[Task], arguments: argparse.Namespace) -> int:

@@ -46,27 +46,6 @@ AA_COLUMNS = {
 
 RACE = ("one-epoch-215k", "speedrun")
 
-MINIMAL_PROGRAM = {
-    "pytorch": """
-import torch
-model = torch.nn.Sequential(
-    torch.nn.Conv2d(1, 16, 5, padding=2), torch.nn.ReLU(), torch.nn.MaxPool2d(2),
-    torch.nn.Conv2d(16, 32, 5, padding=2), torch.nn.ReLU(), torch.nn.MaxPool2d(2), torch.nn.Flatten())
-optimizer = torch.optim.Adam(model.parameters(), lr=0.002)
-loss = torch.nn.functional.cross_entropy(model(torch.rand(32, 1, 28, 28)), torch.randint(0, 10, (32,)))
-loss.backward()
-optimizer.step()
-""",
-    "tensorflow": """
-import numpy, keras
-model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(),
-    keras.layers.Dense(128, activation="relu"), keras.layers.Dense(10)])
-model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-model.train_on_batch(numpy.random.rand(128, 28, 28, 1), numpy.random.randint(0, 10, 128))
-""",
-}
-"""The least that a user of each framework writes to import it and take one step of its default network."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
@@ -135,7 +114,7 @@ def startup(sitting: Session) -> Iterator[SpeedRow]:
             step = sitting.command(framework, model, "--log-interval", "1", "--results", folder)
             arms = {
                 "help": (sitting.command(framework, model, "--help"), ""),
-                "plain step": ([sys.executable, "-c", MINIMAL_PROGRAM[framework] + "print('done')"], "done"),
+                "plain step": (minimal_program(framework), "done"),
                 "first step": (step, "epoch 1/"),
             }
             taken: dict[str, list[float]] = {arm: [] for arm in arms}
@@ -146,6 +125,12 @@ def startup(sitting: Session) -> Iterator[SpeedRow]:
             yield row(
                 measure="start", framework=framework, model=model, arm=arm, unit="s", **summarise(values)
             )
+
+
+def minimal_program(framework: str) -> list[str]:
+    """The command line of the shortest program that imports a framework and takes a training step of it."""
+    # -P: the modules beside it have names that a library might import.
+    return [sys.executable, "-P", str(ROOT / "backends" / framework / "minimal.py")]
 
 
 def aa_runs(sitting: Session, model: str) -> Iterator[SpeedRow]:

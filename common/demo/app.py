@@ -31,12 +31,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from common.analysis import frames
+from common.analysis import frames, misclassified
+from common.analysis.misclassified import Filter
 from common.cli.arguments import number
 from common.cli.predict_server import checkpoint_path
 from common.data.datasets import DataError, Digits, load
-from common.demo import misclassified
-from common.demo.misclassified import Filter
 from common.demo.preprocess import DrawingError, to_mnist
 from common.demo.worker import PredictorDown, PredictorProcess
 from common.frameworks import FRAMEWORKS, ROOT, display_name

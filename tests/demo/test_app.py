@@ -19,10 +19,10 @@ import pytest
 from starlette.testclient import TestClient
 from support.tables import add_run, digits
 
-from common.analysis import frames
+from common.analysis import frames, misclassified
 from common.cli import predict_server
 from common.cli.predict_server import checkpoint_path
-from common.demo import app, misclassified, worker
+from common.demo import app, worker
 from common.demo.app import Demo, application
 from common.demo.worker import PredictorDown, PredictorProcess
 

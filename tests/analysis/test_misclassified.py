@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 from support.tables import add_run
 
-from common.analysis import frames
-from common.demo import misclassified
-from common.demo.misclassified import Filter, page, select
+from common.analysis import frames, misclassified
+from common.analysis.misclassified import Filter, page, select
 
 LABELS = (np.arange(100) % 10).astype(np.uint8)
 

@@ -1,0 +1,1 @@
+"""What the PyTorch script needs beside its page."""

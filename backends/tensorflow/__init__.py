@@ -1,0 +1,1 @@
+"""What the TensorFlow script needs beside its page."""
