@@ -1,15 +1,20 @@
 # `make run` on a bare machine with Python 3.11: environment, data, both frameworks, report.
-PYTHON ?= python3.11
 VENV := .venv
+ifeq ($(OS),Windows_NT)
+PYTHON ?= py -3.11
+BIN := $(VENV)/Scripts
+else
+PYTHON ?= python3.11
 BIN := $(VENV)/bin
+endif
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install run report demo test check format audit clean
+.PHONY: help install run report demo test test-fast check lint types imports format audit clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## .venv with the pinned requirements
 
@@ -21,16 +26,25 @@ run: install ## get MNIST, train the default network in each framework, render t
 report: install ## tables into README.md and benchmarks.md, figures into results/plots
 	$(BIN)/python -m common.report
 
-demo: install ## a page to draw digits on; both frameworks say what they are
+demo: install ## a page to draw digits on, which both frameworks classify
 	$(BIN)/python -m common.demo
 
-test: $(INSTALLED_DEV) ## the whole test suite
+test: $(INSTALLED_DEV) ## the whole test suite, some minutes
 	$(BIN)/python -m pytest
 
-check: $(INSTALLED_DEV) ## format, lint, types and who imports whom
+test-fast: $(INSTALLED_DEV) ## the tests without training, browser, cluster, downloads or kills
+	$(BIN)/python -m pytest -m "not slow and not browser and not cluster and not network"
+
+check: lint types imports ## format, lint, types and which room imports which
+
+lint: $(INSTALLED_DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+types: $(INSTALLED_DEV)
 	$(BIN)/mypy
+
+imports: $(INSTALLED_DEV)
 	$(BIN)/lint-imports
 
 format: $(INSTALLED_DEV) ## format the code
@@ -41,12 +55,12 @@ audit: $(INSTALLED_DEV) ## known vulnerabilities of the pinned packages
 	$(BIN)/python -m pip_audit --no-deps --disable-pip --requirement requirements.txt --requirement requirements-dev.txt
 
 clean: ## remove .venv and caches, not results or data
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
-$(VENV)/bin/python:
+$(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)
 
-$(INSTALLED): requirements.txt | $(VENV)/bin/python
+$(INSTALLED): requirements.txt | $(VENV)/pyvenv.cfg
 	@echo "Installing the pinned requirements into $(VENV): a few minutes, the first time."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	@touch $@
