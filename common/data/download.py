@@ -1,21 +1,18 @@
-"""How do the four IDX files get here?  A carrier is asked for four byte strings; nobody trusts it.
+"""Download sources: web mirrors, a Python wheel and a Debian package that hold the four IDX files.
 
-Machines differ in what they can reach, so the same bytes have several carriers: web mirrors, a Python wheel,
-an npm package, a Debian package, a folder.  Each is a small frozen dataclass with a `name` for messages and a
-`fetch` that returns the uncompressed IDX files or raises `DownloadError`.  Who calls `fetch` compares hashes.
+Machines differ in what they can reach, so the same bytes have several sources. Each is a frozen dataclass
+with a `name` for messages and a `fetch` that returns the uncompressed files; the caller verifies their
+checksums.
 
-Packages come by their ordinary clients (pip, npm, apt-get), so a user's own proxy and index settings hold.
-No code of a package is ever run, and no archive is unpacked: its members are read by name.
+Packages are downloaded by their ordinary clients (pip, apt-get), so a user's own proxy and index settings
+hold. No code of a package is run, and no archive is unpacked: its members are read by name.
 
-What only a download needs is imported where there is one: it would be a quarter of what `--help` takes.
+What only a download needs is imported where it is used: it would be a quarter of the time of `--help`.
 """
 
 import contextlib
 import io
-import json
-import os
 import queue
-import signal
 import subprocess
 import sys
 import tarfile
@@ -36,29 +33,29 @@ STALL_SECONDS = 15.0
 
 
 class DownloadError(Exception):
-    """Why a carrier brought nothing, or nothing that can be used."""
+    """The reason why a source provided no files."""
 
 
 class Downloader(Protocol):
-    """One way to the four files."""
+    """A source of the four files."""
 
     @property
     def name(self) -> str:
-        """What it is called in messages, as in "trying the npm package x"."""
+        """The source in messages, as in "trying the mirror x"."""
 
     def fetch(self, workplace: Path) -> dict[str, bytes]:
-        """The uncompressed IDX files, keyed by `FILES`; unchecked.
+        """The uncompressed IDX files, keyed by `FILES`; unverified.
 
-        `workplace` is an empty folder of the caller's, who also removes it.
-        Raises DownloadError (or OSError, where the workplace itself fails).
+        `workplace` is an empty folder, which the caller removes. Raises DownloadError, ValueError for bytes
+        that are not in the expected format, and OSError where the workplace itself fails.
         """
 
 
-def _bar(**looks: Any) -> Any:
-    """A bar of progress, on a terminal only."""
+def _bar(**options: Any) -> Any:
+    """A progress bar, on a terminal only."""
     from tqdm import tqdm
 
-    return tqdm(**looks, disable=None, leave=False)
+    return tqdm(**options, disable=None, leave=False)
 
 
 @dataclass(frozen=True)
@@ -73,77 +70,74 @@ class Mirror:
         return f"the mirror {self.url}"
 
     def fetch(self, workplace: Path) -> dict[str, bytes]:
-        return {file: unzipped(file, self._download(file + ".gz")) for file in FILES}
+        import pooch
+
+        # The timeouts of requests hold for each address of a host and not for looking the host up, so a
+        # network that drops packets would cost minutes. Hence a limit for the whole of the first answer.
+        check = pooch.HTTPDownloader(timeout=self.answer_seconds)
+        within(
+            self.answer_seconds,
+            lambda: check(f"{self.url}{FILES[0]}.gz", None, None, check_only=True),
+            late=f"no answer within {self.answer_seconds:g} seconds.",
+        )
+        return {file: gunzip(file, self._download(f"{file}.gz")) for file in FILES}
 
     def _download(self, file: str) -> bytes:
-        import http.client
+        import pooch
 
-        response = self._answer(self.url + file)
-        deadline = time.monotonic() + FILE_SECONDS
-        content = bytearray()
+        content = _LimitedFile(file, seconds=FILE_SECONDS)
+        with _bar(desc=file, total=1, unit="B", unit_scale=True) as bar:
+            download = pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=STALL_SECONDS)
+            within(FILE_SECONDS, lambda: download(self.url + file, content, None), late=content.late)
+        return content.getvalue()
+
+
+class _LimitedFile(io.BytesIO):
+    """A download in memory. A write raises DownloadError after `seconds`, and above MAX_BYTES."""
+
+    def __init__(self, name: str, *, seconds: float) -> None:
+        super().__init__()
+        self.name, self.deadline = name, time.monotonic() + seconds
+        self.late = f"{name} was not complete within {seconds:g} seconds."
+
+    def write(self, block: Any) -> int:
+        if time.monotonic() > self.deadline:
+            raise DownloadError(self.late)
+        if self.tell() + len(block) > MAX_BYTES:
+            raise DownloadError(f"{self.name} is longer than {MAX_BYTES} bytes.")
+        return super().write(block)
+
+
+def within(seconds: float, download: Callable[[], object], *, late: str) -> None:
+    """Run `download` for at most so many seconds, in a thread, which is left behind if it takes longer.
+
+    Raises DownloadError with the reason of its failure, or with the sentence `late`.
+    """
+    outcome: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+
+    def run() -> None:
         try:
-            size = int(response.headers.get("Content-Length") or 0)
-            shown = _bar(desc=file, total=size or None, unit="B", unit_scale=True)
-            with response, shown as bar:
-                # read1 returns after each packet, so a server that drips cannot outlive the deadline.
-                while block := response.read1(1 << 16):
-                    content += block
-                    bar.update(len(block))
-                    if time.monotonic() > deadline:
-                        raise DownloadError(f"{file} was not complete within {FILE_SECONDS:.0f} seconds.")
-                    if len(content) > MAX_BYTES:
-                        raise DownloadError(f"{file} is longer than {MAX_BYTES} bytes.")
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise DownloadError(f"{file} broke off after {len(content)} bytes ({error}).") from error
-        return bytes(content)
+            download()
+            outcome.put(None)
+        except Exception as error:
+            outcome.put(error)
 
-    def _answer(self, url: str) -> Any:
-        import urllib.error
-        import urllib.request
-
-        # urlopen's own limit holds for each address of a host and not for looking the host up, so a network
-        # that swallows packets would cost minutes.  Asked in a thread, the whole of it has one limit.
-        answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-
-        def ask() -> None:
-            try:
-                answers.put(urllib.request.urlopen(url, timeout=STALL_SECONDS))
-            except Exception as error:
-                answers.put(error)
-
-        threading.Thread(target=ask, daemon=True).start()
-        try:
-            answer = answers.get(timeout=self.answer_seconds)
-        except queue.Empty:
-            raise DownloadError(f"no answer within {self.answer_seconds:g} seconds.") from None
-        if isinstance(answer, urllib.error.HTTPError):
-            answer.close()
-            raise DownloadError(f"HTTP {answer.code} ({answer.reason}) for {url}.") from answer
-        if isinstance(answer, Exception):
-            raise DownloadError(f"{getattr(answer, 'reason', answer)}.") from answer
-        return answer
-
-
-@dataclass(frozen=True)
-class GzipFolder:
-    """Gzipped IDX files that something else has installed on this machine."""
-
-    folder: Path
-
-    @property
-    def name(self) -> str:
-        return f"the folder {self.folder}"
-
-    def fetch(self, workplace: Path) -> dict[str, bytes]:
-        try:
-            return {file: unzipped(file, (self.folder / f"{file}.gz").read_bytes()) for file in FILES}
-        except OSError as error:
-            raise DownloadError(f"{error.filename}: {error.strerror}.") from error
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        error = outcome.get(timeout=seconds)
+    except queue.Empty:
+        raise DownloadError(late) from None
+    if isinstance(error, DownloadError):
+        raise error
+    if error is not None:
+        # requests wraps the reason of a failed connection in a sentence about retries.
+        cause = error.args[0] if error.args else error
+        raise DownloadError(f"{getattr(cause, 'reason', error)}.") from error
 
 
 @dataclass(frozen=True)
 class CsvWheel:
-    """A wheel from the Python package index with a CSV for each part: a line an image, label, then pixels."""
+    """A wheel from the Python package index with a CSV file for each part: a line per image, label first."""
 
     requirement: str
     train: str
@@ -170,29 +164,8 @@ class CsvWheel:
 
 
 @dataclass(frozen=True)
-class NpmPackage:
-    """An npm package that holds the four raw IDX files in `folder`."""
-
-    package: str
-    folder: str
-
-    @property
-    def name(self) -> str:
-        return f"the npm package {self.package} (npm pack)"
-
-    def fetch(self, workplace: Path) -> dict[str, bytes]:
-        # By itself npm would try a dead network for 70 seconds and end its complaint with the name of a log
-        # file: hence no retries, and the reason out of --json.
-        quiet = ("--json", "--loglevel=silent", "--no-update-notifier", "--ignore-scripts")
-        limits = ("--fetch-retries=0", "--fetch-timeout=60000")
-        run_command("npm", ("npm", "pack", self.package, *quiet, *limits), workplace, reason=_npm_summary)
-        archive = only_file(workplace, "*.tgz").read_bytes()
-        return dict(zip(FILES, read_tar(archive, self.folder, FILES), strict=True))
-
-
-@dataclass(frozen=True)
 class DebianPackage:
-    """A Debian package with the four gzipped IDX files in `folder`.  It is read, not installed."""
+    """A Debian package with the four gzipped IDX files in `folder`. It is read, not installed."""
 
     package: str
     folder: str
@@ -204,45 +177,29 @@ class DebianPackage:
     def fetch(self, workplace: Path) -> dict[str, bytes]:
         # apt's own user may not enter a workplace of root's, hence the sandbox user; others are not affected.
         apt = ("apt-get", "-oAPT::Sandbox::User=root", "-oAcquire::Retries=0", "-oAcquire::http::Timeout=15")
-        try:
-            run_command("apt-get", (*apt, "download", self.package), workplace)
-        except DownloadError:
-            # Container images come without package lists.  A private copy (19 MB) also needs no root.
-            (workplace / "lists" / "partial").mkdir(parents=True)
-            own = (f"-oDir::State::Lists={workplace / 'lists'}", f"-oDir::Cache={workplace / 'cache'}")
-            run_command("apt-get", (*apt, *own, "update"), workplace)
-            run_command("apt-get", (*apt, *own, "download", self.package), workplace)
+        run_command("apt-get", (*apt, "download", self.package), workplace)
         package = only_file(workplace, "*.deb")
         archive = run_command("dpkg-deb", ("dpkg-deb", "--fsys-tarfile", str(package)), workplace)
         members = read_tar(archive, self.folder, [f"{file}.gz" for file in FILES])
-        return {file: unzipped(file, content) for file, content in zip(FILES, members, strict=True)}
+        return {file: gunzip(file, content) for file, content in zip(FILES, members, strict=True)}
 
 
 def run_command(
-    label: str,
-    command: Sequence[str],
-    folder: Path,
-    *,
-    seconds: float = COMMAND_SECONDS,
-    reason: Callable[[str, str], str] | None = None,
+    label: str, command: Sequence[str], folder: Path, *, seconds: float = COMMAND_SECONDS
 ) -> bytes:
-    """Run a program in `folder` and return what it wrote to stdout; a clock shows on a terminal meanwhile.
+    """Run a program in `folder` and return its stdout; a terminal shows the seconds meanwhile.
 
-    `reason(stdout, stderr)` finds the cause of a failure; without it that is the last line of stderr.
-    Raises DownloadError if the program is missing, fails, or takes longer than `seconds`.
+    Raises DownloadError if the program is missing, fails (with the last line of its stderr), or takes longer
+    than `seconds`, after which it is killed together with its children.
     """
     deadline, pipe = time.monotonic() + seconds, subprocess.PIPE
     try:
-        # A session of its own, so that what the program starts can be ended together with it.
-        process = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True
-        )
+        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe)
     except FileNotFoundError as error:
         raise DownloadError(f"{label} is not installed.") from error
     except OSError as error:
         raise DownloadError(f"{label} cannot be started ({error.strerror}).") from error
-    clock = _bar(desc=f"{label} at work", bar_format="{desc} {elapsed}")
-    with process, clock:
+    with process, _bar(desc=f"{label} at work", bar_format="{desc} {elapsed}") as clock:
         try:
             while True:
                 try:
@@ -253,35 +210,31 @@ def run_command(
                     if time.monotonic() > deadline:
                         raise DownloadError(f"{label} did not finish within {seconds:g} seconds.") from None
         except BaseException:  # Ctrl-C too
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            _kill_tree(process.pid)
             raise
     if process.returncode != 0:
-        why = (reason or _last_line)(stdout.decode(errors="replace"), stderr.decode(errors="replace"))
-        raise DownloadError(f"{label} failed: {why}")
+        lines = [line for line in stderr.decode(errors="replace").splitlines() if line.strip()]
+        raise DownloadError(f"{label} failed: {lines[-1].strip() if lines else 'it gave no reason.'}")
     return stdout
 
 
-def _last_line(stdout: str, stderr: str) -> str:
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    return lines[-1] if lines else "it gave no reason."
+def _kill_tree(pid: int) -> None:
+    """Kill a process and its descendants, where they still run."""
+    import psutil
 
-
-def _npm_summary(stdout: str, stderr: str) -> str:
-    for text in (stdout, stderr):  # older versions of npm print the JSON of an error to stderr
-        try:
-            return str(json.loads(text)["error"]["summary"])
-        except (ValueError, KeyError, TypeError):
-            continue
-    return _last_line(stdout, stderr)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for each in (*process.children(recursive=True), process):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
 
 
 def only_file(folder: Path, pattern: str) -> Path:
-    """The one file in `folder` that fits `pattern`.  Raises DownloadError if there are none or several."""
-    found = sorted(folder.glob(pattern))
-    if len(found) != 1:
-        raise DownloadError(f"one file {pattern} was to be fetched and {len(found)} are there.")
-    return found[0]
+    """The only file in `folder` that matches `pattern`. Raises DownloadError if there are none or several."""
+    files = sorted(folder.glob(pattern))
+    if len(files) != 1:
+        raise DownloadError(f"there are {len(files)} files {pattern} where one was to be downloaded.")
+    return files[0]
 
 
 def read_tar(archive: bytes, folder: str, names: Sequence[str]) -> list[bytes]:
@@ -300,11 +253,3 @@ def read_tar(archive: bytes, folder: str, names: Sequence[str]) -> list[bytes]:
     except (tarfile.TarError, zlib.error, EOFError, OSError, KeyError) as error:
         raise DownloadError(f"the archive cannot be read ({error}).") from error
     return contents
-
-
-def unzipped(file: str, content: bytes) -> bytes:
-    """What a gzip file holds. Raises DownloadError if it is damaged or too long."""
-    try:
-        return gunzip(file, content)
-    except ValueError as error:
-        raise DownloadError(str(error)) from error

@@ -1,11 +1,11 @@
-"""The data: the cache and what is refused, on stand-ins of a few images."""
+"""The data sets: cache, sources and refusals, on stand-ins of a few images."""
 
 import gzip
 import hashlib
-import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from support.standin import CONTENT, HASHES, TEST, TRAIN, stand_in
 
-from common.data import batches, datasets, download, idx
+from common.data import datasets, download, idx
 from common.data.datasets import DataError, Dataset, DatasetFiles, Digits
 from common.data.download import DownloadError
 from common.data.idx import FILES
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Fake:
-    """A carrier that is a value: it brings `files`, or fails with `reason`."""
+    """A source that is a value: it provides `files`, or fails with `reason`."""
 
     name: str
     files: dict[str, bytes] | None = None
@@ -49,7 +49,7 @@ def fill_cache(folder: Path) -> Path:
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
-    """What is there for a user to see."""
+    """Names and contents of the files that are not hidden."""
     return {path.name: path.read_bytes() for path in folder.glob("[!.]*")}
 
 
@@ -63,10 +63,11 @@ def no_data_dir(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MNIST_DATA_DIR", raising=False)
 
 
-def test_a_second_load_asks_nobody(tmp_path: Path) -> None:
+def test_a_second_load_reads_the_cache(tmp_path: Path) -> None:
     cache, log = fill_cache(tmp_path), list[str]()
     assert is_stand_in(load(tmp_path, Fake("nobody"), log=log))
-    assert log == [f"tiny: read from the cache {cache}."]
+    (line,) = log
+    assert str(cache) in line
 
 
 def flip_a_byte(raw: bytes) -> bytes:
@@ -77,14 +78,14 @@ def flip_a_byte(raw: bytes) -> bytes:
     ("harm", "reason"),
     [
         (flip_a_byte, "its SHA-256 is "),
-        (lambda raw: raw[:500], "it is truncated: 12 x 28 x 28 = 9408 bytes are announced and 484 follow"),
-        (lambda raw: b"", "it is truncated: the header alone is 16 bytes and the file has 0."),
-        (lambda raw: raw + b"!", "it is too long: 12 x 28 x 28 = 9408 bytes are announced and 9409 follow"),
-        (lambda raw: b"\0\0\x08\1" + raw[4:], "it starts with the magic number 0x00000801, not 0x00000803 "),
+        (lambda raw: raw[:500], "12 x 28 x 28 = 9408 bytes are announced and 484 follow"),
+        (lambda raw: b"", "it is truncated"),
+        (lambda raw: raw + b"!", "12 x 28 x 28 = 9408 bytes are announced and 9409 follow"),
+        (lambda raw: b"\0\0\x08\1" + raw[4:], "0x00000801, not 0x00000803"),
     ],
     ids=["flipped", "truncated", "empty", "too long", "wrong magic"],
 )
-def test_a_damaged_cache_is_noticed_named_and_fetched_again(
+def test_a_damaged_cache_is_noticed_named_and_downloaded_again(
     harm: Callable[[bytes], bytes], reason: str, tmp_path: Path
 ) -> None:
     cache, log = fill_cache(tmp_path), list[str]()
@@ -93,14 +94,14 @@ def test_a_damaged_cache_is_noticed_named_and_fetched_again(
     with pytest.raises(DataError, match="t10k-images-idx3-ubyte is damaged"):
         load(tmp_path, Fake("nobody"))
     assert is_stand_in(load(tmp_path, Fake("somebody", CONTENT), log=log))
-    assert log[0].startswith(
-        f"tiny: looked into the cache {cache}: t10k-images-idx3-ubyte is damaged: {reason}"
-    )
+    assert str(cache) in log[0]
+    assert "t10k-images-idx3-ubyte is damaged" in log[0]
+    assert reason in log[0]
     assert path.read_bytes() == CONTENT[path.name]
     assert is_stand_in(load(tmp_path))
 
 
-def test_files_put_by_hand_may_be_gzipped(tmp_path: Path) -> None:
+def test_files_placed_by_hand_may_be_gzipped(tmp_path: Path) -> None:
     cache = fill_cache(tmp_path)
     for file in FILES[1:]:
         (cache / f"{file}.gz").write_bytes(gzip.compress((cache / file).read_bytes()))
@@ -126,7 +127,7 @@ def test_wrong_bytes_are_never_cached(tmp_path: Path) -> None:
     assert not files_in(tmp_path / "tiny")
 
 
-def test_an_interrupted_fetch_leaves_whole_files_only(
+def test_an_interrupted_download_leaves_whole_files_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved: list[str] = []
@@ -145,84 +146,70 @@ def test_an_interrupted_fetch_leaves_whole_files_only(
     assert is_stand_in(load(tmp_path, Fake("somebody", CONTENT)))
 
 
-def in_a_system(tmp_path: Path) -> Path:
-    """The files as a system package has them."""
-    system = tmp_path / "system"
-    system.mkdir()
-    for file, raw in CONTENT.items():
-        (system / f"{file}.gz").write_bytes(gzip.compress(raw))
-    return system
-
-
 LOADER = """
-import json, sys
+import json, sys, time
 from pathlib import Path
-from common.data import datasets, download
-system, folder, hashes = sys.argv[1:]
-registry = {"tiny": datasets.DatasetFiles(json.loads(hashes), (download.GzipFolder(Path(system)),))}
-for _ in range(50):
-    train = datasets.load("tiny", data_dir=Path(folder), registry=registry).train
-    (Path(folder) / "tiny" / "train-images-idx3-ubyte").unlink(missing_ok=True)
+sys.path.insert(0, sys.argv[2])
+from support.standin import CONTENT, HASHES
+from common.data import datasets
+folder, mode = Path(sys.argv[1]), sys.argv[3]
+class Slow:
+    name = "the slow one"
+    def fetch(self, workplace):
+        if mode == "once":
+            print("downloading", flush=True)
+            while not (folder / "go").exists():
+                time.sleep(0.01)
+        return CONTENT
+registry = {"tiny": datasets.DatasetFiles(HASHES, (Slow(),))}
+for _ in range(1 if mode == "once" else 50):
+    train = datasets.load("tiny", data_dir=folder, registry=registry).train
+    if mode != "once":
+        (folder / "tiny" / "train-images-idx3-ubyte").unlink(missing_ok=True)
 print(int(train.images.sum()))
 """
 
 
-def test_processes_may_fetch_at_once(tmp_path: Path) -> None:
-    system = in_a_system(tmp_path)
-    command = [sys.executable, "-c", LOADER, str(system), str(tmp_path / "cache"), json.dumps(HASHES)]
-    running = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    expected = int(idx.decode_idx(CONTENT[FILES[0]], rank=3).sum())
-    assert [int(process.communicate(timeout=60)[0]) for process in running] == [expected] * 3
-    assert files_in(tmp_path / "cache" / "tiny") == {file: CONTENT[file] for file in FILES[1:]}
+def start_loaders(folder: Path, mode: str) -> list[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", LOADER, str(folder), str(ROOT / "tests"), mode]
+    return [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)]
 
 
-SLOW_LOADER = """
-import json, sys, time
-from pathlib import Path
-from common.data import datasets, download
-system, folder, hashes = sys.argv[1:]
-class Slow:
-    name = "the slow one"
-    def fetch(self, workplace):
-        print("asked")
-        time.sleep(2)
-        return download.GzipFolder(Path(system)).fetch(workplace)
-registry = {"tiny": datasets.DatasetFiles(json.loads(hashes), (Slow(),))}
-datasets.load("tiny", data_dir=Path(folder), registry=registry)
-"""
+INK = int(idx.decode_idx(CONTENT[FILES[0]], rank=3).sum())
 
 
-def test_of_processes_that_start_together_one_fetches(tmp_path: Path) -> None:
-    system = in_a_system(tmp_path)
-    command = [sys.executable, "-c", SLOW_LOADER, str(system), str(tmp_path / "cache"), json.dumps(HASHES)]
-    running = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    told = [process.communicate(timeout=60)[0] for process in running]
-    assert [process.returncode for process in running] == [0, 0, 0]
-    assert sorted(told) == ["", "", "asked\n"]
+def test_processes_may_download_at_once(tmp_path: Path) -> None:
+    processes = start_loaders(tmp_path, "again and again")
+    assert [int(process.communicate(timeout=60)[0]) for process in processes] == [INK] * 3
+    assert files_in(tmp_path / "tiny") == {file: CONTENT[file] for file in FILES[1:]}
 
 
-def test_nothing_reachable_lists_every_carrier_and_the_way_by_hand(
+def test_of_processes_that_start_together_one_downloads(tmp_path: Path) -> None:
+    processes = start_loaders(tmp_path, "once")
+    while not (tmp_path / "tiny").exists():
+        assert all(process.poll() is None for process in processes)
+        time.sleep(0.01)
+    time.sleep(0.5)  # for all of them to reach the lock; one that is later finds the files
+    (tmp_path / "go").touch()
+    printed = [process.communicate(timeout=60)[0] for process in processes]
+    assert sorted(printed) == sorted([f"{INK}\n", f"{INK}\n", f"downloading\n{INK}\n"])
+
+
+def test_when_nothing_works_each_source_is_listed_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = tmp_path / "cache" / "tiny"
     monkeypatch.setenv("PATH", str(tmp_path))
-    system = download.GzipFolder(tmp_path / "system")
-    npm = download.NpmPackage("tiny-data@1.0.0", folder="package/data")
     debian = download.DebianPackage("tiny-data", folder="./usr/share/datasets/tiny")
     with pytest.raises(DataError) as caught:
-        load(tmp_path / "cache", Fake("the first", reason="Connection refused."), npm, system, debian)
-    assert str(caught.value) == (
-        "The data set tiny could not be had. What was tried:\n"
-        f"  - the cache {cache}: train-images-idx3-ubyte is missing.\n"
-        "  - the first: Connection refused.\n"
-        "  - the npm package tiny-data@1.0.0 (npm pack): npm is not installed.\n"
-        f"  - the folder {tmp_path}/system: {tmp_path}/system/train-images-idx3-ubyte.gz: "
-        "No such file or directory.\n"
-        "  - the Debian package tiny-data (apt-get download): apt-get is not installed.\n"
-        "To put the files by hand, place train-images-idx3-ubyte, train-labels-idx1-ubyte, "
-        "t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, as they are or gzipped (.gz), "
-        f"in {cache}. Name another data folder with --data-dir or MNIST_DATA_DIR."
-    )
+        load(tmp_path / "cache", Fake("the first", reason="Connection refused."), debian)
+    _, first, second, third, by_hand = str(caught.value).splitlines()
+    assert str(cache) in first
+    assert "train-images-idx3-ubyte is missing" in first
+    assert "the first: Connection refused." in second
+    assert "tiny-data (apt-get download): apt-get is not installed." in third
+    assert str(cache) in by_hand
+    assert all(word in by_hand for word in (*FILES, "--data-dir", "MNIST_DATA_DIR"))
 
 
 def a_file(tmp_path: Path) -> Path:
@@ -255,10 +242,7 @@ def test_a_data_folder_that_cannot_be_used(make: Callable[[Path], Path], reason:
     folder = make(tmp_path)
     with pytest.raises(DataError) as caught:
         load(folder, Fake("somebody", CONTENT))
-    assert str(caught.value) == (
-        f"The data folder {folder / 'tiny'} cannot be used ({reason}). "
-        "Name another data folder with --data-dir or MNIST_DATA_DIR."
-    )
+    assert all(word in str(caught.value) for word in (str(folder / "tiny"), reason, "--data-dir"))
 
 
 def test_which_folder_is_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,19 +259,19 @@ def test_which_folder_is_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_an_unknown_name() -> None:
-    with pytest.raises(DataError, match=r'^There is no data set "cifar"; there is mnist and fashion-mnist.$'):
+    with pytest.raises(DataError, match=r'"cifar".*mnist and fashion-mnist'):
         datasets.load("cifar")
 
 
-def test_who_carries_the_real_data_and_in_which_order() -> None:
-    kinds = {name: [type(c).__name__ for c in source.sources] for name, source in datasets.DATASETS.items()}
+def test_the_sources_of_the_real_data_and_their_order() -> None:
+    kinds = {name: [type(c).__name__ for c in files.sources] for name, files in datasets.DATASETS.items()}
     assert kinds == {
-        "mnist": ["Mirror", "Mirror", "CsvWheel", "NpmPackage"],
-        "fashion-mnist": ["Mirror", "GzipFolder", "DebianPackage"],
+        "mnist": ["Mirror", "Mirror", "CsvWheel"],
+        "fashion-mnist": ["Mirror", "DebianPackage"],
     }
-    for source in datasets.DATASETS.values():
-        assert tuple(source.sha256) == FILES
-        assert all(len(bytes.fromhex(digest)) == 32 for digest in source.sha256.values())
+    for files in datasets.DATASETS.values():
+        assert tuple(files.sha256) == FILES
+        assert all(len(bytes.fromhex(digest)) == 32 for digest in files.sha256.values())
 
 
 REAL_FOLDER = datasets.cache_folder(None)
@@ -336,8 +320,8 @@ def test_digits_that_do_not_fit(images: NDArray[Any], labels: NDArray[Any], reas
 @pytest.mark.parametrize(
     ("file", "array", "reason"),
     [
-        (FILES[3], np.full(TEST, 11, np.uint8), "Label 11 of image 0 is out of range; labels are 0 to 9."),
-        (FILES[1], np.zeros(TRAIN - 1, np.uint8), "There are 30 images and 29 labels; both must be as many."),
+        (FILES[3], np.full(TEST, 11, np.uint8), "Label 11 of image 0"),
+        (FILES[1], np.zeros(TRAIN - 1, np.uint8), "30 images and 29 labels"),
     ],
 )
 def test_files_that_do_not_fit_are_refused_by_load(
@@ -346,27 +330,8 @@ def test_files_that_do_not_fit_are_refused_by_load(
     files = CONTENT | {file: idx.encode_idx(array)}
     hashes = {name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()}
     registry = {"odd": DatasetFiles(hashes, (Fake("somebody", files),))}
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(DataError, match=reason):
         datasets.load("odd", data_dir=tmp_path, registry=registry)
-    assert str(caught.value) == reason
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_normalise_is_the_formula_to_rounding(dtype: str) -> None:
-    images = np.random.default_rng(0).integers(0, 256, (1100, 28, 28), np.uint8)
-    result = batches.normalise(images, mean=0.1307, std=0.3081, dtype=dtype)
-    assert result.shape == (1100, 1, 28, 28)
-    assert result.dtype == np.dtype(dtype)
-    assert result.flags.c_contiguous
-    expected = ((images / 255 - 0.1307) / 0.3081).astype(dtype)
-    np.testing.assert_allclose(result[:, 0], expected, atol=4 * np.finfo(dtype).eps)
-
-
-def test_normalise_refuses_what_it_cannot_do() -> None:
-    with pytest.raises(ValueError, match=r"uint8 \(N, 28, 28\), not float32 \(2, 28, 28\)"):
-        batches.normalise(np.zeros((2, 28, 28), np.float32), mean=0.0, std=1.0)  # type: ignore[arg-type, unused-ignore]
-    with pytest.raises(ValueError, match="must be above 0; it is 0"):
-        batches.normalise(np.zeros((2, 28, 28), np.uint8), mean=0.0, std=0)
 
 
 def test_hold_out_takes_the_last_training_images() -> None:
@@ -381,9 +346,8 @@ def test_hold_out_takes_the_last_training_images() -> None:
 
 @pytest.mark.parametrize("count", [0, -3, 20, 21])
 def test_a_count_that_cannot_be_held_out(count: int) -> None:
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(DataError, match=f"1 to 19 of the 20 .*{count}"):
         datasets.hold_out(Dataset("tiny", digits(20), digits(5)), count)
-    assert str(caught.value) == f"From 1 to 19 of the 20 training images can be held out; {count} cannot."
 
 
 def test_class_counts() -> None:

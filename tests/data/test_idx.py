@@ -54,28 +54,30 @@ def test_idx_of_another_kind() -> None:
     st.booleans(),
 )
 def test_csv_round_trip(array: Bytes, line_end: str, is_ended: bool) -> None:
-    lines = ["7,head", *(",".join(map(str, row)) for row in array.tolist())]
+    head = ",".join(f"column {number}" for number in range(array.shape[1]))
+    lines = [head, *(",".join(map(str, row)) for row in array.tolist())]
     text = line_end.join(lines) + line_end * is_ended
     decoded = decode_csv(text.encode(), columns=array.shape[1])
     np.testing.assert_array_equal(decoded, array)
 
 
-def test_csv_longer_than_a_block() -> None:
-    array = np.random.default_rng(0).integers(0, 256, (4000, 250), np.uint8)
-    text = "head\n" + "".join(",".join(map(str, row)) + "\n" for row in array.tolist())
-    assert len(text) > 3 << 20
-    np.testing.assert_array_equal(decode_csv(text.encode(), columns=250), array)
-
-
 @pytest.mark.parametrize(
-    ("text", "reason"),
+    "text",
     [
-        (b"head\n1,2\n3,x\n", "something other than digits"),
-        (b"head\n1,2\n3,-4\n", "something other than digits"),
-        (b"head\n1,2\n3\n", "3 numbers in the CSV do not make lines of 2"),
-        (b"head\n", "0 numbers in the CSV do not make lines of 2"),
+        b"a,b\n1,2\n3,x\n",
+        b"a,b\n1,2\n3,-4\n",
+        b"a,b\n1,2\n3,256\n",
+        b"a,b\n1,2\n3\n",
+        b"a,b\n1,2\n3,4,5\n",
+        b"a,b\n",
+        b"",
     ],
 )
-def test_csv_of_another_kind(text: bytes, reason: str) -> None:
-    with pytest.raises(ValueError, match=reason):
+def test_csv_of_another_kind(text: bytes) -> None:
+    with pytest.raises(ValueError, match="the CSV"):
         decode_csv(text, columns=2)
+
+
+def test_csv_of_another_width() -> None:
+    with pytest.raises(ValueError, match="1 lines of 3 columns"):
+        decode_csv(b"a,b,c\n1,2,3\n", columns=2)

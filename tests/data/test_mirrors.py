@@ -1,10 +1,10 @@
-"""Web mirrors, against a local server: what they bring, what is refused, what a bad one costs."""
+"""Web mirrors, against a local server: right files, wrong files, servers that hang."""
 
+import contextlib
 import io
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,17 +17,22 @@ from common.data.download import DownloadError
 from common.data.idx import FILES
 
 
-def test_a_mirror_brings_the_files(web: tuple[Path, str], tmp_path: Path) -> None:
-    publish(web[0])
+def load(folder: Path, *mirrors: download.Mirror) -> list[str]:
+    """The lines that are logged when the stand-in is loaded from these mirrors."""
     log: list[str] = []
+    registry = {"tiny": datasets.DatasetFiles(HASHES, mirrors)}
+    datasets.load("tiny", data_dir=folder, log=log.append, registry=registry)
+    return log
+
+
+def test_a_mirror_provides_the_files(web: tuple[Path, str], tmp_path: Path) -> None:
+    publish(web[0])
     cache = tmp_path / "cache" / "tiny"
-    registry = {"tiny": datasets.DatasetFiles(HASHES, (download.Mirror(web[1]),))}
-    datasets.load("tiny", data_dir=tmp_path / "cache", log=log.append, registry=registry)
-    assert log == [
-        f"tiny: looked into the cache {cache}: train-images-idx3-ubyte is missing. Fetching the files.",
-        f"tiny: trying the mirror {web[1]} ...",
-        f"tiny: the mirror {web[1]} brought all four files; checked, and kept in {cache}.",
-    ]
+    missing, attempt, outcome = load(tmp_path / "cache", download.Mirror(web[1]))
+    assert "train-images-idx3-ubyte is missing" in missing
+    assert web[1] in attempt
+    assert web[1] in outcome
+    assert str(cache) in outcome
     assert {path.name: path.read_bytes() for path in cache.glob("[!.]*")} == CONTENT
 
 
@@ -54,65 +59,61 @@ def remove_a_file(folder: Path) -> None:
         (damage_gzip, "train-images-idx3-ubyte.gz is not a whole gzip file"),
         (show_a_login_page, "train-images-idx3-ubyte.gz is not a whole gzip file"),
         (change_a_pixel, "t10k-images-idx3-ubyte is damaged: its SHA-256 is "),
-        (remove_a_file, "HTTP 404 (File not found) for "),
+        (remove_a_file, "404"),
     ],
 )
-def test_a_bad_mirror_is_named_and_the_next_one_asked(
+def test_a_bad_mirror_is_named_and_the_next_one_is_tried(
     harm: Callable[[Path], None], reason: str, web: tuple[Path, str], tmp_path: Path
 ) -> None:
     bad, good = web[0] / "bad", web[0] / "good"
     publish(bad)
     publish(good)
     harm(bad)
-    log: list[str] = []
-    mirrors = (download.Mirror(f"{web[1]}bad/"), download.Mirror(f"{web[1]}good/"))
-    datasets.load(
-        "tiny", data_dir=tmp_path, log=log.append, registry={"tiny": datasets.DatasetFiles(HASHES, mirrors)}
-    )
-    assert f"tiny: the mirror {web[1]}bad/: {reason}" in log[2]
-    assert "good/ brought all four files" in log[4]
+    log = load(tmp_path, download.Mirror(f"{web[1]}bad/"), download.Mirror(f"{web[1]}good/"))
+    assert f"{web[1]}bad/: " in log[2]
+    assert reason in log[2]
+    assert f"{web[1]}good/" in log[4]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "tiny").glob("[!.]*")} == CONTENT
 
 
-def test_a_mirror_that_refuses_or_hangs_costs_little(tmp_path: Path) -> None:
+def test_a_mirror_that_never_answers_is_given_up(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        hanging = download.Mirror(f"http://127.0.0.1:{silent.getsockname()[1]}/", answer_seconds=0.3)
-        started = time.monotonic()
-        with pytest.raises(DownloadError, match=r"^no answer within 0\.3 seconds\.$"):
-            hanging.fetch(tmp_path)
-        assert time.monotonic() - started < 3
+        mirror = download.Mirror(f"http://127.0.0.1:{silent.getsockname()[1]}/", answer_seconds=0.3)
+        with pytest.raises(DownloadError, match=r"0\.3 seconds"):
+            mirror.fetch(tmp_path)
     with pytest.raises(DownloadError, match="refused"):
-        replace(hanging, answer_seconds=5.0).fetch(tmp_path)
+        replace(mirror, answer_seconds=60.0).fetch(tmp_path)
 
 
-def test_a_mirror_that_drips_meets_the_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mirror_that_drips_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "FILE_SECONDS", 0.3)
+    given_up = threading.Event()
 
     def drip(server: socket.socket) -> None:
-        connection, _ = server.accept()
-        with connection:
-            connection.recv(4096)
-            try:
-                connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 1000\r\n\r\n")
-                for _ in range(1000):
-                    connection.sendall(b"x")
-                    time.sleep(0.05)
-            except OSError:
-                pass
+        for _ in range(2):  # the question whether it answers, and the first file
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                if connection.recv(4096).startswith(b"GET"):
+                    connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 1000\r\n\r\n")
+                    while not given_up.wait(0.05):
+                        connection.sendall(b"x")
+                else:
+                    connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 1000\r\n\r\n")
 
     with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=drip, args=(server,), daemon=True).start()
-        mirror = download.Mirror(f"http://127.0.0.1:{server.getsockname()[1]}/")
-        started = time.monotonic()
-        with pytest.raises(DownloadError, match="not complete within"):
-            mirror.fetch(tmp_path)
-        assert time.monotonic() - started < 5
+        thread = threading.Thread(target=drip, args=(server,), daemon=True)
+        thread.start()
+        with pytest.raises(DownloadError, match=r"0\.3 seconds"):
+            download.Mirror(f"http://127.0.0.1:{server.getsockname()[1]}/").fetch(tmp_path)
+        given_up.set()
+        thread.join()
 
 
 def test_too_much_is_refused(web: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (idx, download):
         monkeypatch.setattr(module, "MAX_BYTES", 1000)
     publish(web[0], {FILES[0]: bytes(5000)})
-    with pytest.raises(DownloadError, match=r"train-images-idx3-ubyte\.gz holds more than 1000 bytes"):
+    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz holds more than 1000 bytes"):
         download.Mirror(web[1]).fetch(tmp_path)
     (web[0] / f"{FILES[0]}.gz").write_bytes(bytes(5000))
     with pytest.raises(DownloadError, match=r"train-images-idx3-ubyte\.gz is longer than 1000 bytes"):

@@ -1,4 +1,4 @@
-"""Four small IDX files that stand in for a data set, and how a carrier is asked for them."""
+"""Four small IDX files that stand in for a data set; a source of them, and a folder for a web server."""
 
 import gzip
 import hashlib
@@ -27,10 +27,10 @@ CONTENT = stand_in()
 HASHES = {file: hashlib.sha256(raw).hexdigest() for file, raw in CONTENT.items()}
 
 
-def fetch(carrier: Downloader, folder: Path) -> dict[str, bytes]:
+def fetch(source: Downloader, folder: Path) -> dict[str, bytes]:
     workplace = folder / "workplace"
     workplace.mkdir(exist_ok=True)
-    return carrier.fetch(workplace)
+    return source.fetch(workplace)
 
 
 def publish(folder: Path, files: dict[str, bytes] = CONTENT) -> None:

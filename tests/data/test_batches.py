@@ -1,4 +1,4 @@
-"""The order of an epoch: every image at most once, another for each epoch and seed, the same everywhere."""
+"""The order of an epoch (every image at most once, another for each epoch and seed) and the normalisation."""
 
 import numpy as np
 import pytest
@@ -71,3 +71,21 @@ def test_a_batch_size_that_does_not_fit(batch_size: int) -> None:
 def test_a_negative_seed() -> None:
     with pytest.raises(DataError, match=r"^Seed and epoch must be 0 or more; they are -1 and 2.$"):
         batches.epoch_order(10, batch_size=1, seed=-1, epoch=2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_normalise_is_the_formula_to_rounding(dtype: str) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (1100, 28, 28), np.uint8)
+    result = batches.normalise(images, mean=0.1307, std=0.3081, dtype=dtype)
+    assert result.shape == (1100, 1, 28, 28)
+    assert result.dtype == np.dtype(dtype)
+    assert result.flags.c_contiguous
+    expected = ((images / 255 - 0.1307) / 0.3081).astype(dtype)
+    np.testing.assert_allclose(result[:, 0], expected, atol=4 * np.finfo(dtype).eps)
+
+
+def test_normalise_refuses_other_images_and_deviations() -> None:
+    with pytest.raises(ValueError, match=r"uint8 \(N, 28, 28\), not float32 \(2, 28, 28\)"):
+        batches.normalise(np.zeros((2, 28, 28), np.float32), mean=0.0, std=1.0)  # type: ignore[arg-type, unused-ignore]
+    with pytest.raises(ValueError, match="must be above 0; it is 0"):
+        batches.normalise(np.zeros((2, 28, 28), np.uint8), mean=0.0, std=0)
