@@ -161,7 +161,7 @@ def _main(backend: type[Backend], arguments: argparse.Namespace) -> int:
     for seed in range(job.seed, job.seed + arguments.seeds):
         one = dataclasses.replace(job, seed=seed)
         statuses.add(
-            execute(framework, dataset, one, show=_show, clock=clock, neighbours=arguments.neighbours)
+            execute(framework, dataset, one, show=_show, clock=clock, concurrent_runs=arguments.neighbours)
         )
         clock = machine.Clock.now()
         if "interrupted" in statuses:

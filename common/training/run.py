@@ -1,4 +1,4 @@
-"""A run from start to row: build, train, show, save, record. The same for every framework."""
+"""A run from start to row: build, train, report, record, save. The same for every framework."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ from common.training.backend import Backend, LoaderOptions, Model, PeerLost
 from common.training.job import Job
 from common.training.loop import Diverged, Epoch, Progress, train
 
-GRACE_SECONDS = 3  # in which a process writes its row
-
 
 def execute(
     framework: Backend,
@@ -31,12 +29,12 @@ def execute(
     *,
     show: Callable[[str], None],
     clock: machine.Clock | None = None,
-    neighbours: ConcurrentRuns | None = None,
+    concurrent_runs: ConcurrentRuns | None = None,
 ) -> Status:
-    """Run `job`, write its rows and its checkpoint; how it ended.
+    """Run `job`; in the process of rank 0 also write its rows and its checkpoint. Return how it ended.
 
-    `show` is given the lines of its course; `clock` tells when it began, if that was not just now, and
-    `neighbours` how many runs there were meanwhile.
+    `show` receives each line of output. `clock` has the readings at the start of the run if that was earlier
+    than this call. `concurrent_runs` counts the runs of this machine meanwhile.
     """
     clock = clock or machine.Clock.now()
     build_seconds = None
@@ -44,25 +42,25 @@ def execute(
     epochs: list[Epoch] = []
     status: Status = "ok"
     sentence = ""
+    first_rank = job.execution.world.rank == 0
     try:
-        begun = time.perf_counter()
+        started_at = time.perf_counter()
         model = build(framework, job)
-        build_seconds = time.perf_counter() - begun
-        first = job.execution.world.rank == 0
-        for epoch in _train_and_report(model, dataset, job, show if first else _discard):
+        build_seconds = time.perf_counter() - started_at
+        for epoch in _train_and_report(model, dataset, job, show if first_rank else _discard):
             epochs.append(epoch)
     except Diverged as error:
         status, sentence = "diverged", str(error)
     except PeerLost as error:
-        # Its launcher may end this process as well, but not before there is a row.
+        # The launcher may end this process too, but not before its row is written.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         status, sentence = "interrupted", f"Another process of this run has ended: {error}"
     except KeyboardInterrupt:
         status, sentence = "interrupted", "Interrupted."
-    if not _mine(job, status, started):
-        return status
-    if sentence:
+    if sentence and (first_rank or status == "interrupted"):
         show(sentence)
+    if not first_rank:
+        return status
     if job.results:
         row = _row(
             *(framework, dataset, job, epochs),
@@ -70,7 +68,7 @@ def execute(
             started=started,
             clock=clock,
             build_seconds=build_seconds,
-            at_once=neighbours.peak() if neighbours else None,
+            at_once=concurrent_runs.peak() if concurrent_runs else None,
         )
         store.append(job.results, row, *_epoch_and_error_rows(row, epochs, dataset))
         show(f"Run {row.run} is in {job.results / 'results.csv'}.")
@@ -80,76 +78,54 @@ def execute(
     return status
 
 
-def _discard(line: str) -> None:
-    """What the first process says is not said again."""
-
-
-def _mine(job: Job, status: Status, started: str) -> bool:
-    """Whether this process is to tell of the run: the first, or where it has died the next one."""
-    share = job.execution.world
-    if share.rank == 0 or job.results is None or status != "interrupted":
-        return share.rank == 0
-    time.sleep(GRACE_SECONDS * share.rank)
-    since = datetime.datetime.fromisoformat(started) - datetime.timedelta(seconds=60)
-    return not any(
-        row["recipe_hash"] == job.recipe_hash
-        and row["world_size"] == str(share.size)
-        and datetime.datetime.fromisoformat(row["started"]) >= since
-        for row in store.rows(job.results, "results.csv")
-    )
-
-
-def loader(feed: LoaderOptions | None) -> str:
-    """Where batches came from, as in a row: `memory`, `native`, `native(num_workers=2 pin_memory=True)`."""
-    if feed is None:
-        return "memory"
-    knobs = [f"num_workers={feed.num_workers}"] if feed.num_workers else []
-    knobs += ["pin_memory=True"] if feed.pin_memory else []
-    return f"native({' '.join(knobs)})" if knobs else "native"
-
-
 def build(framework: Backend, job: Job) -> Model:
-    """The model of `job` as its run starts."""
+    """Return the model of `job` before its first step."""
     model = framework.build(job.spec, job.recipe.optimizer, execution=job.execution, seed=job.seed)
     if job.start is not None:
         model.load_state_dict(job.start)
     elif "init" not in job.execution.native:
-        start = initial_weights.initial(job.spec, job.seed)
-        model.load_state_dict(initial_weights.perturbed(start) if job.perturb else start)
+        weights = initial_weights.initial(job.spec, job.seed)
+        model.load_state_dict(initial_weights.perturbed(weights) if job.perturb else weights)
     return model
+
+
+def _discard(line: str) -> None:
+    """Print nothing: rank 0 alone reports the progress of a run in several processes."""
 
 
 def _train_and_report(
     model: Model, dataset: Dataset, job: Job, show: Callable[[str], None]
 ) -> Iterator[Epoch]:
-    """The epochs of the run, as they come."""
+    """Train; show each report and yield each epoch as it ends."""
     native_epoch = model.train_epoch if job.execution.loader else None
-    done = 0.0
+    seconds_before = 0.0
     for event in train(model, dataset, job, native_epoch=native_epoch):
         match event:
             case Progress():
-                show(_progress_line(event, job, done))
+                show(_progress_line(event, job, seconds_before))
             case Epoch():
-                done += event.training.seconds if event.training else 0.0
+                seconds_before += event.training.seconds if event.training else 0.0
                 show(_epoch_line(event, job))
                 yield event
 
 
-def _progress_line(progress: Progress, job: Job, done: float) -> str:
-    taken = (progress.epoch - 1 - job.start_epoch) * progress.steps + progress.step
-    to_come = (job.recipe.epochs - job.start_epoch) * progress.steps - taken
-    left = datetime.timedelta(seconds=round((done + progress.seconds) / taken * to_come))
+def _progress_line(progress: Progress, job: Job, seconds_before: float) -> str:
+    """Report of `progress` with the time left; earlier epochs of this process took `seconds_before`."""
+    steps_done = (progress.epoch - 1 - job.start_epoch) * progress.steps + progress.step
+    steps_left = (job.recipe.epochs - job.start_epoch) * progress.steps - steps_done
+    seconds_left = (seconds_before + progress.seconds) / steps_done * steps_left
     width = len(str(progress.steps))
     return (
         f"epoch {progress.epoch}/{job.recipe.epochs}  step {progress.step:{width}}/{progress.steps}  "
-        f"loss {progress.loss:.4f}  accuracy {progress.accuracy:6.2f} %  left {left}"
+        f"loss {progress.loss:.4f}  accuracy {progress.accuracy:6.2f} %  "
+        f"left {datetime.timedelta(seconds=round(seconds_left))}"
     )
 
 
 def _epoch_line(epoch: Epoch, job: Job) -> str:
     test = f"test loss {epoch.test.loss:.4f} accuracy {epoch.test.accuracy:.2f} %"
-    if (shifted := epoch.test.tta_accuracy) is not None:
-        test += f" (with shifted views {shifted:.2f} %)"
+    if epoch.test.tta_accuracy is not None:
+        test += f" (with test-time augmentation {epoch.test.tta_accuracy:.2f} %)"
     if epoch.training is None:
         return f"before training: {test}"
     training = epoch.training
@@ -161,8 +137,8 @@ def _epoch_line(epoch: Epoch, job: Job) -> str:
 
 def _save(model: Model, framework: Backend, job: Job) -> None:
     assert job.save_model
-    about = {"framework": framework.name, "framework_version": framework.version, "epoch": job.recipe.epochs}
-    checkpoint.write(job.save_model, model.state_dict(), {**job.settings, **about})
+    origin = {"framework": framework.name, "framework_version": framework.version, "epoch": job.recipe.epochs}
+    checkpoint.write(job.save_model, model.state_dict(), {**job.settings, **origin})
 
 
 def _row(
@@ -177,14 +153,14 @@ def _row(
     build_seconds: float | None,
     at_once: int | None,
 ) -> Run:
-    """The run's row. What a failed run did not reach, and times of a run that went on, stay empty."""
+    """The row of a run. Values that a failed run did not reach, and times of a resumed run, are None."""
     last = epochs[-1] if epochs and status == "ok" else None
     training = last.training if last else None
     trained = [epoch.training for epoch in epochs if epoch.training]
     timed = trained if last and trained and not job.start_epoch else []
-    seconds = sum(part.seconds for part in timed)
+    seconds = sum(epoch.seconds for epoch in timed)
     first_step = timed[0].first_step_seconds if timed else None
-    steady = sum(part.images for part in timed) - (job.recipe.batch_size if first_step else 0)
+    steady_images = sum(epoch.images for epoch in timed) - (job.recipe.batch_size if first_step else 0)
     return Run(
         framework=framework.name,
         model=job.spec.name,
@@ -199,7 +175,7 @@ def _row(
         train_seconds=seconds if timed else None,
         first_step_seconds=first_step,
         predict_seconds=last.test.seconds if last else None,
-        images_per_second=steady / (seconds - (first_step or 0.0)) if steady else None,
+        images_per_second=steady_images / (seconds - (first_step or 0.0)) if steady_images else None,
         peak_memory_mib=machine.peak_memory_mib(),
         total_seconds=clock.wall_seconds(),
         dataset=dataset.name,
@@ -208,7 +184,7 @@ def _row(
         lr=job.recipe.lr,
         augment=short_name(job.recipe.augment),
         native="+".join(sorted(job.execution.native)) or "none",
-        loader=loader(job.execution.loader),
+        loader=_loader_cell(job.execution.loader),
         precision=job.execution.precision + ("+compile" if job.execution.compiled else ""),
         device=framework.device,
         threads=framework.threads,
@@ -234,7 +210,7 @@ def _row(
 def _epoch_and_error_rows(
     run: Run, epochs: Sequence[Epoch], dataset: Dataset
 ) -> tuple[list[EpochRow], list[ErrorRow]]:
-    """Rows of every epoch seen, and of the wrong test images of a run's last."""
+    """Rows of every epoch that ended, and of the test images that a complete run gets wrong at its end."""
     rows = [
         EpochRow(
             run=run.run,
@@ -253,3 +229,12 @@ def _epoch_and_error_rows(
     predicted = epochs[-1].test.predicted
     wrong = np.flatnonzero(predicted != dataset.test.labels)
     return rows, [ErrorRow(run=run.run, index=int(index), predicted=int(predicted[index])) for index in wrong]
+
+
+def _loader_cell(options: LoaderOptions | None) -> str:
+    """Column `loader` of a row: `memory`, `native`, `native(num_workers=2 pin_memory=True)`."""
+    if options is None:
+        return "memory"
+    changed = [f"num_workers={options.num_workers}"] if options.num_workers else []
+    changed += ["pin_memory=True"] if options.pin_memory else []
+    return f"native({' '.join(changed)})" if changed else "native"

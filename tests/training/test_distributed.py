@@ -137,8 +137,8 @@ def test_a_process_that_dies_ends_the_run(framework: str, killed: int, tmp_path:
     assert f'{FRAMEWORKS[framework].script}", line' not in output, (
         "torchrun has a traceback of its own, there is none of ours"
     )
-    (row,) = store.rows(tmp_path, "results.csv")
-    assert (row["status"], row["world_size"], row["accuracy"]) == ("interrupted", "2", "")
+    rows = [(row["status"], row["world_size"]) for row in store.rows(tmp_path, "results.csv")]
+    assert rows == ([] if killed == 0 else [("interrupted", "2")]), "only rank 0 records"
 
 
 @pytest.mark.parametrize(
