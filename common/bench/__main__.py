@@ -22,7 +22,8 @@ from filelock import FileLock, Timeout
 from common.analysis import aa, ablation, frames, rounding
 from common.bench import cluster, measure, scaling, sweep, tasks
 from common.bench.tasks import Finished, Task
-from common.cli.arguments import TRAINING_IMAGES, number
+from common.cli.arguments import number
+from common.data.datasets import TRAINING_IMAGES
 from common.frameworks import FRAMEWORKS
 from common.model.overrides import with_overrides
 from common.model.recipe import RecipeError

@@ -1,27 +1,38 @@
-"""The flags both scripts share, what each takes, and how a wrong one is told: in one line.
-
-What depends on a network or on another flag is checked by `common.cli.main`.
-"""
+"""The flags of both scripts: their groups, types and help, and the flags that each mode accepts."""
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
 from common.cli.trace import STEPS
-from common.data.datasets import DATASETS
-from common.frameworks import FRAMEWORKS
+from common.data.datasets import DATASETS, TRAINING_IMAGES
+from common.frameworks import FRAMEWORKS, Framework
 from common.model.zoo import ZOO
 from common.training.backend import NATIVE_PARTS
 
 PRECISIONS = ("float32", "bfloat16", "float64")
 LOADERS = ("memory", "native")
-TRAINING_IMAGES = 60_000
-BY_FLAG = {"lr": "--lr", "batch_size": "--batch-size"}  # fields of a recipe with a flag of their own
+BY_FLAG = {"lr": "--lr", "batch_size": "--batch-size"}
+"""Fields of a recipe that have a flag of their own."""
+
+_MODEL_FLAGS = frozenset(
+    {"model", "vary", "native", "perturb", "checkpoint", "dataset", "data_dir", "validation"}
+    | {"batch_size", "seed", "precision", "compile", "no_accel", "threads"}
+)
+MODES: dict[str, frozenset[str]] = {
+    "list": frozenset(),
+    "profile": _MODEL_FLAGS | {"log_interval"},
+    "trace": _MODEL_FLAGS | {"epochs", "lr", "test_batch_size"},
+    "defaults": frozenset(),
+    "serve": frozenset({"no_accel"}),
+}
+"""What a script does instead of a run, by the name of its flag, with the other flags that it accepts."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -36,53 +47,71 @@ def parser(framework: str) -> argparse.ArgumentParser:
     result = _Parser(
         prog=FRAMEWORKS[framework].script,
         description="Train and test a network of the zoo; the run becomes a row in results/results.csv. "
-        "What is not set comes from the network's recipe.",
+        "Settings without a flag come from the network's recipe.",
     )
-    add = result.add_argument
-    images = number(int, 1, TRAINING_IMAGES)
-    model = FRAMEWORKS[framework].default_model
+    _add_data(result, FRAMEWORKS[framework])
+    _add_network(result, FRAMEWORKS[framework])
+    _add_run(result, FRAMEWORKS[framework])
+    _add_output(result)
+    _add_modes(result)
+    return result
+
+
+def flag(name: str) -> str:
+    """`--batch-size` for the field `batch_size`."""
+    return "--" + name.replace("_", "-")
+
+
+def _add_data(result: argparse.ArgumentParser, framework: Framework) -> None:
+    add = result.add_argument_group("data").add_argument
+    add(
+        "--dataset",
+        metavar=_braces(DATASETS),
+        type=one_of(DATASETS, "a data set"),
+        help="data set to train and test on (default: mnist)",
+    )
+    add(
+        "--data-dir",
+        metavar="DIR",
+        type=Path,
+        help="folder of the data, filled by a download when empty (default: the user's cache folder)",
+    )
+    add(
+        "--validation",
+        metavar="N",
+        type=number(int, 0, TRAINING_IMAGES - 1),
+        help="hold out the last N training images and test on them instead of the test set",
+    )
+    add(
+        "--loader",
+        metavar=_braces(LOADERS),
+        type=one_of(LOADERS, "a loader"),
+        help="source of the batches (default: memory); native trains as most users of the framework do, "
+        f"with {framework.native_loader}",
+    )
+    add(
+        "--num-workers",
+        metavar="N",
+        type=number(int, 0),
+        default=0,
+        help="workers of the native loader: processes in PyTorch, parallel calls in TensorFlow (default: "
+        "the framework's own number)",
+    )
+    add(
+        "--pin-memory",
+        action="store_true",
+        help="put the batches of PyTorch's native loader in page-locked memory",
+    )
+
+
+def _add_network(result: argparse.ArgumentParser, framework: Framework) -> None:
+    add = result.add_argument_group("network").add_argument
     add(
         "--model",
         metavar="NAME",
-        type=_model,
-        default=model,
+        type=one_of(ZOO, "in the zoo"),
+        default=framework.default_model,
         help="network of the zoo (default: %(default)s)",
-    )
-    add("--list", action="store_true", help="show the zoo and stop")
-    add("--dataset", choices=tuple(DATASETS), help="(default: mnist)")
-    add("--batch-size", metavar="N", type=images, help="images in a training step")
-    add("--test-batch-size", metavar="N", type=images, default=1000, help="(default: %(default)s)")
-    add(
-        "--epochs",
-        metavar="N",
-        type=number(int, 0),
-        help="epochs in all; fewer than the recipe's stop its schedule early, more stretch it; 0 only tests",
-    )
-    add("--lr", metavar="RATE", type=number(float, 0, above=True), help="learning rate, the schedule's unit")
-    add("--seed", metavar="N", type=number(int, 0), help="of weights, order and pixels (default: 1)")
-    add(
-        "--seeds",
-        metavar="N",
-        type=number(int, 1),
-        default=1,
-        help="run N seeds from --seed on (default: 1)",
-    )
-    add(
-        "--log-interval",
-        metavar="N",
-        type=number(int, 1),
-        default=100,
-        help="steps between lines (default: 100)",
-    )
-    add("--no-accel", action="store_true", help="stay on the CPU where there is an accelerator")
-    add("--threads", metavar="N", type=number(int, 1), help="(default: all cores)")
-    add("--precision", choices=PRECISIONS, help="(default: float32)")
-    add(
-        "--native",
-        metavar="PART",
-        nargs="+",
-        choices=(*NATIVE_PARTS, "all"),
-        help="leave a part to the framework's own defaults: init, norm, optimizer, or all",
     )
     add(
         "--vary",
@@ -91,54 +120,133 @@ def parser(framework: str) -> argparse.ArgumentParser:
         help="change the recipe: epochs=20, label_smoothing=0.1, schedule.warm_up=0.25, augment=none",
     )
     add(
+        "--native",
+        metavar="PART",
+        nargs="+",
+        type=one_of((*NATIVE_PARTS, "all"), "a part"),
+        help="leave a part to the framework's own defaults: init, norm, optimizer, or all",
+    )
+    add(
         "--perturb",
-        choices=("ulp",),
-        help="start from weights one unit in the last place larger: what rounding alone does to a run",
+        metavar=_braces(("ulp",)),
+        type=one_of(("ulp",), "a perturbation"),
+        help="start from weights one unit in the last place larger, to see the effect of rounding alone",
+    )
+    add(
+        "--checkpoint",
+        metavar="FILE",
+        type=Path,
+        help="start from the weights saved in FILE; with --epochs 0 test them only",
+    )
+
+
+def _add_run(result: argparse.ArgumentParser, framework: Framework) -> None:
+    add = result.add_argument_group("run").add_argument
+    images = number(int, 1, TRAINING_IMAGES)
+    add(
+        "--epochs",
+        metavar="N",
+        type=number(int, 0),
+        help="total number of epochs; fewer than the recipe's stop its schedule early, more stretch it; 0 "
+        "only tests",
+    )
+    add("--batch-size", metavar="N", type=images, help="images in a training step")
+    add(
+        "--test-batch-size",
+        metavar="N",
+        type=images,
+        default=1000,
+        help="images in a prediction of the test (default: %(default)s)",
+    )
+    add(
+        "--lr",
+        metavar="RATE",
+        type=number(float, 0, above=True),
+        help="learning rate, which the schedule multiplies",
+    )
+    add(
+        "--seed",
+        metavar="N",
+        type=number(int, 0),
+        help="seed of the initial weights, the order of the images and their augmentation (default: 1)",
+    )
+    add(
+        "--seeds",
+        metavar="N",
+        type=number(int, 1),
+        default=1,
+        help="number of runs, each with the next seed, starting at --seed (default: %(default)s)",
+    )
+    add(
+        "--resume",
+        metavar="FILE",
+        type=Path,
+        help="continue the run saved in FILE, up to --epochs in total",
+    )
+    add(
+        "--precision",
+        metavar=_braces(PRECISIONS),
+        type=one_of(PRECISIONS, "a precision"),
+        help="number format of training (default: float32)",
     )
     add(
         "--compile",
         action="store_true",
         default=None,
-        help=f"compile the network with {FRAMEWORKS[framework].compiler}",
+        help=f"compile the network with {framework.compiler}",
+    )
+    add("--no-accel", action="store_true", help="use the CPU even if there is an accelerator")
+    add("--threads", metavar="N", type=number(int, 1), help="CPU threads (default: one for each core)")
+
+
+def _add_output(result: argparse.ArgumentParser) -> None:
+    add = result.add_argument_group("output").add_argument
+    add(
+        "--results",
+        metavar="DIR",
+        type=Path,
+        default=Path("results"),
+        help="folder of the tables that the run is added to (default: %(default)s)",
     )
     add(
-        "--loader",
-        choices=LOADERS,
-        help="where batches come from (default: memory); native trains as most users of the framework do, "
-        f"with {FRAMEWORKS[framework].native_loader}",
+        "--save-model",
+        metavar="FILE",
+        type=Path,
+        help="save weights, optimizer state and epoch as safetensors",
     )
     add(
-        "--num-workers",
+        "--log-interval",
         metavar="N",
-        type=number(int, 0),
-        default=0,
-        help="of the native loader: processes in PyTorch, parallel calls in TensorFlow (default: its own)",
+        type=number(int, 1),
+        default=100,
+        help="training steps between two printed lines (default: %(default)s)",
     )
-    add("--pin-memory", action="store_true", help="of PyTorch's native loader: batches in page-locked memory")
     add(
-        "--validation",
-        metavar="N",
-        type=number(int, 0, TRAINING_IMAGES - 1),
-        help="hold out the last N training images and test on them instead of the test set",
+        "--dry-run",
+        action="store_true",
+        help="run one training and one test batch and write nothing",
     )
-    add("--save-model", metavar="FILE", type=Path, help="save weights, optimizer and epoch as safetensors")
-    add("--checkpoint", metavar="FILE", type=Path, help="start from its weights; --epochs 0 only tests them")
-    add("--resume", metavar="FILE", type=Path, help="go on with the run saved there, up to --epochs in all")
+
+
+def _add_modes(result: argparse.ArgumentParser) -> None:
+    group = result.add_argument_group("modes", "Do this instead of a run; they exclude each other.")
+    add = group.add_mutually_exclusive_group().add_argument
+    add("--list", action="store_true", help="print the networks of the zoo")
     add(
         "--profile",
         metavar="FILE",
         nargs="?",
         type=Path,
         const=Path(os.devnull),
-        help="time the network part by part instead of training it, or with --compile its options; FILE gets "
-        "the figures as JSON",
+        help="time the network part by part, or with --compile its options; write the measurements to FILE "
+        "as JSON",
     )
     add(
         "--trace",
         metavar="FILE",
         type=Path,
-        help=f"take only the first {STEPS} steps, or with --epochs 1 an epoch, dropout masks from NumPy; "
-        "FILE gets each loss, and the accuracy after the epoch, as JSON",
+        help=f"train the first {STEPS} steps, or with --epochs 1 an epoch, with dropout masks from NumPy; "
+        "write each loss, and the accuracy after the epoch, to FILE as JSON",
     )
     add(
         "--defaults",
@@ -146,8 +254,8 @@ def parser(framework: str) -> argparse.ArgumentParser:
         nargs="?",
         type=Path,
         const=Path(os.devnull),
-        help="show the framework's own defaults, read from the installed library, and stop; FILE gets them "
-        "as JSON",
+        help="print the framework's own defaults, read from the installed library, and write them to FILE as "
+        "JSON",
     )
     add(
         "--serve",
@@ -155,20 +263,11 @@ def parser(framework: str) -> argparse.ArgumentParser:
         type=Path,
         help="predict for common.demo with the checkpoints in DIR: lines of JSON in, lines of JSON out",
     )
-    add("--dry-run", action="store_true", help="one training and one test batch; writes nothing")
-    add(
-        "--data-dir",
-        metavar="DIR",
-        type=Path,
-        help="where the data is kept (default: the user's cache folder)",
-    )
-    add("--results", metavar="DIR", type=Path, default=Path("results"), help="(default: %(default)s)")
-    return result
 
 
 def number(kind: type, low: float, high: float = math.inf, *, above: bool = False) -> Callable[[str], Any]:
-    """A parser of finite numbers from `low` (`above` it, if so) to `high`, whose errors name the range."""
-    range_ = f"{'above' if above else 'of at least'} {low:,}" + (
+    """A parser of finite numbers from `low` (excluded if `above`) to `high`, whose errors name the range."""
+    limits = f"{'above' if above else 'of at least'} {low:,}" + (
         f" and at most {high:,}" if high < math.inf else ""
     )
 
@@ -178,14 +277,25 @@ def number(kind: type, low: float, high: float = math.inf, *, above: bool = Fals
         except ValueError:
             value = math.nan
         if not (math.isfinite(value) and low <= value <= high and not (above and value == low)):
-            what = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"{text} is not {what} {range_}.")
+            noun = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"{text} is not {noun} {limits}.")
         return value
 
     return parse
 
 
-def _model(name: str) -> str:
-    if name not in ZOO:
-        raise argparse.ArgumentTypeError(f"{name} is not in the zoo, which has {', '.join(ZOO)}.")
-    return name
+def one_of(names: Collection[str], noun: str) -> Callable[[str], str]:
+    """A parser of one of `names`, whose errors suggest the nearest one: `fashion is not a data set ...`."""
+
+    def parse(text: str) -> str:
+        if text in names:
+            return text
+        nearest = difflib.get_close_matches(text, names, n=1)
+        suggestion = f"did you mean {nearest[0]}? Choose from" if nearest else "choose from"
+        raise argparse.ArgumentTypeError(f"{text} is not {noun}; {suggestion} {', '.join(names)}.")
+
+    return parse
+
+
+def _braces(names: Collection[str]) -> str:
+    return "{" + ",".join(names) + "}"

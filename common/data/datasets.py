@@ -27,6 +27,7 @@ from common.data.download import (
 from common.data.idx import FILES, SIDE, decode_idx, gunzip
 
 CLASSES = 10
+TRAINING_IMAGES = 60_000
 
 ELSEWHERE = "Name another data folder with --data-dir or MNIST_DATA_DIR."
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from common.analysis import aa
 from common.analysis.pooling import sort_key
+from common.data.datasets import TRAINING_IMAGES
 from common.frameworks import FRAMEWORKS, display_name
 from common.model.zoo import ZOO
 from common.report.markdown import markdown
@@ -99,7 +100,10 @@ def _overhead(found: list[Measured]) -> Iterator[str]:
         step, bare = one.value("step", "epoch"), one.value("step", "bare loop")
         if step is None:
             continue
-        prepared, steps = one.value("preparation", "augmentation"), 60_000 // ZOO[one.model].recipe.batch_size
+        prepared, steps = (
+            one.value("preparation", "augmentation"),
+            TRAINING_IMAGES // ZOO[one.model].recipe.batch_size,
+        )
         share = None if prepared is None else 100 * prepared / (step * steps / 1000)
         ratio, low, high = (one.value("overhead", "epoch", column) for column in ("value", "low", "high"))
         spread = f"{_shown(ratio, 3)} ({_shown(low, 3)} to {_shown(high, 3)})"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import pickle
+import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,8 @@ from support.recorder import Recorder, RecorderBackend
 from common.analysis import pooling
 from common.analysis.frames import read
 from common.cli import main as command
+from common.cli.arguments import parser
+from common.cli.requested_job import requested_job
 from common.data.datasets import Dataset
 from common.frameworks import FRAMEWORKS
 from common.model.recipe import recipe_hash
@@ -26,7 +28,7 @@ from common.training import checkpoint
 from common.training.backend import Unavailable
 
 REFUSED = {
-    "unknown model": (["--model", "resnet"], "resnet is not in the zoo, which has pytorch-model-1, "),
+    "unknown model": (["--model", "resnet"], "resnet is not in the zoo; "),
     "no batch": (["--batch-size", "0"], "0 is not a whole number of at least 1 and at most 60,000."),
     "too large a batch": (["--batch-size", "60001"], "60001 is not a whole number of at least 1 and at most"),
     "half a batch": (["--batch-size", "1.5"], "1.5 is not a whole number of at least 1"),
@@ -41,23 +43,26 @@ REFUSED = {
     "no threads": (["--threads", "0"], "0 is not a whole number of at least 1."),
     "unknown data set": (
         ["--dataset", "cifar"],
-        "invalid choice: 'cifar' (choose from 'mnist', 'fashion-mnist')",
+        "cifar is not a data set; choose from mnist, fashion-mnist.",
     ),
-    "unknown precision": (["--precision", "float16"], "invalid choice: 'float16'"),
+    "unknown precision": (["--precision", "float16"], "float16 is not a precision; did you mean bfloat16?"),
     "unknown native part": (
         ["--native", "padding"],
-        "invalid choice: 'padding' (choose from 'init', 'norm',",
+        "padding is not a part; choose from init, norm, ",
     ),
-    "unknown loader": (["--loader", "disk"], "invalid choice: 'disk'"),
+    "unknown loader": (["--loader", "disk"], "disk is not a loader; "),
     "native loader that cannot augment": (
         ["--loader", "native", "--model", "under-5k"],
-        "--loader native takes images as they are; the recipe of under-5k augments images.",
+        "the recipe of under-5k augments them.",
     ),
     "native loader that cannot make images alike": (
         ["--loader", "native", "--vary", "moments=Moments"],
-        "--loader native takes images as they are; the recipe of",
+        " moment-normalises them.",
     ),
-    "workers of our loader": (["--num-workers", "2"], "--num-workers and --pin-memory are knobs of --loader"),
+    "workers of our loader": (
+        ["--num-workers", "2"],
+        "--pin-memory are options of --loader native.",
+    ),
     "negative workers": (
         ["--loader", "native", "--num-workers", "-1"],
         "-1 is not a whole number of at least",
@@ -72,19 +77,44 @@ REFUSED = {
     ),
     "two starts": (["--resume", "a", "--checkpoint", "b"], "--resume and --checkpoint exclude each other"),
     "one file for two runs": (["--seeds", "2", "--save-model", "a"], "--seeds 2 makes several runs"),
-    "perturbed checkpoint": (["--perturb", "ulp", "--checkpoint", "a"], "--perturb is of the shared initial"),
-    "perturbed native start": (["--perturb", "ulp", "--native", "all"], "--perturb is of the shared initial"),
-    "rate by another way": (["--vary", "lr=1"], "--vary lr=1: for this there is --lr."),
+    "perturbed checkpoint": (
+        ["--perturb", "ulp", "--checkpoint", "a"],
+        "not with --checkpoint, --resume, --nat",
+    ),
+    "perturbed native start": (
+        ["--perturb", "ulp", "--native", "all"],
+        "not with --checkpoint, --resume, --nat",
+    ),
+    "rate by another way": (["--vary", "lr=1"], "--vary lr=1: use --lr"),
     "no change": (["--vary", "schedule=OneCycle(", "x"], "x is no change of a recipe: write FIELD=VALUE"),
     "trace of two epochs": (
         ["--trace", "losses.json", "--epochs", "2"],
-        "--trace takes the first 100 steps, or with --epochs 1 an epoch.",
+        "--trace accepts --epochs 1, or no --epochs for 100 steps; not 2.",
     ),
     "trace into no folder": (
         ["--trace", "no/where.json"],
         "no/where.json cannot be written: there is no folder no",
     ),
     "nothing to save": (["--epochs", "0", "--save-model", "a"], "--epochs 0 only tests"),
+    "misspelt model": (["--model", "nextjurnal"], "did you mean nextjournal?"),
+    "misspelt data set": (["--dataset", "fashion_mnist"], "did you mean fashion-mnist?"),
+    "two modes": (["--profile", "--trace", "a"], "argument --trace: not allowed with argument --profile"),
+    "two other modes": (["--defaults", "--serve", "a"], "argument --serve: not allowed with argument --defa"),
+    "list and trace": (["--list", "--trace", "a"], "argument --trace: not allowed with argument --list"),
+    "seeds of a trace": (
+        ["--trace", "a", "--seeds", "3"],
+        "--seeds is not for --trace, which accepts",
+    ),
+    "epochs of a profile": (
+        ["--profile", "--epochs", "3", "--resume", "a"],
+        "--epochs, --resume are not for --profile",
+    ),
+    "model of all defaults": (["--defaults", "--model", "mlp-tuned"], "--model is not for --defaults"),
+    "dry run of a server": (
+        ["--serve", "a", "--dry-run"],
+        "--dry-run is not for --serve",
+    ),
+    "list of one": (["--list", "--model", "best"], "--model is not for --list, which accepts no other"),
     "unknown flag": (["--gamma", "0.7"], "unrecognized arguments: --gamma 0.7"),
 }
 
@@ -200,13 +230,13 @@ def test_bad_files_are_one_line_and_nothing_is_written(
         ("--resume", cut): "cut.safetensors is not a whole safetensors file",
         ("--resume", bare): "bare.safetensors has no dense1.bias",
         ("--resume", whole, "--epochs", "1"): "has 1 epochs done: --epochs must be above that, not 1.",
-        ("--resume", whole, "--seed", "2"): "was trained with --seed 1 and cannot go on with 2.",
+        ("--resume", whole, "--seed", "2"): "was trained with --seed 1; it cannot be resumed with 2.",
         (
             "--resume",
             whole,
             "--batch-size",
             "64",
-        ): "was trained with --batch-size 128 and cannot go on with 64.",
+        ): "was trained with --batch-size 128; it cannot be resumed with 64.",
         ("--data-dir", blocked): f"The data folder {blocked / 'mnist'} cannot be used",
         (
             "--results",
@@ -361,11 +391,30 @@ def test_list_shows_every_network(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_defaults_are_those_promised() -> None:
-    default = vars(command.parse_arguments("tensorflow", []))
+    default = command.parse_arguments("tensorflow", [])
     promised = {"model": "tf-model-1", "test_batch_size": 1000, "log_interval": 100, "loader": None}
-    assert {name: default[name] for name in promised} == promised
+    assert {name: getattr(default, name) for name in promised} == promised
+    assert default.mode is None
     assert command.parse_arguments("pytorch", []).model == "pytorch-model-1"
-    assert isinstance(command.parser("pytorch"), argparse.ArgumentParser)
+
+
+@pytest.mark.parametrize("mode", [("--trace", "losses.json"), ("--profile",), ("--dry-run",)], ids=str)
+def test_only_a_run_is_recorded(mode: tuple[str, ...]) -> None:
+    assert requested_job(command.parse_arguments("pytorch", [])).results == Path("results")
+    assert requested_job(command.parse_arguments("pytorch", list(mode))).results is None
+
+
+def test_nothing_is_hung_on_a_command_line() -> None:
+    with pytest.raises(FrozenInstanceError):
+        command.parse_arguments("pytorch", []).seed = 3  # type: ignore[misc]
+
+
+def test_help_has_its_flags_in_groups() -> None:
+    text = parser("pytorch").format_help()
+    titles = re.findall(r"^([\w ]+):$", text, re.MULTILINE)
+    assert titles == ["options", "data", "network", "run", "output", "modes"]
+    options = text[text.index("\noptions:") : text.index("\ndata:")]
+    assert re.findall(r"--[a-z-]+", options) == ["--help"], "every other flag is in a named group"
 
 
 def test_old_header_stops_a_run_before_it_starts(main: Main, tmp_path: Path) -> None:

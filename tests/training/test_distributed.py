@@ -207,7 +207,7 @@ def test_shares_are_the_whole_batch() -> None:
 @pytest.mark.parametrize(
     "words, told",
     [
-        (["--batch-size", "65"], "--batch-size 65 cannot be shared by 2 processes equally."),
+        (["--batch-size", "65"], "--batch-size 65 cannot be divided equally among 2 processes."),
         (["--profile"], "--profile is for a run in one process, not in 2."),
         (["--loader", "native"], "--loader native is for a run in one process, not in 2."),
     ],

@@ -1,0 +1,124 @@
+"""The job and the data set that a command line describes; settings without a flag come from the checkpoint
+that is resumed, or from the recipe."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from common.cli.arguments import flag
+from common.cli.invocation import Invocation, varied
+from common.data.batches import Scaling
+from common.data.datasets import Dataset, Digits, hold_out, load, validated
+from common.model.entry import Entry
+from common.model.zoo import ZOO
+from common.training import checkpoint
+from common.training.backend import Execution, LoaderOptions
+from common.training.job import Job
+
+
+def requested_job(invocation: Invocation) -> Job:
+    """The job of its first seed. Raises CheckpointError, RecipeError."""
+    saved = checkpoint.read(invocation.resume) if invocation.resume else None
+    metadata = saved.metadata if saved else {}
+    entry = varied(ZOO[invocation.model], invocation.vary or metadata.get("vary", []))
+    if saved:
+        assert invocation.resume
+        checkpoint.check(saved, invocation.resume, entry.spec, entry.recipe.optimizer)
+    settings = _settings(invocation, entry, metadata)
+    recipe = dataclasses.replace(
+        entry.recipe,
+        batch_size=settings["batch_size"],
+        lr=settings["lr"],
+        epochs=_epochs(invocation, entry),
+    )
+    if saved and metadata["epoch"] >= recipe.epochs:
+        raise checkpoint.CheckpointError(
+            f"{invocation.resume} has {metadata['epoch']} epochs done: --epochs must be above that, not "
+            f"{recipe.epochs}."
+        )
+    options = LoaderOptions(num_workers=invocation.num_workers, pin_memory=invocation.pin_memory)
+    job = Job(
+        spec=entry.spec,
+        recipe=recipe,
+        schedule_epochs=max(recipe.epochs, entry.recipe.epochs),
+        seed=settings["seed"],
+        execution=Execution(
+            precision=settings["precision"],
+            native=frozenset(settings["native"]),
+            compiled=settings["compile"],
+            scaling=Scaling(recipe.mean, recipe.std),
+            label_smoothing=recipe.label_smoothing,
+            loader=options if settings["loader"] == "native" else None,
+            world=invocation.world,
+        ),
+        test_batch_size=invocation.test_batch_size,
+        log_interval=invocation.log_interval,
+        settings={"model": entry.name, "recipe": recipe.to_dict(), **settings},
+        results=None if invocation.dry_run or invocation.mode else invocation.results,
+        save_model=invocation.save_model,
+        perturb=settings["perturb"] is not None,
+    )
+    if saved:
+        return dataclasses.replace(job, start=saved.state, start_epoch=metadata["epoch"])
+    if invocation.checkpoint:
+        return dataclasses.replace(job, start=checkpoint.load_weights(invocation.checkpoint, entry.spec))
+    return job
+
+
+def requested_dataset(invocation: Invocation, job: Job, *, log: Callable[[str], None]) -> Dataset:
+    """Images to train and test on, under the name that the tables use. Raises DataError."""
+    name, held_out = job.settings["dataset"], job.settings["validation"]
+    loading = invocation.startup.dataset
+    dataset = loading.result() if loading else load(name, data_dir=invocation.data_dir, log=log)
+    if held_out:
+        dataset = dataclasses.replace(hold_out(dataset, held_out), name=validated(name, held_out))
+    if invocation.dry_run:
+        dataset = dataclasses.replace(
+            dataset,
+            train=_first(dataset.train, job.recipe.batch_size),
+            test=_first(dataset.test, job.test_batch_size),
+        )
+    return dataset
+
+
+def _epochs(invocation: Invocation, entry: Entry) -> int:
+    if invocation.epochs is None:
+        return 1 if invocation.dry_run else entry.recipe.epochs
+    return min(invocation.epochs, 1) if invocation.dry_run else invocation.epochs
+
+
+def _settings(invocation: Invocation, entry: Entry, saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that a resumed run keeps: from the command line, else the checkpoint, else defaults.
+
+    Raises CheckpointError where command line and checkpoint disagree.
+    """
+    defaults: dict[str, Any] = {
+        "seed": 1,
+        "batch_size": entry.recipe.batch_size,
+        "lr": entry.recipe.lr,
+        "precision": "float32",
+        "native": [],
+        "perturb": None,
+        "vary": [],
+        "compile": False,
+        "loader": "memory",
+        "dataset": "mnist",
+        "validation": 0,
+    }
+    fields = {name: getattr(invocation, name) for name in defaults}
+    given = {name: value for name, value in fields.items() if value is not None}
+    settings = defaults | {name: saved[name] for name in defaults if name in saved}
+    for name, value in given.items():
+        given[name] = value = list(value) if isinstance(value, tuple) else value
+        if saved and value != settings[name]:
+            raise checkpoint.CheckpointError(
+                f"{invocation.resume} was trained with {flag(name)} {settings[name]}; it cannot be resumed "
+                f"with {value}."
+            )
+    return settings | given
+
+
+def _first(digits: Digits, count: int) -> Digits:
+    return Digits(digits.images[:count], digits.labels[:count])
