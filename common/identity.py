@@ -22,17 +22,17 @@ def kind_of(choice: object) -> str:
 def added_field(default: Any, *, recorded: str = "") -> Any:
     """A dataclass field that recipes did not have from the start.
 
-    At its default it is left out of the digest, so rows that are older than the field keep theirs. `recorded`
-    is its name in the digest where that is not the field's own.
+    At its default it is left out of the digest, so rows older than the field keep their digest. `recorded` is
+    its name in the digest where that is not the field's own.
     """
     return field(default=default, metadata={_ADDED: True, _RECORDED: recorded})
 
 
-def is_added(one: Field[Any]) -> bool:
+def is_added(entry: Field[Any]) -> bool:
     """Whether a field was made by `added_field`."""
-    return bool(one.metadata.get(_ADDED))
+    return bool(entry.metadata.get(_ADDED))
 
 
-def recorded_name(one: Field[Any]) -> str:
+def recorded_name(entry: Field[Any]) -> str:
     """A field's name in the digest."""
-    return str(one.metadata.get(_RECORDED) or one.name)
+    return str(entry.metadata.get(_RECORDED) or entry.name)

@@ -1,13 +1,17 @@
-"""Imports point down, no framework in common/, and files stay short."""
+"""Imports point down, common/ imports and lists no framework, and files stay short."""
 
 from __future__ import annotations
 
+import ast
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from common.frameworks import FRAMEWORKS
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted([*ROOT.glob("common/**/*.py"), ROOT / "pytorch.py", ROOT / "tf.py"])
@@ -51,6 +55,55 @@ def test_a_broken_contract_is_reported(tmp_path: Path, file: str, line: str, con
     assert done.returncode == 1
     broken = [row for row in done.stdout.splitlines() if "BROKEN" in row]
     assert any(contract in row for row in broken), done.stdout
+
+
+WORDS = {
+    word.lower()
+    for framework in FRAMEWORKS.values()
+    for word in (framework.name, framework.title, framework.script)
+}
+LISTS_FRAMEWORKS = {"common/frameworks.py"}
+# The pairs that `bench speed` compares with each framework's own loop. To be taken from the one list.
+LISTS_FRAMEWORKS |= {"common/bench/measure.py"}
+
+
+def listed_frameworks(path: Path, text: str) -> list[str]:
+    """Literals in a source that are a framework's name, title or script; prose and comments are not searched.
+
+    In Python the whole literal must be the name; in the page's files a name anywhere counts.
+    """
+    if path.suffix == ".py":
+        literals = [node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)]
+        return [text for text in literals if isinstance(text, str) and text.lower() in WORDS]
+    code = re.sub(r"/\*.*?\*/|<!--.*?-->|(?<!:)//[^\n]*", "", text, flags=re.DOTALL)
+    return re.findall("|".join(map(re.escape, sorted(WORDS))), code, flags=re.IGNORECASE)
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(path for kind in ("py", "js", "html", "css") for path in ROOT.glob(f"common/**/*.{kind}")),
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_frameworks_are_listed_in_one_place(path: Path) -> None:
+    if str(path.relative_to(ROOT)) not in LISTS_FRAMEWORKS:
+        assert listed_frameworks(path, path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "file, text, words",
+    [
+        ("a.py", 'if framework == "pytorch":\n    pass', ["pytorch"]),
+        ("a.py", 'TITLES = {"tensorflow": "TensorFlow"}', ["tensorflow", "TensorFlow"]),
+        ("a.py", 'match name:\n    case "tf.py":\n        pass', ["tf.py"]),
+        ("a.py", '"""PyTorch\'s formulas."""  # pytorch', []),
+        ("a.py", 'print("PyTorch keeps it.")', []),
+        ("a.js", "const NAMES = { pytorch: 1 }; // of pytorch", ["pytorch"]),
+        ("a.html", '<option value="tensorflow"><!-- PyTorch -->', ["tensorflow"]),
+        ("a.css", "/* PyTorch */ .framework.pytorch {}", ["pytorch"]),
+    ],
+)
+def test_a_listed_framework_is_found(file: str, text: str, words: list[str]) -> None:
+    assert sorted(listed_frameworks(Path(file), text)) == sorted(words)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -1,4 +1,4 @@
-"""Which update rule, with which constants and slots? PyTorch's formulas, for both sides.
+"""Update rules with their constants and slots: PyTorch's formulas, for every framework.
 
 The learning rate comes from the schedule, and so does momentum where the schedule cycles it.
 """
@@ -52,7 +52,7 @@ class Adadelta:
 
 Optimizer = SGD | Adam | Adadelta
 
-# State kept for each weight, under torch's names; a checkpoint holds `optimizer.SLOT.WEIGHT`.
+# Arrays kept for each weight, under torch's names; a checkpoint names them `optimizer.SLOT.WEIGHT`.
 SLOTS: dict[type, tuple[str, ...]] = {
     SGD: ("momentum_buffer",),
     Adam: ("exp_avg", "exp_avg_sq"),

@@ -1,4 +1,4 @@
-"""Changes of a recipe in words, such as `lr=0.3` or `schedule.warm_up=0.25`."""
+"""Recipes changed by assignments such as `lr=0.3` or `schedule.warm_up=0.25`."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ def with_overrides(recipe: Recipe, changes: Iterable[str]) -> Recipe:
     """The recipe with changes such as `lr=0.3`, `schedule=OneCycle`, `augment.rotation=12`, `augment=none`,
     `schedule=StepDecay(gamma=0.7)`.
 
-    Raises RecipeError for one that names no field, or a value that does not fit it.
+    Raises RecipeError for a change that names no field, or a value of the wrong type.
     """
     for change in changes:
         path, equals, text = change.partition("=")
         if not equals:
-            raise RecipeError(f"{change} is no change of a recipe: write FIELD=VALUE, such as lr=0.3.")
+            raise RecipeError(f"{change} does not change a recipe: write FIELD=VALUE, such as lr=0.3.")
         recipe = _with(recipe, path.split("."), text, change)
     return recipe
 
 
 def _with(choice: Any, path: list[str], text: str, change: str) -> Any:
-    fields = {one.name for one in dataclasses.fields(choice)}
-    hints = {name: hint for name, hint in typing.get_type_hints(type(choice)).items() if name in fields}
+    fields = dataclasses.fields(choice)
+    types_of = typing.get_type_hints(type(choice))
+    hints = {field.name: types_of[field.name] for field in fields}
     name, *rest = path
-    # The name in the digest is accepted too: checkpoints hold changes under it.
-    recorded = {recorded_name(one): one.name for one in dataclasses.fields(choice)}
-    name = recorded.get(name, name)
+    # The name in the digest is accepted too, as checkpoints record changes under it.
+    name = {recorded_name(field): field.name for field in fields}.get(name, name)
     if name not in hints:
         kind = "Recipe" if isinstance(choice, Recipe) else kind_of(choice)
         raise RecipeError(f"{change}: {kind} has no {name}, but {', '.join(hints)}.")
@@ -41,14 +41,14 @@ def _with(choice: Any, path: list[str], text: str, change: str) -> Any:
         return dataclasses.replace(choice, **{name: _value(hints[name], text, change)})
     inner = getattr(choice, name)
     if inner is None:
-        inner = _made(next(iter(_kinds(hints[name]).values())), "", change)
+        inner = _construct(next(iter(_kinds(hints[name]).values())), "", change)
     if not dataclasses.is_dataclass(inner):
         raise RecipeError(f"{change}: {name} has no parts.")
     return dataclasses.replace(choice, **{name: _with(inner, rest, text, change)})
 
 
 def _allowed(hint: Any) -> tuple[Any, ...]:
-    """The types that a field's type is a union of."""
+    """The members of a field's type, if it is a union, or the type alone."""
     union = typing.get_origin(hint) in (types.UnionType, typing.Union)
     return typing.get_args(hint) if union else (hint,)
 
@@ -60,11 +60,11 @@ def _kinds(hint: Any) -> dict[str, Any]:
 
 
 def _value(hint: Any, text: str, change: str) -> Any:
-    """`text` as a value of a field's type: a number, a tuple, True or False, none, a kind as it is made."""
+    """`text` as a value of a field's type: a number, a tuple, True or False, none, a constructor's call."""
     allowed, kinds = _allowed(hint), _kinds(hint)
     name, _, settings = text.partition("(")
     if name in kinds:
-        return _made(kinds[name], settings.removesuffix(")"), change)
+        return _construct(kinds[name], settings.removesuffix(")"), change)
     if text == "none" and type(None) in allowed:
         return None
     try:
@@ -77,18 +77,18 @@ def _value(hint: Any, text: str, change: str) -> Any:
     if type(value) in allowed or (tuples and isinstance(value, tuple)):
         return value
     words = {bool: "True or False", int: "a whole number", float: "a number", type(None): "none"}
-    wanted = [*kinds, *(words[kind] for kind in allowed if kind in words)] or ["a tuple"]
-    raise RecipeError(f"{change}: {text} is not {' or '.join(wanted)}.")
+    expected = [*kinds, *(words[kind] for kind in allowed if kind in words)] or ["a tuple"]
+    raise RecipeError(f"{change}: {text} is not {' or '.join(expected)}.")
 
 
-def _made(kind: Any, settings: str, change: str) -> Any:
-    """`StepDecay` of `gamma=0.7`."""
+def _construct(kind: Any, settings: str, change: str) -> Any:
+    """An object of the class `kind` with settings such as `gamma=0.7`. Raises RecipeError."""
     try:
         call = ast.parse(f"kind({settings})", mode="eval").body
         assert isinstance(call, ast.Call)
-        places = [ast.literal_eval(value) for value in call.args]
-        names = {word.arg or "": ast.literal_eval(word.value) for word in call.keywords}
-        return kind(*places, **names)
+        positional = [ast.literal_eval(value) for value in call.args]
+        named = {keyword.arg or "": ast.literal_eval(keyword.value) for keyword in call.keywords}
+        return kind(*positional, **named)
     except (SyntaxError, ValueError, TypeError):
-        fields = ", ".join(one.name for one in dataclasses.fields(kind))
+        fields = ", ".join(field.name for field in dataclasses.fields(kind))
         raise RecipeError(f"{change}: write {kind_of(kind)}(...) with values for {fields}.") from None

@@ -1,7 +1,7 @@
-"""Which learning rate (and momentum) at which step? Pure functions from a schedule to NumPy arrays.
+"""Learning rate and momentum at each step: pure functions from a schedule to NumPy arrays.
 
 A schedule is relative: its values are multiplied by the recipe's `lr`. All arrays are float64 of shape
-(epochs * steps,), one value a training step, so both frameworks are handed the very same numbers.
+(epochs * steps,), one value a training step, so both frameworks are given identical numbers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class StepDecay:
 class Linear:
     """Straight lines through (`epochs[i]`, `factors[i]`), read once at the start of each epoch.
 
-    The last of `epochs` is the length it was made for; a longer run stretches it.
+    The last of `epochs` is the length of run that it is designed for; a longer run stretches it.
     """
 
     kind: ClassVar[str] = "Linear"
@@ -81,7 +81,7 @@ def rates(schedule: Schedule, *, lr: float, epochs: int, steps: int) -> NDArray[
 
 
 def momenta(schedule: Schedule, *, epochs: int, steps: int) -> NDArray[np.float64] | None:
-    """Momentum at each step, shape (epochs * steps,), or None where the schedule leaves it alone."""
+    """Momentum at each step, shape (epochs * steps,), or None where the schedule does not cycle it."""
     if not isinstance(schedule, OneCycle) or schedule.momentum is None:
         return None
     low, high = schedule.momentum

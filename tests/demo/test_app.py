@@ -1,6 +1,6 @@
-"""The demo's server and its processes: what is answered, what is refused, what happens when one dies.
+"""The demo's server and its processes: answers, refusals, restarts.
 
-The processes here are small programs that speak as the frameworks' do; those are asked in test_page.py.
+The processes here are small programs with the protocol of the frameworks' own, which test_page.py starts.
 """
 
 from __future__ import annotations
@@ -25,70 +25,71 @@ from common.cli.predict_server import checkpoint_path
 from common.demo import app, worker
 from common.demo.app import Demo, application
 from common.demo.worker import PredictorDown, PredictorProcess
+from common.frameworks import FRAMEWORKS
 
 PROGRAM = """
 import json, sys, time
 print("a library's greeting")
 print(json.dumps({"ready": True}), flush=True)
 for line in sys.stdin:
-    asked = json.loads(line)
-    if asked["model"] == "nextjournal":
+    request = json.loads(line)
+    if request["model"] == "nextjournal":
         sys.exit(3)
-    if asked["model"] == "under-5k":
+    if request["model"] == "under-5k":
         time.sleep(60)
     answer = {"probabilities": [0.1] * 10, "milliseconds": 0.5}
-    answer = {"error": "No."} if asked["model"] == "under-8k" else answer
-    print(json.dumps({"id": asked["id"], **answer}), flush=True)
+    answer = {"error": "No."} if request["model"] == "under-8k" else answer
+    print(json.dumps({"id": request["id"], **answer}), flush=True)
 """
 COMMAND = [sys.executable, "-c", PROGRAM]
 PICTURE = [[0.0] * 40 for _ in range(10)] + [[0.0] * 10 + [255.0] * 6 + [0.0] * 24 for _ in range(30)]
 
 
-@pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
-    """A server with networks whose process answers, ends, says nothing, or says no."""
-    monkeypatch.setattr(worker, "LEAST_LIFE_SECONDS", 0.05)
-    monkeypatch.setattr(worker, "ANSWER_SECONDS", 1.0)
-    folder = tmp_path / "checkpoints"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A server with networks whose process answers, ends, stays silent, or answers with an error."""
+    folder = tmp_path_factory.mktemp("demo")
     for model in ("speedrun", "nextjournal", "under-5k", "under-8k"):
         checkpoint_path(folder, model, "pytorch").touch()
     dataset = digits()
-    add_run(tmp_path, errors={3: 5, 14: 9})
-    add_run(tmp_path, framework="tensorflow", errors={3: 8})
-    known = misclassified.misclassified_digits(frames.read(tmp_path), dataset.test.labels)
-    workers = {name: PredictorProcess(name, folder, command=COMMAND) for name in ("pytorch", "tensorflow")}
-    app = application(Demo(dataset.test, known, workers, folder), hosts=["127.0.0.1", "testserver"])
-    with TestClient(app) as client:
-        ready(client)
-        yield client
+    add_run(folder, errors={3: 5, 14: 9})
+    add_run(folder, framework="tensorflow", errors={3: 8})
+    errors = misclassified.misclassified_digits(frames.read(folder), dataset.test.labels)
+    workers = {name: PredictorProcess(name, folder, command=COMMAND) for name in FRAMEWORKS}
+    server = application(Demo(dataset.test, errors, workers, folder), hosts=["127.0.0.1", "testserver"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker, "LEAST_LIFE_SECONDS", 0.05)
+        patch.setattr(worker, "ANSWER_SECONDS", 1.0)
+        with TestClient(server) as client:
+            ready(client)
+            yield client
 
 
 def ready(client: TestClient) -> None:
-    """Wait until both processes are."""
+    """Wait until both processes are ready."""
     until = time.monotonic() + 30
     while set(client.get("/api/state").json().values()) != {"ready"}:
         assert time.monotonic() < until
         time.sleep(0.05)
 
 
-def predict(client: TestClient, **asked: Any) -> Any:
-    return client.post("/api/predict", json={"model": "speedrun", "picture": PICTURE, **asked})
+def predict(client: TestClient, **request: Any) -> Any:
+    return client.post("/api/predict", json={"model": "speedrun", "picture": PICTURE, **request})
 
 
-def test_both_frameworks_answer_with_what_they_saw(client: TestClient) -> None:
-    told = predict(client).json()
-    assert np.array(told["image"]).shape == (28, 28)
-    assert set(told["answers"]) == {"pytorch", "tensorflow"}
-    assert told["answers"]["pytorch"]["probabilities"] == [0.1] * 10
+def test_every_framework_answers_and_the_image_is_returned(client: TestClient) -> None:
+    response = predict(client).json()
+    assert np.array(response["image"]).shape == (28, 28)
+    assert set(response["answers"]) == set(FRAMEWORKS)
+    assert response["answers"]["pytorch"]["probabilities"] == [0.1] * 10
 
 
-def test_a_prepared_picture_is_taken_as_it_is(client: TestClient) -> None:
+def test_a_prepared_picture_is_not_preprocessed_again(client: TestClient) -> None:
     image = client.get("/api/digits/3").json()["image"]
     assert predict(client, picture=image, prepared=True).json()["image"] == image
 
 
-def test_a_process_that_dies_is_told_and_started_again_while_the_other_goes_on(client: TestClient) -> None:
+def test_a_process_that_dies_is_reported_and_restarted_while_the_other_continues(client: TestClient) -> None:
     worker = client.app.state.demo.workers["pytorch"]  # type: ignore[attr-defined]
     first = worker.process.pid
     worker.process.kill()
@@ -102,7 +103,7 @@ def test_a_process_that_dies_is_told_and_started_again_while_the_other_goes_on(c
 
 @pytest.mark.parametrize(
     "model, words",
-    [("nextjournal", "It has ended"), ("under-5k", "no answer in 1 seconds"), ("under-8k", "No.")],
+    [("nextjournal", "has ended"), ("under-5k", "1 seconds"), ("under-8k", "No.")],
 )
 def test_no_answer_has_a_reason(client: TestClient, model: str, words: str) -> None:
     answers = predict(client, model=model).json()["answers"]
@@ -182,42 +183,48 @@ def test_the_page_and_the_digits_are_served(client: TestClient) -> None:
     png = client.get("/digits/3.png")
     assert png.headers["content-type"] == "image/png"
     assert png.content.startswith(b"\x89PNG")
-    names = [model["name"] for model in client.get("/api/models").json()["models"]]
+    setup = client.get("/api/models").json()
+    assert [framework["name"] for framework in setup["frameworks"]] == list(FRAMEWORKS)
+    assert setup["first"] in setup["zoo"]
+    names = [model["name"] for model in setup["models"]]
     assert names == ["nextjournal", "under-5k", "under-8k", "speedrun"]
 
 
-def test_the_gallery_is_chosen_by_what_is_asked(client: TestClient) -> None:
+def test_the_gallery_follows_the_query(client: TestClient) -> None:
     assert client.get("/api/mistakes").json()["total"] == 2
     only = client.get("/api/mistakes", params={"one_only": "yes", "framework": "pytorch", "label": ""}).json()
-    assert [one["index"] for one in only["digits"]] == [14]
-    for wrong in (
+    assert [digit["index"] for digit in only["digits"]] == [14]
+    for query in (
         {"label": "10"},
         {"model": "resnet"},
         {"framework": "jax"},
         {"start": "-1"},
         {"start": "x" * 9},
     ):
-        response = client.get("/api/mistakes", params=wrong)
+        response = client.get("/api/mistakes", params=query)
         assert response.status_code == 422
-        assert response.json()["error"]
+        assert next(iter(query.values())) in response.json()["error"]
 
 
-def test_a_worker_that_is_not_running_says_so(tmp_path: Path) -> None:
-    with pytest.raises(PredictorDown, match="It is starting"):
-        asyncio.run(PredictorProcess("pytorch", tmp_path).ask({}))
+def test_a_process_that_is_not_running_has_no_answer(tmp_path: Path) -> None:
+    with pytest.raises(PredictorDown, match="starting"):
+        asyncio.run(PredictorProcess("pytorch", tmp_path).predict({}))
 
 
-def test_a_checkpoint_that_is_none_is_an_answer(tmp_path: Path) -> None:
-    """And the next question is answered as well."""
+def test_a_damaged_checkpoint_is_an_answer_with_an_error(tmp_path: Path) -> None:
+    """And the next request is answered as well."""
 
     class Nothing:
         name = "pytorch"
 
-    checkpoint_path(tmp_path, "speedrun", "pytorch").write_text("no checkpoint")
-    asked = [json.dumps({"id": number, "model": "speedrun", "image": [[0] * 28] * 28}) for number in (1, 2)]
-    answers = StringIO()
-    predict_server.serve(Nothing(), tmp_path, asked, answers)  # type: ignore[arg-type]
-    hello, *told = map(json.loads, answers.getvalue().splitlines())
-    assert hello == predict_server.READY
-    assert [one["id"] for one in told] == [1, 2]
-    assert all("is not a whole safetensors file" in one["error"] for one in told)
+    path = checkpoint_path(tmp_path, "speedrun", "pytorch")
+    path.write_text("no checkpoint")
+    requests = [
+        json.dumps({"id": number, "model": "speedrun", "image": [[0] * 28] * 28}) for number in (1, 2)
+    ]
+    output = StringIO()
+    predict_server.serve(Nothing(), tmp_path, requests, output)  # type: ignore[arg-type]
+    ready, *answers = map(json.loads, output.getvalue().splitlines())
+    assert ready == predict_server.READY
+    assert [answer["id"] for answer in answers] == [1, 2]
+    assert all(str(path) in answer["error"] for answer in answers)

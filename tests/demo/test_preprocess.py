@@ -1,4 +1,4 @@
-"""What is drawn is prepared as MNIST was, whatever its size, place and shade."""
+"""A drawing is preprocessed as MNIST's digits were, whatever its size, place and shade."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def test_the_longer_side_is_20_and_the_mass_is_in_the_middle(size: int, at: tupl
 
 
 def test_size_and_place_do_not_matter() -> None:
-    one, other = to_mnist(seven(size=80, at=(20, 30))), to_mnist(seven(560, 700, size=160, at=(300, 400)))
-    assert np.abs(one.astype(int) - other).mean() < 4
+    small, large = to_mnist(seven(size=80, at=(20, 30))), to_mnist(seven(560, 700, size=160, at=(300, 400)))
+    assert np.abs(small.astype(int) - large).mean() < 4
 
 
 def test_proportions_are_kept() -> None:
@@ -92,14 +92,14 @@ def test_a_dot_and_a_line_are_pictures() -> None:
         (np.full((28, 28), 256.0), "numbers from 0 to 255"),
     ],
 )
-def test_what_is_no_drawing_is_told(picture: np.ndarray, words: str) -> None:
-    with pytest.raises(DrawingError) as told:
+def test_a_picture_without_a_digit_is_refused(picture: np.ndarray, words: str) -> None:
+    with pytest.raises(DrawingError) as error:
         to_mnist(picture)
-    assert words in str(told.value)
+    assert words in str(error.value)
 
 
-def test_digits_of_mnist_come_out_much_as_they_went_in(mnist: Dataset) -> None:
-    """Rendered ten times as large. Most of what differs is a shift by one pixel."""
+def test_digits_of_mnist_are_nearly_unchanged(mnist: Dataset) -> None:
+    """Rendered ten times as large. Most of the difference is a shift by one pixel."""
     images = mnist.test.images[:200]
     large = [cv2.resize(image, (280, 280), interpolation=cv2.INTER_CUBIC) for image in images]
     again = np.stack([to_mnist(picture.astype(float)) for picture in large])

@@ -1,17 +1,18 @@
 // The page of `python -m common.demo`: strokes on a canvas, sent to the server while they are drawn.
 
-const NAMES = { pytorch: "PyTorch", tensorflow: "TensorFlow" };
-const SENT = 140; // pixels a side of what is sent; strokes are wide enough for half the canvas
-const PEN = 22;
+const SENT = 140; // side of the picture that is sent, in pixels; strokes are wide enough for half the canvas
+const PEN = 22; // width of a stroke
 const STEP = 10; // of the keyboard's pen, in pixels
+const NO_SERVER = "The server does not answer: check that python -m common.demo is still running.";
 const byId = (id) => document.getElementById(id);
 
 const canvas = byId("canvas");
 const context = canvas.getContext("2d", { willReadFrequently: true });
-let strokes = []; // each a list of points; or one picture that was loaded
+let strokes = []; // each a list of points
 let loaded = null; // under the strokes: a test digit {source, pixels} or a photo {source, light}
 let drawing = null;
-let models = [];
+let frameworks = []; // {name, title, colour}
+let models = []; // {name, parameters, frameworks}
 
 // Drawing
 
@@ -62,7 +63,7 @@ canvas.addEventListener("pointerdown", (event) => {
 canvas.addEventListener("pointermove", (event) => {
   if (!drawing) return;
   const points = event.getCoalescedEvents?.() ?? [];
-  for (const one of points.length ? points : [event]) drawing.push(place(one));
+  for (const point of points.length ? points : [event]) drawing.push(place(point));
   changed();
 });
 for (const name of ["pointerup", "pointercancel"]) {
@@ -84,8 +85,8 @@ canvas.addEventListener("keydown", (event) => {
     keyboard.y = Math.min(270, Math.max(10, keyboard.y + dy * STEP));
     if (event.shiftKey) {
       const last = strokes.at(-1)?.at(-1);
-      const goes_on = last && last[0] === from[0] && last[1] === from[1];
-      if (goes_on) strokes.at(-1).push([keyboard.x, keyboard.y]);
+      const continues = last && last[0] === from[0] && last[1] === from[1];
+      if (continues) strokes.at(-1).push([keyboard.x, keyboard.y]);
       else strokes.push([from, [keyboard.x, keyboard.y]]);
       changed();
     } else redraw();
@@ -116,22 +117,22 @@ byId("photo").addEventListener("change", async (event) => {
   try {
     loaded = photo(await createImageBitmap(file));
   } catch {
-    say(`${file.name} is not a picture that this browser can read.`);
+    showVerdict(`${file.name} is not a picture that this browser can read.`);
     return;
   }
   strokes = [];
   changed();
 });
 
-// A photo keeps its proportions; what it leaves of the square is filled with the shade of its edge, and strokes
-// are as dark or light as what is on such paper.
+// A photo keeps its proportions. The rest of the square has the shade of its edge; strokes on light paper are
+// dark, those on dark paper light.
 function photo(source) {
   const small = document.createElement("canvas");
   small.width = small.height = 32;
   const view = small.getContext("2d");
   view.drawImage(source, 0, 0, 32, 32);
   const shades = luminance(view, 32).flatMap((row, y) => (y % 31 ? [row[0], row[31]] : row));
-  const shade = shades.sort((one, other) => one - other)[shades.length / 2];
+  const shade = shades.sort((a, b) => a - b)[shades.length / 2];
   return { source, paper: `rgb(${shade} ${shade} ${shade})`, light: shade > 127 };
 }
 
@@ -154,19 +155,19 @@ function grey() {
   return luminance(scaled, SENT);
 }
 
-// Asking: one question at a time, always the newest; what was drawn meanwhile is asked next.
+// Predictions: one request at a time, always with the newest drawing; strokes drawn meanwhile are sent next.
 
-let asking = false;
+let requesting = false;
 let stale = false;
 
 function changed() {
   redraw();
   stale = true;
-  if (!asking) ask();
+  if (!requesting) predict();
 }
 
-async function ask() {
-  asking = true;
+async function predict() {
+  requesting = true;
   while (stale) {
     stale = false;
     if (!strokes.length && !loaded) {
@@ -177,29 +178,29 @@ async function ask() {
     const picture = untouched ? loaded.pixels : grey();
     const body = JSON.stringify({ model: byId("model").value, picture, prepared: Boolean(untouched) });
     try {
-      const response = await fetch("api/predict", {
+      const reply = await fetch("api/predict", {
         method: "POST",
         headers: { "content-type": "application/json" },
         body,
       });
-      const told = await response.json();
-      if (response.ok) show(told);
+      const response = await reply.json();
+      if (reply.ok) show(response);
       else {
         show(null);
-        say(told.error);
+        showVerdict(response.error);
       }
     } catch {
-      say("The server does not answer. Is python -m common.demo still running?");
+      showVerdict(NO_SERVER);
     }
   }
-  asking = false;
+  requesting = false;
 }
 
 // Showing
 
-function say(sentence, disagree = false) {
+function showVerdict(sentence, warning = false) {
   byId("verdict").textContent = sentence;
-  byId("verdict").classList.toggle("disagree", disagree);
+  byId("verdict").classList.toggle("warning", warning);
 }
 
 // Rows of grey values into a canvas as large.
@@ -211,48 +212,54 @@ function paint(target, rows) {
   view.putImageData(pixels, 0, 0);
 }
 
-function show(told) {
-  paint(byId("seen"), told ? told.image : Array(28).fill(Array(28).fill(0)));
-  const best = {};
-  for (const framework of Object.keys(NAMES)) {
-    const answer = told?.answers[framework];
-    const card = byId(`card-${framework}`);
-    card.querySelector(".down").textContent = answer?.down ? `${NAMES[framework]} is down: ${answer.down}` : "";
+function show(response) {
+  paint(byId("seen"), response ? response.image : Array(28).fill(Array(28).fill(0)));
+  const predicted = new Map(); // title of the framework -> digit
+  for (const { name, title } of frameworks) {
+    const answer = response?.answers[name];
+    const card = byId(`card-${name}`);
+    card.querySelector(".down").textContent = answer?.down ? `${title} is down: ${answer.down}` : "";
     card.querySelector(".latency").textContent = answer?.milliseconds
       ? `${answer.milliseconds.toFixed(1)} ms`
       : "";
     const probabilities = answer?.probabilities ?? Array(10).fill(0);
     const top = probabilities.indexOf(Math.max(...probabilities));
-    if (answer?.probabilities) best[framework] = top;
+    if (answer?.probabilities) predicted.set(title, top);
     card.querySelectorAll(".bar").forEach((bar, digit) => {
-      const share = 100 * probabilities[digit];
-      bar.querySelector(".fill").style.width = `${share}%`;
-      bar.querySelector(".percent").textContent = answer?.probabilities ? `${share.toFixed(1)} %` : "";
+      const percent = 100 * probabilities[digit];
+      bar.querySelector(".fill").style.width = `${percent}%`;
+      bar.querySelector(".percent").textContent = answer?.probabilities ? `${percent.toFixed(1)} %` : "";
       bar.firstElementChild.classList.toggle("best", Boolean(answer?.probabilities) && digit === top);
     });
   }
-  const said = Object.values(best);
-  if (!told) say("");
-  else if (said.length === 2 && said[0] !== said[1]) {
-    say(`They disagree: PyTorch says ${best.pytorch}, TensorFlow says ${best.tensorflow}.`, true);
-  } else if (said.length === 2) say(`Both say ${said[0]}.`);
-  else if (said.length === 1) say(`${NAMES[Object.keys(best)[0]]} says ${said[0]}.`);
-  else say("Neither framework answers.", true);
+  if (response) showVerdict(...verdict(predicted));
+  else showVerdict("");
 }
 
-function card(framework) {
-  const made = document.createElement("div");
-  made.className = `framework ${framework}`;
-  made.id = `card-${framework}`;
-  made.innerHTML = `<h3>${NAMES[framework]} <span class="latency hint"></span></h3><p class="down"></p>`;
+// The sentence on all predictions, and whether it is a warning.
+function verdict(predicted) {
+  const digits = [...new Set(predicted.values())];
+  const each = [...predicted].map(([title, digit]) => `${title} predicts ${digit}`);
+  if (!predicted.size) return ["No framework answers.", true];
+  if (predicted.size === 1) return [`${each[0]}.`];
+  if (digits.length > 1) return [`They disagree: ${each.join(", ")}.`, true];
+  return [`${predicted.size === 2 ? "Both" : "All"} predict ${digits[0]}.`];
+}
+
+function newCard({ name, title, colour }) {
+  const card = document.createElement("div");
+  card.className = "framework";
+  card.id = `card-${name}`;
+  card.style.setProperty("--base", colour);
+  card.innerHTML = `<h3>${title} <span class="latency hint"></span></h3><p class="down"></p>`;
   for (let digit = 0; digit < 10; digit += 1) {
     const bar = document.createElement("div");
     bar.className = "bar";
     bar.innerHTML = `<span>${digit}</span><span class="track"><span class="fill" style="display:block"></span></span>
       <span class="percent"></span>`;
-    made.append(bar);
+    card.append(bar);
   }
-  return made;
+  return card;
 }
 
 function fill(select, values) {
@@ -265,19 +272,22 @@ let from = 0;
 
 async function gallery(more = false) {
   if (!more) from = 0;
-  const asked = new URLSearchParams(new FormData(byId("filters")));
-  asked.set("start", from);
-  const told = await (await fetch(`api/mistakes?${asked}`)).json();
-  byId("total").textContent = told.total ? `${told.total} test digits.` : "No test digit was wrong in this way.";
-  const items = told.digits.map(({ index, label, said }) => {
-    const answers = [...new Set(said.map((one) => one.predicted))].join(", ");
+  const query = new URLSearchParams(new FormData(byId("filters")));
+  query.set("start", from);
+  const { total, digits } = await (await fetch(`api/mistakes?${query}`)).json();
+  byId("total").textContent = total ? `${total} test digits.` : "No test digit was misclassified in this way.";
+  const titles = Object.fromEntries(frameworks.map(({ name, title }) => [name, title]));
+  const items = digits.map(({ index, label, said }) => {
+    const predictions = [...new Set(said.map(({ predicted }) => predicted))].join(", ");
     const item = document.createElement("li");
     const button = document.createElement("button");
     button.type = "button";
     button.dataset.index = index;
-    button.innerHTML = `<img src="digits/${index}.png" alt="" loading="lazy">a ${label}, said to be ${answers}`;
+    button.innerHTML = `<img src="digits/${index}.png" alt="" loading="lazy">a ${label}, predicted ${predictions}`;
     button.title = said
-      .map((one) => `${one.model} in ${NAMES[one.framework]}: ${one.predicted} in ${one.runs} of ${one.of} runs`)
+      .map(({ model, framework, ...row }) => {
+        return `${model} in ${titles[framework]}: ${row.predicted} in ${row.runs} of ${row.of} runs`;
+      })
       .join("\n");
     button.addEventListener("click", () => load(index));
     item.append(button);
@@ -285,8 +295,8 @@ async function gallery(more = false) {
   });
   if (more) byId("digits").append(...items);
   else byId("digits").replaceChildren(...items);
-  from += told.digits.length;
-  byId("more").hidden = from >= told.total;
+  from += digits.length;
+  byId("more").hidden = from >= total;
 }
 
 async function load(index) {
@@ -310,35 +320,38 @@ byId("more").addEventListener("click", () => gallery(true));
 async function watch() {
   try {
     const states = await (await fetch("api/state")).json();
-    for (const [framework, state] of Object.entries(states)) {
-      const down = byId(`card-${framework}`).querySelector(".down");
-      const was = down.textContent;
-      down.textContent = state === "ready" ? "" : `${NAMES[framework]} is ${state}.`;
-      if (was && state === "ready") changed();
+    for (const { name, title } of frameworks) {
+      const down = byId(`card-${name}`).querySelector(".down");
+      const before = down.textContent;
+      down.textContent = states[name] === "ready" ? "" : `${title} is ${states[name]}.`;
+      if (before && states[name] === "ready") changed();
     }
   } catch {
-    say("The server does not answer. Is python -m common.demo still running?");
+    showVerdict(NO_SERVER);
   }
   setTimeout(watch, 1000);
 }
 
-function chosen() {
-  const model = models.find((one) => one.name === byId("model").value);
+function showModel() {
+  const model = models.find(({ name }) => name === byId("model").value);
   byId("parameters").textContent = model ? `${model.parameters.toLocaleString("en")} parameters` : "";
   changed();
 }
 
-byId("frameworks").append(...Object.keys(NAMES).map(card));
-const told = await (await fetch("api/models")).json();
-models = told.models;
-const names = models.map(({ name }) => [name, name]);
-fill(byId("model"), names);
-if (names.some(([name]) => name === told.first)) byId("model").value = told.first;
-byId("model").addEventListener("change", chosen);
-const digits = [["", "any"], ...Array.from({ length: 10 }, (_, digit) => [String(digit), String(digit)])];
-fill(byId("label"), digits);
-fill(byId("predicted"), digits);
-fill(byId("wrong-model"), [["", "any"], ...told.zoo.map((name) => [name, name])]);
-chosen();
+// Start: everything that the page lists comes from the server
+
+const setup = await (await fetch("api/models")).json();
+({ frameworks, models } = setup);
+byId("frameworks").append(...frameworks.map(newCard));
+fill(byId("model"), models.map(({ name }) => [name, name]));
+if (models.some(({ name }) => name === setup.first)) byId("model").value = setup.first;
+byId("model").addEventListener("change", showModel);
+const any = ["", "any"];
+const tenDigits = Array.from({ length: 10 }, (_, digit) => [String(digit), String(digit)]);
+fill(byId("label"), [any, ...tenDigits]);
+fill(byId("predicted"), [any, ...tenDigits]);
+fill(byId("wrong-model"), [any, ...setup.zoo.map((name) => [name, name])]);
+fill(byId("framework"), [any, ...frameworks.map(({ name, title }) => [name, title])]);
+showModel();
 gallery();
 watch();
