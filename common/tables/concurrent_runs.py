@@ -1,7 +1,7 @@
-"""How many runs does this machine make at once? A run that shared it has no time worth telling.
+"""The largest number of runs at once on this machine; the times of a run that shared it are not comparable.
 
-Every run announces itself in a file that all runs of a user on a machine share. Runs in containers with a
-folder of temporary files of their own are not seen.
+Every run registers in a file that all runs of a user on a machine share. Runs in containers with a folder of
+temporary files of their own are not counted.
 """
 
 from __future__ import annotations
@@ -10,37 +10,48 @@ import contextlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from common.tables import machine
 
 FOLDER = Path(tempfile.gettempdir()) / f"template-ml-{os.getuid() if hasattr(os, 'getuid') else 'runs'}"
 WAIT_SECONDS = 5
 
 
 class ConcurrentRuns:
-    """This process among the runs of its machine, from when it is made until it ends."""
+    """This process among the runs of its machine, from the call of the constructor until the process ends."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
-        self.folder, self.me = folder, _name(os.getpid()) or ""
-        with contextlib.suppress(OSError, Timeout):
-            folder.mkdir(mode=0o700, exist_ok=True)
-            with FileLock(folder / "lock", timeout=WAIT_SECONDS):
-                alive = {name: most for name, most in self._read().items() if _alive(name)}
-                alive.setdefault(self.me, 1)
-                self._write({name: max(most, len(alive)) for name, most in alive.items()})
+        self.folder, self.name = folder, _name(os.getpid()) or ""
+        with contextlib.suppress(OSError, Timeout), self._lock():
+            alive = {name: peak for name, peak in self._read().items() if _is_alive(name)}
+            alive.setdefault(self.name, 1)
+            self._write({name: max(peak, len(alive)) for name, peak in alive.items()})
 
     def peak(self) -> int | None:
-        """How many there were at most since this one began, itself included; None where that is not known."""
-        with contextlib.suppress(OSError, Timeout), FileLock(self.folder / "lock", timeout=WAIT_SECONDS):
-            return self._read().get(self.me)
+        """The largest number of runs at once since this one started, itself included; None if unknown."""
+        with contextlib.suppress(OSError, Timeout), self._lock():
+            return self._read().get(self.name)
         return None
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        """Raises OSError where the folder cannot be used or belongs to another user."""
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        # Anybody can make a folder of this name in a shared folder of temporary files.
+        if hasattr(os, "getuid") and self.folder.lstat().st_uid != os.getuid():
+            raise PermissionError(f"{self.folder} belongs to another user.")
+        with FileLock(self.folder / "lock", timeout=WAIT_SECONDS):
+            yield
 
     def _read(self) -> dict[str, int]:
         try:
-            return {str(name): int(most) for name, most in json.loads(self._path.read_bytes()).items()}
+            return {str(name): int(peak) for name, peak in json.loads(self._path.read_bytes()).items()}
         except (FileNotFoundError, ValueError, AttributeError, TypeError):
-            return {}  # nobody was there, or somebody else wrote it: who comes next is counted again
+            return {}  # no runs yet, or a damaged file: the runs that come next are counted again
 
     def _write(self, runs: dict[str, int]) -> None:
         temporary = self._path.with_suffix(".new")
@@ -52,25 +63,16 @@ class ConcurrentRuns:
         return self.folder / "runs.json"
 
 
-def _name(process: int) -> str | None:
-    """A process by its number and, as numbers come again, the tick it started at; None if it has ended."""
-    stat = Path(f"/proc/{process}/stat")
+def _name(pid: int) -> str | None:
+    """Number and, as numbers are used again, start time of a running process; None if it has ended."""
+    import psutil
+
     try:
-        fields = stat.read_text().rpartition(")")[2].split()
-        return None if fields[0] in "ZX" else f"{process}-{fields[19]}"
-    except OSError:
-        pass
-    if stat.parent.parent.joinpath("self").exists():
+        return f"{pid}-{machine.start_time(pid):.2f}"
+    except psutil.Error:
         return None
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return None
-    except PermissionError:
-        pass
-    return f"{process}-"
 
 
-def _alive(name: str) -> bool:
-    process = name.partition("-")[0]
-    return process.isdigit() and _name(int(process)) == name
+def _is_alive(name: str) -> bool:
+    pid = name.partition("-")[0]
+    return pid.isdigit() and _name(int(pid)) == name

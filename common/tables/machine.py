@@ -1,13 +1,14 @@
-"""What ran it: processor, memory, versions, commit; and the heap setting that both frameworks run under."""
+"""The machine and the process of a run: processor, times, memory, versions, commit; the heap setting.
+
+psutil is imported where it is used: `--help` need not load it.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import datetime
 import os
 import platform
-import resource
 import subprocess
 import sys
 import time
@@ -16,35 +17,37 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-_STARTED = time.perf_counter()
+_CLOCK_OF_BOOT: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 def name() -> str:
     """Processor, cores this process may use, and operating system, in a few words."""
-    model = platform.processor() or platform.machine()
+    processor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        found = [
-            line.split(":", 1)[1]
-            for line in cpuinfo.read_text().splitlines()
-            if line.startswith("model name")
-        ]
-        model = found[0].strip() if found else model
-    return f"{model}; {cores()} cores; {platform.system()}"
+        lines = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        processor = lines[0].split(":", 1)[1].strip() if lines else processor
+    return f"{processor}; {cores()} cores; {platform.system()}"
 
 
 def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Number of cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    import psutil
+
+    process = psutil.Process()
+    # Windows has an affinity, macOS has none.
+    return len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else psutil.cpu_count() or 1
 
 
 def cores_each(processes: int) -> int:
-    """For each of so many processes that share this machine, at least one."""
+    """Number of cores for each of `processes` that share this machine, at least one."""
     return max(1, cores() // processes)
 
 
 def now() -> str:
-    """The time in UTC, to a second, as the tables have it."""
+    """The time in UTC, to a second, in the format of the tables."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
@@ -69,36 +72,55 @@ def commit(root: Path) -> str:
 
 
 def peak_memory_mib() -> float:
-    """Largest resident memory of this process so far, in MiB.
-
-    VmHWM where there is one: ru_maxrss of a child starts at its parent's.
-    """
+    """Largest resident memory of this process so far, in MiB."""
     status = Path("/proc/self/status")
     if status.exists():
+        # psutil has no peak on Linux, and ru_maxrss of a child starts at its parent's.
         lines = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
         if lines:
             return float(lines[0].split()[1]) / 1024
+    if sys.platform == "win32":
+        import psutil
+
+        return float(psutil.Process().memory_info().peak_wset) / 2**20
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def start_time(pid: int | None = None) -> float:
+    """Seconds at which a process, else this one, started, since boot on Linux, elsewhere since 1970.
+
+    Raises psutil.NoSuchProcess if there is none, or only its exit status is left.
+    """
+    import psutil
+
+    process = psutil.Process(pid)
+    if process.status() == psutil.STATUS_ZOMBIE:
+        raise psutil.NoSuchProcess(pid)
+    if _CLOCK_OF_BOOT is None:
+        return float(process.create_time())
+    # Linux counts from boot. psutil adds its time of boot, in whole seconds of the wall clock: subtracted
+    # again, the difference is exact, and the same after the wall clock was set.
+    boot = psutil.boot_time()
+    return float(process.create_time() - boot)
 
 
 def seconds_since_start() -> float:
-    """Seconds since this process began (since this module's import where the system cannot tell)."""
-    stat, uptime = Path("/proc/self/stat"), Path("/proc/uptime")
-    if stat.exists() and uptime.exists():
-        ticks = int(stat.read_text().rpartition(")")[2].split()[19])
-        return float(uptime.read_text().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
-    return time.perf_counter() - _STARTED
+    """Seconds since this process started."""
+    now = time.time() if _CLOCK_OF_BOOT is None else time.clock_gettime(_CLOCK_OF_BOOT)
+    return now - start_time()
 
 
 def cpu_seconds() -> float:
-    """Processor seconds of this process and of the children it has waited for, all cores together."""
+    """Processor seconds of this process and of its children that have ended, all cores together."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
 
 
 def load() -> float | None:
-    """How many processes ran or were ready to on average over the last minute; None where not told."""
+    """Mean number of running and ready processes over the last minute; None where there is no such figure."""
     try:
         return os.getloadavg()[0]
     except (AttributeError, OSError):
@@ -107,8 +129,8 @@ def load() -> float | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Clock:
-    """Where a run begins: the readings from which its seconds and CPU seconds are counted, the load before,
-    and, of the first run of a process, the seconds until the framework was imported."""
+    """Readings at the start of a run: wall clock, CPU time, load average and, for the first run in a process,
+    import time."""
 
     wall: float
     cpu: float
@@ -117,47 +139,51 @@ class Clock:
 
     @classmethod
     def now(cls) -> Clock:
-        """For a run that begins here."""
+        """The clock of a run that starts now."""
         return cls(wall=time.perf_counter(), cpu=cpu_seconds(), load=load())
 
     @classmethod
     def of_process(cls, *, load: float | None) -> Clock:
-        """For a run that began with its process, in which the framework has been imported just now."""
-        since = seconds_since_start()
-        return cls(wall=time.perf_counter() - since, cpu=0.0, load=load, import_seconds=since)
+        """The clock of a run that started with its process, called when the framework has been imported."""
+        elapsed = seconds_since_start()
+        return cls(wall=time.perf_counter() - elapsed, cpu=0.0, load=load, import_seconds=elapsed)
 
     def wall_seconds(self) -> float:
-        """Seconds since the run began."""
+        """Seconds since the run started."""
         return time.perf_counter() - self.wall
 
     def cpu_seconds(self) -> float:
-        """CPU seconds since the run began."""
+        """CPU seconds since the run started."""
         return cpu_seconds() - self.cpu
 
 
 def keep_freed_pages() -> bool:
-    """Tell glibc's malloc to keep freed pages for the next step; False where there is no glibc.
+    """Make glibc's malloc keep freed pages for the next step; False on systems with another C library.
 
-    Each training step frees and asks again for the same megabytes. Left alone, malloc returns them to the
-    kernel, which must clear them again: 1.4 times the time of a step of pytorch-model-1 at batch 64.
+    Each training step frees and allocates the same megabytes. By default, malloc returns them to the kernel,
+    which must clear them again: 1.4 times the time of a step of pytorch-model-1 at batch 64.
     """
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
         return False
-    # 32 MiB is the largest threshold that glibc takes for mmap; what it does not know it answers with 0.
+    # 32 MiB is the largest threshold for mmap that glibc accepts; it returns 0 for what it does not accept.
     return bool(mallopt(_M_MMAP_THRESHOLD, 32 << 20)) and bool(mallopt(_M_TRIM_THRESHOLD, 512 << 20))
 
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Send what compiled code writes to stderr nowhere meanwhile; Python's exceptions still come through."""
+    """Discard what compiled code writes to stderr meanwhile; Python's exceptions are still raised."""
     sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(saved, 2)
+        os.close(saved)
         os.close(nowhere)
