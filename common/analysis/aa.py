@@ -83,7 +83,7 @@ def table(speed: pd.DataFrame) -> str:
             itself = ["" if side is None else _told(side.itself) for side in sides]
             rows.append((model, [f"`{model}`", words, *means, _between(sides), *itself]))
     if not rows:
-        return "Not measured yet: `python -m common.bench --aa`."
+        return "Not measured yet: `python -m common.bench aa`."
     # A stable sort: of one network the quantities stay in their order.
     ordered = [cells for _, cells in sorted(rows, key=lambda one: sort_key(one[0], ZOO))]
     names = [display_name(framework).upper() for framework in FRAMEWORKS]

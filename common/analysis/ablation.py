@@ -97,7 +97,7 @@ def section(runs: pd.DataFrame) -> str:
     """The ladders as tables, with a sentence on where the gap between the frameworks comes from."""
     found = ablations(runs)
     if not found:
-        return "No ladder has been run yet: `python -m common.bench --ladder MODEL`."
+        return "No ladder has been run yet: `python -m common.bench ablation MODEL`."
     note = (
         "With `--native PART` that part is left to each framework's own defaults, with `all` every part. "
         "Accuracies in percent, and seconds of training, are means over seeds; MOVED is the difference from "

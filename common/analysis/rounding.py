@@ -125,7 +125,7 @@ def section(traces: pd.DataFrame) -> str:
     """The comparison as a table."""
     found = list(trace_comparisons(traces))
     if not found:
-        return "Not traced yet: `python -m common.bench --traces`."
+        return "Not traced yet: `python -m common.bench traces`."
     rows = [
         [
             *(f"`{one.model}`", f"{one.float64_error.max():.1e}"),

@@ -1,8 +1,7 @@
-"""Cells handed to a Dask cluster: a running scheduler, or one of this machine's own.
+"""Runs tasks on a Dask cluster: a running scheduler's, or one that is started on this machine.
 
-A worker makes a cell as a bench without a cluster does, in a process of its own, one at a time for each slot
-that it was started with; the tables come back, and only the coordinator writes. A cell whose worker has died
-is given to another one by Dask.
+A worker runs a task as a bench without a cluster does, in a new process, one at a time for each of its slots;
+it returns the tables, and only the bench writes. Dask gives a task whose worker has died to another worker.
 """
 
 from __future__ import annotations
@@ -20,20 +19,20 @@ from common.bench.tasks import MAX_ATTEMPTS, Finished, Outcome, Task
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-SLOT, GPU = "slot", "GPU"  # resources of workers, by Dask's own convention for the second
+SLOT, GPU = "slot", "GPU"  # resources of workers; the second by Dask's convention
 CONNECT_SECONDS = 20
 DASK_SETS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MALLOC_TRIM_THRESHOLD_")
 
 
 class ClusterError(Exception):
-    """There is no cluster to work with; the message is for the person at the terminal."""
+    """A cluster that cannot be reached; the message is for the person at the terminal."""
 
 
 @contextlib.contextmanager
 def connected(address: str | None, *, workers: int) -> Iterator[Client]:
     """A client of the scheduler at `address`, or of a new one with `workers` on this machine.
 
-    Raises ClusterError if there is none, or no Dask.
+    Raises ClusterError if the scheduler does not answer, or if Dask is not installed.
     """
     try:
         import dask
@@ -41,11 +40,17 @@ def connected(address: str | None, *, workers: int) -> Iterator[Client]:
     except ImportError:
         raise ClusterError("Dask is not installed: `pip install distributed bokeh` does that.") from None
     if address is None:
-        # Its cells die with its workers, and its workers with it.
-        alone: dict[str, Any] = {"threads_per_worker": 1, "resources": {SLOT: 1}, "dashboard_address": ":0"}
+        # Its tasks end with its workers, and its workers with this process.
+        settings: dict[str, Any] = {
+            "threads_per_worker": 1,
+            "resources": {SLOT: 1},
+            "dashboard_address": ":0",
+        }
         with (
-            dask.config.set({"distributed.nanny.pre-spawn-environ": {}}),  # it would be set here too
-            LocalCluster(n_workers=workers, **alone) as local,
+            dask.config.set(
+                {"distributed.nanny.pre-spawn-environ": {}}
+            ),  # Dask would set it in this process too
+            LocalCluster(n_workers=workers, **settings) as local,
             Client(local) as client,
         ):
             yield client
@@ -59,7 +64,7 @@ def connected(address: str | None, *, workers: int) -> Iterator[Client]:
 
 
 def slots(client: Client) -> int:
-    """How many cells the workers that are there take at once."""
+    """How many tasks the connected workers run at once."""
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     return int(sum(worker["resources"].get(SLOT, 0) for worker in workers))
 
@@ -67,49 +72,51 @@ def slots(client: Client) -> int:
 def run_on_cluster(
     client: Client, todo: Sequence[Task], *, data_dir: Path | None, threads: int | None
 ) -> Generator[Finished]:
-    """Every cell as it ends, in the order they end. One that failed was tried again first.
+    """Every task as it ends; a task that failed has been attempted again before.
 
-    When this is left early, cells that have not begun are taken back; those that run go on and are lost.
+    When the generator is closed early, waiting tasks are cancelled; running ones go on and their rows are
+    lost.
     """
     from distributed import as_completed
 
-    key = secrets.token_hex(4)  # a killed coordinator's cells may still be there
+    key = secrets.token_hex(4)  # the tasks of a killed bench may still be there
 
-    def submitted(cell: Task, trial: int) -> Future:
-        needed = {SLOT: 1} | ({GPU: 1} if cell.accelerated else {})
-        given: dict[str, Any] = {"data_dir": data_dir, "threads": threads, "pure": False, "resources": needed}
-        return client.submit(_make, cell, key=f"{cell} {key} {trial}", **given)
+    def submit(task: Task, attempt: int) -> Future:
+        resources = {SLOT: 1} | ({GPU: 1} if task.accelerated else {})
+        options: dict[str, Any] = {"data_dir": data_dir, "threads": threads}
+        name = f"{task} {key} {attempt}"
+        return client.submit(_run_on_worker, task, key=name, pure=False, resources=resources, **options)
 
-    # Earlier ones first: Dask takes tasks in the order they come, where it can.
-    waiting = {submitted(cell, 1): (cell, 1) for cell in todo}
-    ended = as_completed(list(waiting))
+    # In order: Dask starts tasks in the order of submission where it can.
+    waiting = {submit(task, 1): (task, 1) for task in todo}
+    completed = as_completed(list(waiting))
     try:
-        for future in ended:
-            cell, trial = waiting.pop(future)
-            done = _done(cell, future)
-            if trial < MAX_ATTEMPTS and not done.finished:
-                again = submitted(cell, trial + 1)
-                waiting[again] = (cell, trial + 1)
-                ended.add(again)
+        for future in completed:
+            task, attempt = waiting.pop(future)
+            ended = _finished(task, future)
+            if attempt < MAX_ATTEMPTS and not ended.finished:
+                again = submit(task, attempt + 1)
+                waiting[again] = (task, attempt + 1)
+                completed.add(again)
             else:
-                yield done
+                yield ended
     finally:
         client.cancel(list(waiting))
 
 
-def _make(cell: Task, **options: Any) -> Outcome:
-    """On a worker. What Dask sets for its own sums is not for a cell, which is to run as it does alone."""
+def _run_on_worker(task: Task, **options: Any) -> Outcome:
+    """The outcome of a task, run on a worker without the variables that Dask sets for its own arithmetic."""
     for name in DASK_SETS:
         os.environ.pop(name, None)
-    return tasks.run_task(cell, **options)
+    return tasks.run_task(task, **options)
 
 
-def _done(cell: Task, future: Future) -> Finished:
-    """What the cluster says of a cell."""
+def _finished(task: Task, future: Future) -> Finished:
+    """A task with its outcome, or with the reason why its worker returned none."""
     if future.status == "error":
         error = future.exception()
-        return Finished(cell, None, f"{type(error).__name__}: {error}")
+        return Finished(task, None, f"{type(error).__name__}: {error}")
     if future.status != "finished":
-        return Finished(cell, None, f"It was {future.status}.")
+        return Finished(task, None, f"Dask reports it as {future.status}.")
     outcome: Outcome = future.result()
-    return Finished(cell, outcome)
+    return Finished(task, outcome)

@@ -1,25 +1,51 @@
-"""Measures what the same short tasks take with one worker and with two."""
+"""`bench scaling`: measure what the same short tasks take with one worker and with two."""
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
+from typing import TYPE_CHECKING
 
-from common.bench import cluster, tasks
-from common.bench.measure import Session, row
-from common.report.scaling import MEASURES, WORKERS
+from common.bench.arguments import add_folders, add_frameworks
+from common.bench.measure import Session, append_and_print, measured, row
 from common.tables import store
 from common.tables.schema import SpeedRow
 from common.tables.store import ResultsError
 
+if TYPE_CHECKING:
+    from common.bench.tasks import Task
+
 MODEL, SEEDS = "tf-model-1", 12  # in both frameworks: 24 short tasks
 
 
-def measured(session: Session) -> Iterator[SpeedRow]:
-    """The MEASURES of the same tasks for each number of workers, each run on one thread."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `bench scaling`."""
+    add_frameworks(parser)
+    add_folders(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure; print docs/scale.md as it then is."""
+    return measured(options, _measure)
+
+
+def _measure(session: Session) -> str:
+    from common.analysis import frames
+    from common.report.scaling import page
+
+    append_and_print(session, measurements(session))
+    return page(frames.read(session.folder))
+
+
+def measurements(session: Session) -> Iterator[SpeedRow]:
+    """Seconds of the same tasks for each number of workers, each run on one thread."""
+    from common.bench import tasks
+    from common.report.scaling import WORKERS
+
     todo = tasks.tasks_of([MODEL], session.frameworks, range(1, SEEDS + 1))
     for workers in WORKERS:
         with tempfile.TemporaryDirectory() as name:
@@ -30,10 +56,11 @@ def measured(session: Session) -> Iterator[SpeedRow]:
             yield row(measure=measure, **about, **columns)
 
 
-def _timed(
-    todo: Sequence[tasks.Task], folder: Path, data_dir: Path | None, *, workers: int
-) -> dict[str, float]:
-    """Seconds by name in MEASURES. Raises ResultsError if a task fails."""
+def _timed(todo: Sequence[Task], folder: Path, data_dir: Path | None, *, workers: int) -> dict[str, float]:
+    """Seconds by the names of report.scaling.MEASURES. Raises ResultsError if a task fails."""
+    from common.bench import cluster
+    from common.report.scaling import MEASURES
+
     started_at, runs, overheads = time.perf_counter(), [], []
     with cluster.connected(None, workers=workers) as client:
         start = time.perf_counter() - started_at

@@ -1,4 +1,4 @@
-"""Which change of a recipe is better? The means of its cells, from the rows that fill them."""
+"""A sweep's table: accuracy and training time of each change of a recipe, from the rows of its tasks."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from common.report.markdown import markdown
 
 
 def table(wanted: Sequence[Task], rows: Sequence[dict[str, str]]) -> str:
-    """A line for each network, framework and change: accuracy as mean and standard deviation over seeds,
-    seconds of training as their mean. A run that diverged counts as one, without an accuracy."""
-    present = tasks.finished(rows)
-    found: dict[tuple[str, str, str], list[dict[str, str]]] = {}
-    for cell in wanted:
-        changes = " ".join(cell.vary) or "none"
-        found.setdefault((cell.model, cell.framework, changes), []).extend(present.get(tasks.key(cell), []))
+    """A line for each network, framework and change: accuracy as mean and standard deviation over seeds, mean
+    seconds of training. A run that diverged is counted, without an accuracy."""
+    rows_by_key = tasks.finished_rows(rows)
+    runs_by_change: dict[tuple[str, str, str], list[dict[str, str]]] = {}
+    for task in wanted:
+        change = task.model, task.framework, " ".join(task.vary) or "none"
+        runs_by_change.setdefault(change, []).extend(rows_by_key.get(tasks.key(task), []))
     lines = []
-    for (model, framework, changes), done in found.items():
-        ended = [row for row in done if row["status"] == "ok"]
+    for (model, framework, changes), runs in runs_by_change.items():
+        converged = [run for run in runs if run["status"] == "ok"]
         accuracy, seconds = (
-            significance.summary([float(row[column]) for row in ended]) if ended else None
+            significance.summary([float(run[column]) for run in converged]) if converged else None
             for column in ("accuracy", "train_seconds")
         )
-        spread = f"{accuracy.sd:.3f}" if accuracy and accuracy.sd is not None else ""
-        figures = [
+        columns = [
             f"{accuracy.mean:.3f}" if accuracy else "",
-            spread,
+            f"{accuracy.sd:.3f}" if accuracy and accuracy.sd is not None else "",
             f"{seconds.mean:.0f}" if seconds else "",
         ]
-        lines.append([model, display_name(framework), changes, *figures, f"{len(ended)} of {len(done)}"])
+        count = f"{len(converged)} of {len(runs)}"
+        lines.append([model, display_name(framework), changes, *columns, count])
     head = ["MODEL", "FRAMEWORK", "CHANGES", "ACCURACY %", "SD", "TRAINING S", "RUNS"]
     return markdown(head, lines, right=(3, 4, 5, 6))

@@ -1,17 +1,15 @@
-"""Runs to be made: which of network x framework x seed the tables lack, and one of them made, in a process of
-its own that dies with this one."""
+"""Tasks: runs of network x framework x seed. Which of them the tables lack, and one of them run in a new
+process that ends with this one."""
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import os
 import secrets
 import signal
 import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Any
 
 from common.analysis import ablation, pooling
 from common.cli.arguments import BY_FLAG
+from common.cli.parent_watch import ends_with_parent
 from common.data.datasets import validated
 from common.frameworks import FRAMEWORKS, ROOT
 from common.model.entry import Entry
@@ -28,20 +27,20 @@ from common.model.recipe import recipe_hash
 from common.model.zoo import ZOO
 from common.tables import machine, schema, store
 
-MAX_ATTEMPTS = 2  # of a cell that fails
-_PR_SET_PDEATHSIG = 1  # of Linux' sys/prctl.h
+MAX_ATTEMPTS = 2  # of a task that fails
+LAST_LINES = 20
 
 
 @dataclass(frozen=True)
 class Task:
-    """One run to be made; on an accelerator where it is `accelerated`."""
+    """One run: a network in a framework with a seed, and what differs from the zoo's recipe."""
 
     model: str
     framework: str
     seed: int
     variant: str = ablation.NONE  # what is left to the framework's own defaults
-    accelerated: bool = False
-    vary: tuple[str, ...] = ()  # changes of the recipe, as `common.recipe.varied` reads them
+    accelerated: bool = False  # on an accelerator
+    vary: tuple[str, ...] = ()  # changes of the recipe, as `with_overrides` reads them
     validation: int = 0  # training images held out to test on
 
     def __str__(self) -> str:
@@ -50,17 +49,18 @@ class Task:
 
     @property
     def entry(self) -> Entry:
-        """The network with the recipe that it is to have. Raises RecipeError."""
+        """The network with its changed recipe. Raises RecipeError for a change that the recipe does not
+        allow."""
         entry = ZOO[self.model]
         return dataclasses.replace(entry, recipe=with_overrides(entry.recipe, self.vary))
 
     @property
     def dataset(self) -> str:
-        """As the tables name it."""
+        """The column `dataset` of the run."""
         return validated("mnist", self.validation)
 
     def command(self, folder: Path, data_dir: Path | None = None, *, threads: int | None = None) -> list[str]:
-        """The command line that makes the run."""
+        """The command line of the run, which writes its tables to `folder`."""
         words = [*FRAMEWORKS[self.framework].command, "--model", self.model, "--seed", str(self.seed)]
         words += ["--results", str(folder)]
         words += [] if self.accelerated else ["--no-accel"]
@@ -79,12 +79,12 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a cell ended: the script's exit status, the tables it wrote, whole and by name, the last lines that
-    it printed, the machine it ran on, and seconds."""
+    """How a task's process ended: its exit status, the complete rows of each table that it wrote, the last
+    lines that it printed, the machine it ran on, and its seconds."""
 
     status: int
     tables: dict[str, bytes]
-    told: str
+    last_lines: str
     machine: str
     seconds: float
 
@@ -96,28 +96,28 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Finished:
-    """A cell that has ended: with an outcome, or without one and `lost` says why."""
+    """A task that has ended: with an outcome, or without one, and `failure` is the reason."""
 
     task: Task
     outcome: Outcome | None
-    lost: str = ""
+    failure: str = ""
 
     @property
     def finished(self) -> bool:
-        """Whether there is a row that another try would only repeat."""
+        """Whether the run has a row that another attempt would repeat."""
         return self.outcome is not None and self.outcome.status in (0, 1) and bool(self.outcome.tables)
 
     @property
     def reason(self) -> str:
-        """Why it is not finished."""
+        """Why the task is not finished."""
         if self.outcome is None:
-            return self.lost
-        last = self.outcome.told.splitlines()[-1:] or ["it said nothing"]
+            return self.failure
+        last = self.outcome.last_lines.splitlines()[-1:] or ["no output"]
         return f"exit status {self.outcome.status}: {last[0]}"
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C while a cell ran; `outcome` has what it left."""
+    """Ctrl-C while a task ran; `outcome` has the row of the interrupted run."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__()
@@ -128,100 +128,103 @@ def tasks_of(
     models: Sequence[str],
     frameworks: Sequence[str],
     seeds: Sequence[int],
-    rungs: Sequence[str] = (ablation.NONE,),
+    variants: Sequence[str] = (ablation.NONE,),
     *,
-    variations: Sequence[Sequence[str]] = ((),),
+    overrides: Sequence[Sequence[str]] = ((),),
     validation: int = 0,
     accelerated: bool = False,
 ) -> list[Task]:
-    """All cells, in the order they are run."""
+    """All tasks, in the order in which they run."""
     return [
-        Task(model, framework, seed, rung, accelerated, tuple(vary), validation)
-        for seed, model, vary, rung, framework in product(seeds, models, variations, rungs, frameworks)
+        Task(model, framework, seed, variant, accelerated, tuple(vary), validation)
+        for seed, model, vary, variant, framework in product(seeds, models, overrides, variants, frameworks)
     ]
 
 
 def missing(
     wanted: Sequence[Task], rows: Sequence[dict[str, str]], *, machine: str | None = None
 ) -> list[Task]:
-    """Those of `wanted` without a finished row: ok, or diverged, which it would be again.
+    """The tasks of `wanted` without a finished row: status ok, or diverged, which another attempt would
+    repeat.
 
-    Only rows of a cell's own recipe count, in float32, on the images it is to be tested on, and of `machine`
-    alone if it is named.
+    Only rows of a task's own recipe and data set count, in float32, and only those of `machine` if it is
+    named.
     """
-    here = [row for row in rows if not machine or row["machine"] == machine]
-    present = finished(here)
-    return [cell for cell in wanted if key(cell) not in present]
+    present = finished_rows([row for row in rows if not machine or row["machine"] == machine])
+    return [task for task in wanted if key(task) not in present]
 
 
-def finished(rows: Sequence[dict[str, str]]) -> dict[tuple[object, ...], list[dict[str, str]]]:
-    """The rows that another try would only repeat, by the `key` of the cell they fill."""
+def finished_rows(rows: Sequence[dict[str, str]]) -> dict[tuple[object, ...], list[dict[str, str]]]:
+    """The rows that another attempt would repeat, by the `key` of their task."""
     columns = ("model", "framework", "seed", "native", "recipe_hash", "dataset")
-    found: dict[tuple[object, ...], list[dict[str, str]]] = {}
+    by_key: dict[tuple[object, ...], list[dict[str, str]]] = {}
     for row in rows:
-        plain = row["precision"] == "float32" and row["loader"] == "memory"
-        if plain and row["status"] in ("ok", "diverged"):
-            named = *(row[name] for name in columns), row["device"] != "cpu"
-            found.setdefault(named, []).append(row)
-    return found
+        default = row["precision"] == "float32" and row["loader"] == "memory"
+        if default and row["status"] in ("ok", "diverged"):
+            row_key = *(row[name] for name in columns), row["device"] != "cpu"
+            by_key.setdefault(row_key, []).append(row)
+    return by_key
 
 
-def key(cell: Task) -> tuple[object, ...]:
-    """What the rows that fill a cell have in common."""
-    entry = cell.entry
-    hashed = recipe_hash(entry.spec, entry.recipe)
-    named = cell.model, cell.framework, str(cell.seed), ablation.native_column(cell.variant)
-    return *named, hashed, cell.dataset, cell.accelerated
+def key(task: Task) -> tuple[object, ...]:
+    """The settings that a task shares with its rows."""
+    entry = task.entry
+    settings = task.model, task.framework, str(task.seed), ablation.native_column(task.variant)
+    return *settings, recipe_hash(entry.spec, entry.recipe), task.dataset, task.accelerated
 
 
 def seconds_left(todo: Sequence[Task], rows: Sequence[dict[str, str]]) -> float | None:
-    """Expected seconds of `todo`: each of a cell's epochs as long as those of the recorded runs most like it;
-    None without any."""
+    """Expected seconds of `todo`: each epoch takes the mean of the recorded runs most like the task; None
+    without recorded runs."""
     timed = [row for row in rows if row["status"] == "ok" and row["total_seconds"] and row["epochs"] != "0"]
     if not timed:
         return None
 
-    def expected(cell: Task) -> float:
-        same_model = [row for row in timed if row["model"] == cell.model]
-        same = [row for row in same_model if row["framework"] == cell.framework]
+    def expected(task: Task) -> float:
+        same_model = [row for row in timed if row["model"] == task.model]
+        same = [row for row in same_model if row["framework"] == task.framework]
         epoch = fmean(float(row["total_seconds"]) / int(row["epochs"]) for row in same or same_model or timed)
-        return epoch * cell.entry.recipe.epochs
+        return epoch * task.entry.recipe.epochs
 
     return sum(map(expected, todo))
 
 
 def run_task(
-    cell: Task, *, data_dir: Path | None = None, threads: int | None = None, log: Path | None = None
+    task: Task, *, data_dir: Path | None = None, threads: int | None = None, log: Path | None = None
 ) -> Outcome:
-    """Run `cell`, in a results folder of its own; what it prints is appended to `log` if there is one.
+    """The outcome of `task`, run in a results folder of its own; what it prints is appended to `log`, if
+    named.
 
-    On Ctrl-C the run is interrupted, which its row says, and Interrupted is raised with the outcome.
+    On Ctrl-C the run is interrupted and records that; Interrupted is raised with its outcome.
     """
     with tempfile.TemporaryDirectory(prefix="template-ml-") as name:
         folder = Path(name)
         log = log or folder / "log"
         clock = machine.Clock.now()
-        with log.open("ab") as output:
-            before = output.tell()
-            # Its own session: Ctrl-C comes to it once, from here, and not also from the terminal.
+        with log.open("ab") as output, ends_with_parent() as child:
+            start = output.tell()
             process = subprocess.Popen(
-                cell.command(folder, data_dir=data_dir, threads=threads),
+                task.command(folder, data_dir=data_dir, threads=threads),
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                # On POSIX Ctrl-C reaches the run once, from here, and not also from the terminal.
                 start_new_session=True,
-                preexec_fn=_dies_with_parent(),
+                **child,
             )
+            interrupted = False
             try:
                 process.wait()
-                interrupted = False
             except KeyboardInterrupt:
-                process.send_signal(signal.SIGINT)
-                process.wait()
                 interrupted = True
+                if os.name == "posix":  # a Windows console sends it to every process
+                    process.send_signal(signal.SIGINT)
+                process.wait()
         outcome = Outcome(
             status=process.returncode,
             tables=store.complete_tables(folder),
-            told="\n".join(log.read_bytes()[before:].decode(errors="replace").splitlines()[-20:]),
+            last_lines="\n".join(
+                log.read_bytes()[start:].decode(errors="replace").splitlines()[-LAST_LINES:]
+            ),
             machine=machine.name(),
             seconds=clock.wall_seconds(),
         )
@@ -233,31 +236,31 @@ def run_task(
 def run_sequentially(
     todo: Sequence[Task], *, data_dir: Path | None, threads: int | None, log: Path
 ) -> Generator[Finished]:
-    """Every cell as it ends, made on this machine. One that failed was tried again first."""
-    for cell in todo:
-        for trial in range(1, MAX_ATTEMPTS + 1):
-            done = Finished(cell, run_task(cell, data_dir=data_dir, threads=threads, log=log))
-            if done.finished or trial == MAX_ATTEMPTS:
-                yield done
+    """Every task as it ends, run on this machine; a task that failed has been attempted again before."""
+    for task in todo:
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            ended = Finished(task, run_task(task, data_dir=data_dir, threads=threads, log=log))
+            if ended.finished or attempt == MAX_ATTEMPTS:
+                yield ended
                 break
 
 
-def failed_row(cell: Task, reason: str, *, place: str) -> schema.Run:
-    """The row of a cell that could not be made on the machine `place`, with what is known of it."""
-    entry = cell.entry
+def failed_row(task: Task, reason: str, *, machine_name: str) -> schema.Run:
+    """The row of a task that failed on a machine: its settings and the reason, without measurements."""
+    entry = task.entry
     columns: dict[str, Any] = {field.name: None for field in dataclasses.fields(schema.Run)}
     columns |= pooling.default_settings(entry) | {
-        "native": ablation.native_column(cell.variant),
-        "dataset": cell.dataset,
+        "native": ablation.native_column(task.variant),
+        "dataset": task.dataset,
     }
     columns |= {
-        "framework": cell.framework,
+        "framework": task.framework,
         "parameters": entry.spec.parameters,
-        "seed": cell.seed,
+        "seed": task.seed,
         "device": "cpu",
         "threads": 0,
         "world_size": 1,
-        "machine": place,
+        "machine": machine_name,
         "python": machine.python(),
         "commit": machine.commit(ROOT),
         "status": "failed",
@@ -266,20 +269,3 @@ def failed_row(cell: Task, reason: str, *, place: str) -> schema.Run:
         "reason": " ".join(reason.split())[-300:],
     }
     return schema.Run(**columns)
-
-
-def _dies_with_parent() -> Callable[[], None] | None:
-    """What a child does first so that it is killed when the thread that started it ends, however it ends.
-
-    A bench that was killed must not leave a run behind that the next one makes as well. Linux alone can.
-    """
-    if not sys.platform.startswith("linux"):
-        return None
-    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()  # loaded here: a fork must not wait for a lock
-
-    def first() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before
-            os._exit(1)
-
-    return first

@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from common.cli.framework_defaults import read_defaults
 from common.cli.invocation import Invocation, Startup, parse
+from common.cli.parent_watch import watch_parent
 from common.cli.predict_server import serve
 from common.cli.profile import profile
 from common.cli.requested_job import requested_dataset, requested_job
@@ -45,6 +46,7 @@ def parse_arguments(framework: str, words: list[str] | None = None) -> Invocatio
         sys.exit(0)
     if words is not None:
         return invocation
+    watch_parent()
     # While a framework is imported Ctrl-C ends the process without a traceback; `main` restores the handler.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     return dataclasses.replace(invocation, startup=_startup(invocation))

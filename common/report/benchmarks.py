@@ -105,7 +105,7 @@ def side_by_side(defaults: pd.DataFrame) -> str:
     sides = {framework: snapshot(defaults, framework) for framework in FRAMEWORKS}
     items = dict.fromkeys(item for side in sides.values() for item in side)
     if not items:
-        return "Not read yet: `python -m common.bench --defaults`."
+        return "Not read yet: `python -m common.bench defaults`."
     versions = defaults.groupby("framework")["framework_version"].last()
     asked = " and ".join(f"{display_name(name)} {versions[name]}" for name, side in sides.items() if side)
     note = (

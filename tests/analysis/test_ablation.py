@@ -9,6 +9,7 @@ from support.tables import add_run
 
 from common.analysis import ablation, frames
 from common.bench import __main__ as bench
+from common.bench.tasks import Task
 from common.model.zoo import ZOO
 
 ALL = "init+norm+optimizer"
@@ -95,7 +96,7 @@ def test_bench_runs_the_rungs_that_are_missing_on_this_machine(
     climb(tmp_path, seeds=1, model="tf-model-1", none=(97.0, 97.0), all=(97.0, 97.0))
     add_run(tmp_path, native="init", machine="another")
     monkeypatch.setattr("common.tables.machine.name", lambda: "a machine")
-    words = ["--ladder", "tf-model-1", "--seeds", "1", "--dry-run", "--results", str(tmp_path)]
+    words = ["ablation", "tf-model-1", "--seeds", "1", "--dry-run", "--results", str(tmp_path)]
     assert bench.main(words) == 0
     said = capsys.readouterr().out.splitlines()
     assert "changes nothing; it is not run" in said[0]
@@ -104,5 +105,5 @@ def test_bench_runs_the_rungs_that_are_missing_on_this_machine(
         for rung in ("init", "optimizer")
         for framework in ("pytorch", "tensorflow")
     ]
-    cell = bench.Task("tf-model-1", "pytorch", 1, "all")
+    cell = Task("tf-model-1", "pytorch", 1, "all")
     assert cell.command(tmp_path, None)[-2:] == ["--native", "all"]

@@ -158,16 +158,16 @@ def test_bench_records_every_arm(
         told = {"losses": losses, "accuracy": accuracy, "framework_version": "9"}
         Path(command[command.index("--trace") + 1]).write_text(json.dumps(told))
 
-    monkeypatch.setattr(measure, "_run", run)
+    monkeypatch.setattr(measure, "run_script", run)
     words = ["--models", "under-8k", "--results", str(tmp_path)]
-    assert bench.main(["--traces", "steps", *words]) == 0
+    assert bench.main(["traces", "steps", *words]) == 0
     rows = store.rows(tmp_path, "traces.csv")
     assert len(rows) == 2 * len(commands) == 2 * len(rounding.ARMS) * len(worker.FRAMEWORKS)
     assert sum("--perturb" in command for command in commands) == 2
     assert {row["loss"] for row in rows if row["step"] == "1"} == {"2.0"}
     assert "| `under-8k` |" in capsys.readouterr().out
     commands.clear()
-    assert bench.main(["--traces", "epoch", "--seeds", "4", *words]) == 0
+    assert bench.main(["traces", "epoch", "--seeds", "4", *words]) == 0
     new = store.rows(tmp_path, "traces.csv")[len(rows) :]
     assert [row["seed"] for row in new] == [str(seed) for seed in (1, 2, 3, 4) for _ in range(4)]
     assert {row["step"] for row in new} == {"2"}

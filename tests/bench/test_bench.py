@@ -66,7 +66,7 @@ def test_only_a_finished_run_of_the_recipe_fills_a_cell(
 
 def test_a_changed_recipe_is_another_cell(tmp_path: Path) -> None:
     cells_ = tasks_of(
-        ["tf-model-1"], ["pytorch"], [1], variations=[["lr=0.5", "epochs=2"], []], validation=10000
+        ["tf-model-1"], ["pytorch"], [1], overrides=[["lr=0.5", "epochs=2"], []], validation=10000
     )
     changed, plain = cells_
     assert str(changed) == "tf-model-1 pytorch seed 1 lr=0.5 epochs=2"
@@ -99,7 +99,7 @@ def test_changes_are_compared(
         folder = tmp_path / str(len(ran))
         add(folder, cell, **columns)
         tables = store.complete_tables(folder)
-        return Outcome(status=int(diverged), tables=tables, told="", machine="there", seconds=2.0)
+        return Outcome(status=int(diverged), tables=tables, last_lines="", machine="there", seconds=2.0)
 
     monkeypatch.setattr(making, "run_task", make)
     words = ["--models", "tf-model-1", "--frameworks", "pytorch", "--seeds", "2", "--validation", "10000"]
@@ -137,7 +137,9 @@ def outcome(folder: Path, cell: Task, *, status: int = 0, **columns: Any) -> Out
     if status != 3:
         add(folder, cell, **columns)
     tables = store.complete_tables(folder) if status != 3 else {}
-    return Outcome(status=status, tables=tables, told="a line\nthe last line", machine="there", seconds=2.0)
+    return Outcome(
+        status=status, tables=tables, last_lines="a line\nthe last line", machine="there", seconds=2.0
+    )
 
 
 def test_what_is_missing_is_run_once(
@@ -157,7 +159,7 @@ def test_what_is_missing_is_run_once(
     words = ["--models", "tf-model-1", "--seeds", "2", "--results", str(folder)]
     assert bench.main(words) == 1
     printed = capsys.readouterr()
-    assert "1 cells failed" in printed.err
+    assert "1 tasks failed" in printed.err
     assert "tf-model-1 tensorflow seed 1 failed: exit status 3: the last line" in printed.out
     assert ran == [Task("tf-model-1", "pytorch", 1), failing, failing, *ran[3:]]
     assert len(ran) == 5
@@ -167,7 +169,7 @@ def test_what_is_missing_is_run_once(
     assert rows[1]["accuracy"] == rows[1]["total_seconds"] == ""
     assert bench.main(words) == 0
     assert ran[5:] == [failing]
-    assert "4 cells, 3 in the tables already, 1 to run." in capsys.readouterr().out
+    assert "4 tasks, 3 in the tables already, 1 to run." in capsys.readouterr().out
     assert bench.main(words) == 0
     assert len(ran) == 6
     assert len(store.rows(folder, "epochs.csv")) == 4 * (1 + ZOO["tf-model-1"].recipe.epochs)
@@ -177,22 +179,30 @@ def test_rows_of_other_code_are_not_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tables = {"results.csv": b"framework,model\npytorch,tf-model-1\n"}
-    other = Outcome(status=0, tables=tables, told="", machine="there", seconds=1.0)
+    other = Outcome(status=0, tables=tables, last_lines="", machine="there", seconds=1.0)
     monkeypatch.setattr(making, "run_task", lambda cell, **options: other)
     assert bench.main(["--models", "tf-model-1", "--seeds", "1", "--results", str(tmp_path)]) == 1
-    assert "with other columns: is its code another?" in capsys.readouterr().err
+    assert "with other columns" in capsys.readouterr().err
     assert store.rows(tmp_path, "results.csv") == []
 
 
 @pytest.mark.parametrize(
     "words, told",
     [
-        (["--cluster", "tcp://127.0.0.1:1", "--ladder", "tf-model-1"], "one after another, on this machine"),
+        (["ablation", "tf-model-1", "--cluster", "tcp://127.0.0.1:1"], "unrecognized arguments: --cluster"),
+        (["ablation", "tf-model-1", "--vary", "lr=1"], "unrecognized arguments: --vary"),
+        (["ablation", "tf-model-1", "--validation", "10"], "unrecognized arguments: --validation"),
+        (["aa", "--seeds", "3"], "unrecognized arguments: --seeds"),
+        (["traces", "steps", "--seeds", "3"], "--seeds"),
+        (["defaults", "--data-dir", "x"], "unrecognized arguments: --data-dir"),
+        (["speed", "--accelerated"], "unrecognized arguments: --accelerated"),
+        (["--speed", "--aa"], "unrecognized arguments: --speed --aa"),
+        (["sped"], "invalid choice: 'sped'"),
+        (["speed", "everything"], "invalid choice: 'everything'"),
         (["--cluster", "tcp://127.0.0.1:1", "--workers", "2"], "not allowed with"),
         (["--models", "tf-model-1", "--seed", "3"], "unrecognized arguments: --seed 3"),
         (["--workers", "0"], "0 is not a whole number of at least 1"),
         (["--vary", "lr=fast"], "lr=fast: fast is not a number."),
-        (["--vary", "lr=1", "--ladder", "tf-model-1"], "not with --vary, --validation"),
     ],
     ids=str,
 )
@@ -235,7 +245,7 @@ def test_ctrl_c_interrupts_the_run_in_hand_and_the_next_bench_goes_on(tmp_path: 
     finally:
         process.kill()
     assert process.returncode == 130
-    assert "Interrupted; run it again to go on. 1 cells are missing." in printed
+    assert "Interrupted; 1 tasks are missing." in printed
     (row,) = store.rows(tmp_path, "results.csv")
     assert row["status"] == "interrupted"
     entry = ZOO["examples-cnn"]

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_the_installed_library_does_what_the_snapshot_says(framework: str, tmp_path: Path) -> None:
-    """Where this fails, a new version does something else: `python -m common.bench --defaults` records it."""
+    """Where this fails, a new version does something else: `python -m common.bench defaults` records it."""
     file = tmp_path / "defaults.json"
     command = [sys.executable, str(ROOT / FRAMEWORKS[framework].script), "--defaults", str(file)]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -180,10 +180,12 @@ def test_they_are_recorded_and_shown_side_by_side(
         told = {"framework_version": "9", "defaults": {"an item": next(values)}}
         Path(command[command.index("--defaults") + 1]).write_text(json.dumps(told))
 
-    monkeypatch.setattr(measure, "_run", run)
+    monkeypatch.setattr(measure, "run_script", run)
     for second in ("00", "01"):
-        monkeypatch.setattr(bench.machine, "now", lambda second=second: f"2026-01-01T00:00:{second}+00:00")
-        assert bench.main(["--defaults", "--results", str(tmp_path)]) == 0
+        monkeypatch.setattr(
+            "common.tables.machine.now", lambda second=second: f"2026-01-01T00:00:{second}+00:00"
+        )
+        assert bench.main(["defaults", "--results", str(tmp_path)]) == 0
     assert "| an item | c | d |" in capsys.readouterr().out
     rows = frames.read(tmp_path).defaults
     assert benchmarks.snapshot(rows, "tensorflow") == {"an item": "d"}

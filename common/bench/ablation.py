@@ -1,0 +1,36 @@
+"""`bench ablation MODEL`: run a network with every part matched, with one part after the other left to each
+framework's own defaults, and with all of them.
+
+The runs are compared in time, too, so they are made one after another on this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from common.bench.arguments import add_execution, add_folders, add_frameworks, add_seeds, seeds
+from common.model.zoo import ZOO
+
+SEEDS = 5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `bench ablation`."""
+    parser.add_argument("model", choices=tuple(ZOO), metavar="MODEL", help="a network of the zoo")
+    add_frameworks(parser)
+    add_seeds(parser, default=SEEDS)
+    add_folders(parser)
+    add_execution(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the variants that this machine has not run yet; the exit status of `bench run`."""
+    from common.analysis import ablation
+    from common.bench import execution, tasks
+    from common.tables import machine
+
+    spec = ZOO[options.model].spec
+    for sentence in ablation.inapplicable_parts(spec).values():
+        print(sentence)
+    wanted = tasks.tasks_of([options.model], options.frameworks, seeds(options), ablation.variants(spec))
+    return execution.run_missing(wanted, options, machine=machine.name())

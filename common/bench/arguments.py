@@ -1,0 +1,87 @@
+"""Options that several subcommands of `python -m common.bench` share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from common.cli.arguments import number
+from common.frameworks import FRAMEWORKS
+from common.model.zoo import ZOO
+
+
+class UsageError(Exception):
+    """Options that exclude each other; the message is a sentence for the person at the terminal."""
+
+
+def add_models(parser: argparse.ArgumentParser) -> None:
+    """--models NAME ..."""
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        choices=tuple(ZOO),
+        default=tuple(ZOO),
+        metavar="NAME",
+        help="networks of the zoo (default: all)",
+    )
+
+
+def add_frameworks(parser: argparse.ArgumentParser) -> None:
+    """--frameworks NAME ..."""
+    parser.add_argument(
+        "--frameworks",
+        nargs="+",
+        choices=tuple(FRAMEWORKS),
+        default=tuple(FRAMEWORKS),
+        metavar="NAME",
+        help=f"{' or '.join(FRAMEWORKS)} (default: all)",
+    )
+
+
+def add_seeds(parser: argparse.ArgumentParser, *, default: int) -> None:
+    """--seeds N and --first-seed N."""
+    parser.add_argument(
+        "--seeds",
+        type=number(int, 1),
+        default=default,
+        metavar="N",
+        help="number of seeds (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--first-seed", type=number(int, 1), default=1, metavar="N", help="lowest seed (default: %(default)s)"
+    )
+
+
+def seeds(options: argparse.Namespace) -> range:
+    """The seeds that --seeds and --first-seed name."""
+    return range(options.first_seed, options.first_seed + options.seeds)
+
+
+def add_folders(parser: argparse.ArgumentParser) -> None:
+    """--results DIR and --data-dir DIR."""
+    add_results(parser)
+    parser.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="folder of the data set (default: the user's cache)"
+    )
+
+
+def add_results(parser: argparse.ArgumentParser) -> None:
+    """--results DIR."""
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="folder of the tables (default: %(default)s)",
+    )
+
+
+def add_execution(parser: argparse.ArgumentParser) -> None:
+    """--threads N and --dry-run."""
+    parser.add_argument(
+        "--threads",
+        type=number(int, 1),
+        metavar="N",
+        help="threads of each run (default: the cores of its machine, divided by --workers)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the tasks to run, and run none")

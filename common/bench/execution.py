@@ -1,0 +1,118 @@
+"""Runs tasks on this machine or on a cluster, records the rows of each, and reports the progress."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import sys
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+
+from common.bench import cluster, tasks
+from common.bench.lock import locked
+from common.bench.tasks import Finished, Task
+from common.tables import store
+from common.tables.machine import cores_each
+
+
+def run_missing(wanted: Sequence[Task], options: argparse.Namespace, *, machine: str | None = None) -> int:
+    """Run the tasks of `wanted` without a finished row, of `machine` if it is named; an exit status."""
+    store.check_writable(options.results)
+    if options.dry_run:
+        print("\n".join(map(str, _missing(wanted, options.results, machine=machine))))
+        return 0
+    with locked(options.results):
+        return _run_all(_missing(wanted, options.results, machine=machine), options)
+
+
+def _missing(wanted: Sequence[Task], folder: Path, *, machine: str | None) -> list[Task]:
+    """The tasks to run; prints how many."""
+    todo = tasks.missing(wanted, store.rows(folder, "results.csv"), machine=machine)
+    print(f"{len(wanted)} tasks, {len(wanted) - len(todo)} in the tables already, {len(todo)} to run.")
+    return todo
+
+
+def _run_all(todo: Sequence[Task], options: argparse.Namespace) -> int:
+    """Run the tasks here, or with --cluster or --workers by Dask; an exit status."""
+    log = options.results / "bench.log"
+    address, workers = getattr(options, "cluster", None), getattr(options, "workers", None) or 0
+    if address is None and not workers:
+        finished = tasks.run_sequentially(todo, data_dir=options.data_dir, threads=options.threads, log=log)
+        return _record_all(finished, todo, options.results, slots=lambda: 1)
+    threads = options.threads or (cores_each(workers) if workers else None)
+    try:
+        with cluster.connected(address, workers=workers) as client:
+            print(f"Dask's dashboard is at {client.dashboard_link}")
+            if not cluster.slots(client):
+                print(f"No worker there has a slot yet: dask worker ADDRESS --resources {cluster.SLOT}=1")
+            finished = cluster.run_on_cluster(client, todo, data_dir=options.data_dir, threads=threads)
+            return _record_all(
+                _logged(finished, log), todo, options.results, slots=lambda: cluster.slots(client)
+            )
+    except cluster.ClusterError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+
+
+def _logged(finished: Generator[Finished], log: Path) -> Generator[Finished]:
+    """The same tasks; the last lines that each printed on its worker are appended to the log."""
+    with contextlib.closing(finished), log.open("a") as file:
+        for ended in finished:
+            lines = ended.outcome.last_lines if ended.outcome else ended.failure
+            print(f"{ended.task}\n{lines}", file=file, flush=True)
+            yield ended
+
+
+def _record_all(
+    finished: Generator[Finished], todo: Sequence[Task], folder: Path, *, slots: Callable[[], int]
+) -> int:
+    """Record every task as it ends; an exit status. `slots` returns how many tasks can run at once."""
+    remaining, failed = list(todo), 0
+    try:
+        with contextlib.closing(finished):
+            _report_progress(remaining, folder, done=0, failed=0, slots=slots())
+            for ended in finished:
+                remaining.remove(ended.task)
+                failed += not ended.finished
+                _record(ended, folder)
+                done = len(todo) - len(remaining) - failed
+                _report_progress(remaining, folder, done=done, failed=failed, slots=slots())
+    except KeyboardInterrupt as stop:
+        if isinstance(stop, tasks.Interrupted):
+            store.merge(folder, stop.outcome.tables)
+        print(f"\nInterrupted; run it again to continue. {len(remaining)} tasks are missing.")
+        return 130
+    except store.ResultsError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    if failed:
+        print(f"{failed} tasks failed: see {folder / 'bench.log'}.", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _record(ended: Finished, folder: Path) -> None:
+    """Append the rows of a task, or one row with the reason why it has none."""
+    outcome = ended.outcome
+    if outcome and ended.finished:
+        store.merge(folder, outcome.tables)
+        accuracy = outcome.row["accuracy"]
+        result = f"{accuracy} %" if accuracy else outcome.row["status"]
+        print(f"{ended.task}: {outcome.seconds:.0f} s, {result}")
+        return
+    place = outcome.machine if outcome else ""
+    store.append(folder, tasks.failed_row(ended.task, ended.reason, machine_name=place))
+    print(f"{ended.task} failed: {ended.reason}")
+
+
+def _report_progress(remaining: Sequence[Task], folder: Path, *, done: int, failed: int, slots: int) -> None:
+    """Print how many tasks have ended, and the expected time of those that remain."""
+    if not remaining:
+        return
+    running = min(slots, len(remaining))
+    first = f" ({remaining[0]})" if slots == 1 else ""
+    parts = [f"{done} done, {running} running{first}, {failed} failed, {len(remaining) - running} to come"]
+    seconds = tasks.seconds_left(remaining, store.rows(folder, "results.csv"))
+    if seconds:
+        parts.append(f"about {datetime.timedelta(seconds=round(seconds / max(slots, 1)))} left")
+    print(", ".join(parts), flush=True)

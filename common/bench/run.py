@@ -1,0 +1,85 @@
+"""`bench run`: run the tasks of network x framework x seed that have no row in the tables yet.
+
+Each task is a new process of one framework. Seeds are the outer loop and frameworks the inner one, so a
+machine that slows down slows both. An interrupted bench continues where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+from itertools import product
+
+from common.bench.arguments import (
+    add_execution,
+    add_folders,
+    add_frameworks,
+    add_models,
+    add_seeds,
+    seeds,
+)
+from common.cli.arguments import number
+from common.data.datasets import TRAINING_IMAGES
+from common.model.overrides import with_overrides
+from common.model.zoo import ZOO
+
+SEEDS = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `bench run`."""
+    add_models(parser)
+    add_frameworks(parser)
+    add_seeds(parser, default=SEEDS)
+    add_folders(parser)
+    parser.add_argument(
+        "--vary",
+        nargs="+",
+        action="append",
+        metavar="FIELD=VALUE",
+        help="change the networks' recipes; given several times: compare these changes",
+    )
+    parser.add_argument(
+        "--validation",
+        type=number(int, 0, TRAINING_IMAGES - 1),
+        default=0,
+        metavar="N",
+        help="hold out the last N training images and test on them instead of the test set",
+    )
+    add_execution(parser)
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument(
+        "--cluster", metavar="ADDRESS", help="submit the tasks to this Dask scheduler, tcp://HOST:8786"
+    )
+    place.add_argument(
+        "--workers",
+        type=number(int, 1),
+        metavar="N",
+        help="run N tasks at once on this machine, by Dask, its cores divided among them; their times are "
+        "not comparable",
+    )
+    parser.add_argument(
+        "--accelerated",
+        action="store_true",
+        help="run the tasks on an accelerator, by workers that have the resource GPU",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the missing tasks; 0 if every one has its row at the end, else 1; 130 on Ctrl-C."""
+    from common.bench import execution, sweep, tasks
+    from common.tables import store
+
+    for model, changes in product(options.models, options.vary or []):
+        with_overrides(ZOO[model].recipe, changes)  # raises RecipeError before anything runs
+    wanted = tasks.tasks_of(
+        options.models,
+        options.frameworks,
+        seeds(options),
+        overrides=options.vary or [()],
+        validation=options.validation,
+        accelerated=options.accelerated,
+    )
+    status = execution.run_missing(wanted, options)
+    if (options.vary or options.validation) and not options.dry_run:
+        print(sweep.table(wanted, store.rows(options.results, "results.csv")))
+    return status

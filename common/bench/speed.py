@@ -1,0 +1,199 @@
+"""`bench speed [PART ...]`: times of steps and their parts, loaders, runs to an accuracy, and start-up."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from common.bench.arguments import add_folders, add_frameworks, add_models
+from common.bench.measure import (
+    ROUNDS,
+    Session,
+    append_and_print,
+    measured,
+    row,
+    run_json,
+    summarise,
+    train,
+)
+from common.cli.parent_watch import ends_with_parent
+from common.frameworks import FRAMEWORKS, ROOT
+from common.tables import store
+from common.tables.schema import SpeedRow
+
+RACE = ("one-epoch-215k", "speedrun")
+"""The networks that are trained to a high accuracy in seconds."""
+
+RACE_SEEDS = 10
+PART_OF_MNIST = ("--epochs", "1", "--validation", "40000")
+NATIVE_LOADER_RUNS = (
+    ("pytorch", "pytorch-model-1", ("--epochs", "1")),
+    ("tensorflow", "tf-model-1", ()),
+    ("pytorch", "examples-cnn", PART_OF_MNIST),
+    ("tensorflow", "examples-cnn", PART_OF_MNIST),
+)
+"""Framework, network and how much of it is trained with the framework's own loader and usual loop."""
+
+
+def profiles(session: Session, *words: str) -> Iterator[SpeedRow]:
+    """Steps over a bare loop, the parts of a step, prediction and kernels of every network."""
+    for model in session.models:
+        for framework in session.frameworks:
+            written = run_json(session.command(framework, model, *words, "--profile"))
+            measurements = written.pop("figures")
+            for measurement in measurements:
+                yield row(framework=framework, model=model, **measurement, **written)
+
+
+def overhead(session: Session) -> Iterator[SpeedRow]:
+    """Steps over a bare loop of every network."""
+    return (line for line in profiles(session) if line.measure in ("step", "overhead"))
+
+
+def options(session: Session) -> Iterator[SpeedRow]:
+    """Steps of every network by default, compiled, and in bfloat16."""
+    return profiles(session, "--compile")
+
+
+def native_loaders(session: Session) -> Iterator[SpeedRow]:
+    """Training seconds and test accuracy with this project's loader and with the framework's own."""
+    for framework, model, extent in NATIVE_LOADER_RUNS:
+        if framework not in session.frameworks or model not in session.models:
+            continue
+        runs: dict[str, list[dict[str, str]]] = {"memory": [], "native": []}
+        for seed in range(1, ROUNDS + 1):
+            for loader, rows in runs.items():
+                words = ("--loader", loader, *extent, "--seed", str(seed))
+                rows.append(train(session, framework, model, *words))
+        yield from _summaries("idiom", runs, framework, model)
+
+
+def time_to_accuracy(session: Session) -> Iterator[SpeedRow]:
+    """Training seconds, seconds from process start and test accuracy of RACE, over RACE_SEEDS seeds."""
+    runs: dict[tuple[str, str], list[dict[str, str]]] = {
+        (framework, model): []
+        for framework in session.frameworks
+        for model in RACE
+        if model in session.models
+    }
+    for seed in range(1, RACE_SEEDS + 1):
+        for (framework, model), rows in runs.items():
+            rows.append(train(session, framework, model, "--seed", str(seed)))
+    for (framework, model), rows in runs.items():
+        yield from _summaries("race", {"run": rows}, framework, model)
+
+
+def startup(session: Session) -> Iterator[SpeedRow]:
+    """Seconds from process start to the end of `--help`, of the first training step, and of that of the
+    framework's minimal program."""
+    for framework in session.frameworks:
+        model = FRAMEWORKS[framework].default_model
+        with tempfile.TemporaryDirectory() as folder:
+            step = session.command(framework, model, "--log-interval", "1", "--results", folder)
+            arms = {
+                "help": (session.command(framework, model, "--help"), ""),
+                "plain step": (minimal_program(framework), "done"),
+                "first step": (step, "epoch 1/"),
+            }
+            seconds: dict[str, list[float]] = {arm: [] for arm in arms}
+            for _ in range(ROUNDS):
+                for arm, (command, line) in arms.items():
+                    seconds[arm].append(_seconds_until(command, line))
+        for arm, values in seconds.items():
+            yield row(
+                measure="start", framework=framework, model=model, arm=arm, unit="s", **summarise(values)
+            )
+
+
+def minimal_program(framework: str) -> list[str]:
+    """The command line of the shortest program that imports a framework and takes one training step."""
+    # -P: the modules beside it have names that a library might import.
+    return [sys.executable, "-P", str(ROOT / "backends" / framework / "minimal.py")]
+
+
+Part = Callable[[Session], Iterator[SpeedRow]]
+
+PARTS: dict[str, Part] = {
+    "profiles": profiles,
+    "native-loaders": native_loaders,
+    "race": time_to_accuracy,
+    "startup": startup,
+    "options": options,
+}
+"""What `bench speed` measures without PART, in this order."""
+
+CHOICES: dict[str, Part] = {**PARTS, "idioms": native_loaders, "overhead": overhead}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `bench speed`."""
+    parser.add_argument(
+        "parts",
+        nargs="*",
+        choices=tuple(CHOICES),
+        metavar="PART",
+        help=f"what to measure (default: all): {', '.join(PARTS)}; or overhead, the part of profiles that "
+        "times steps over a bare loop; idioms is another name of native-loaders",
+    )
+    add_models(parser)
+    add_frameworks(parser)
+    add_folders(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure the parts; print their tables."""
+    return measured(options, lambda session: _measure(session, options.parts or tuple(PARTS)))
+
+
+def _measure(session: Session, parts: Sequence[str]) -> str:
+    from common.analysis import frames
+    from common.report import timings
+
+    chosen = dict.fromkeys(CHOICES[part] for part in parts)
+    for part in chosen:
+        if part is overhead and profiles in chosen:
+            continue  # it is the first part of every profile
+        append_and_print(session, part(session))
+    rows = frames.frame("speed.csv", store.rows(session.folder, "speed.csv"))
+    return timings.section(rows[rows["sitting"] == session.started])
+
+
+def _summaries(
+    measure: str, runs: dict[str, list[dict[str, str]]], framework: str, model: str
+) -> Iterator[SpeedRow]:
+    """Median seconds, median and mean accuracy of each arm's runs."""
+    for arm, rows in runs.items():
+        settings = {name: rows[0][name] for name in ("framework_version", "device")}
+        about = {"threads": int(rows[0]["threads"]), "framework": framework, "model": model, "arm": arm}
+        for column, unit in (("train_seconds", "s"), ("total_seconds", "s"), ("accuracy", "percent")):
+            values = [float(run[column]) for run in rows]
+            yield row(measure=f"{measure} {column}", unit=unit, **settings, **about, **summarise(values))
+            if column == "accuracy":
+                mean = summarise(values) | {"value": statistics.fmean(values)}
+                yield row(measure=f"{measure} mean accuracy", unit=unit, **settings, **about, **mean)
+
+
+def _seconds_until(command: Sequence[str], beginning: str) -> float:
+    """Seconds from the start of a process to its first line that starts with `beginning`; it is killed then.
+
+    Raises ResultsError if it ends without such a line.
+    """
+    started_at = time.perf_counter()
+    with ends_with_parent() as child:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, **child
+        )
+        assert process.stdout
+        try:
+            for line in process.stdout:
+                if line.startswith(beginning):
+                    return time.perf_counter() - started_at
+        finally:
+            process.kill()
+            process.wait()
+    raise store.ResultsError(f"{' '.join(command[1:])} ended without a line that begins with {beginning!r}.")

@@ -1,0 +1,87 @@
+"""`bench traces [steps | epoch]`: record the losses of each network's first steps and the accuracy after its
+first epoch, in every precision and from initial weights that differ by rounding."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Iterator
+
+from common.bench.arguments import UsageError, add_folders, add_frameworks, add_models
+from common.bench.measure import Session, measured, run_json
+from common.cli.arguments import number
+from common.frameworks import ROOT
+from common.tables import machine, store
+from common.tables.schema import TraceRow
+
+KINDS = ("steps", "epoch")
+SEEDS = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `bench traces`."""
+    parser.add_argument(
+        "kinds",
+        nargs="*",
+        choices=KINDS,
+        metavar="KIND",
+        help="steps: losses of first steps, in double and single precision and from initial weights one unit "
+        "in the last place away; epoch: accuracies after an epoch over seeds (default: both)",
+    )
+    add_models(parser)
+    add_frameworks(parser)
+    parser.add_argument(
+        "--seeds", type=number(int, 1), metavar="N", help=f"number of seeds of `epoch` (default: {SEEDS})"
+    )
+    add_folders(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Record the traces; print how the frameworks' compare."""
+    kinds = options.kinds or KINDS
+    if options.seeds and "epoch" not in kinds:
+        raise UsageError("--seeds is the number of epochs' seeds: `steps` has seed 1 alone.")
+    return measured(options, lambda session: _record(session, kinds, options.seeds or SEEDS))
+
+
+def _record(session: Session, kinds: tuple[str, ...], seeds: int) -> str:
+    from common.analysis import frames, rounding
+
+    for model in session.models:
+        rows: list[TraceRow] = []
+        if "steps" in kinds:
+            for arm in rounding.ARMS:
+                rows += traces(session, model, *arm)
+        if "epoch" in kinds:
+            for seed in range(1, seeds + 1):
+                for arm in rounding.ARMS[1:]:  # in single precision
+                    rows += traces(session, model, *arm, epoch_of_seed=seed)
+        print(f"{model}: {session.append('traces.csv', rows)} losses", flush=True)
+    return rounding.section(frames.frame("traces.csv", store.rows(session.folder, "traces.csv")))
+
+
+def traces(
+    session: Session, model: str, precision: str, perturb: str, *, epoch_of_seed: int | None = None
+) -> Iterator[TraceRow]:
+    """Rows of each framework: the losses of a network's first steps with seed 1, or, with `epoch_of_seed`,
+    only the loss of an epoch's last step and the accuracy after it."""
+    for framework in session.frameworks:
+        words = ["--precision", precision, *(["--perturb", perturb] if perturb != "none" else [])]
+        words += ["--seed", str(epoch_of_seed), "--epochs", "1"] if epoch_of_seed else []
+        written = run_json(session.command(framework, model, *words, "--trace"))
+        start = TraceRow(
+            sitting="",
+            framework=framework,
+            model=model,
+            precision=precision,
+            perturb=perturb,
+            seed=epoch_of_seed or 1,
+            step=0,
+            loss="",
+            machine=machine.name(),
+            framework_version=written["framework_version"],
+            commit=machine.commit(ROOT),
+        )
+        steps = list(enumerate(written["losses"], start=1))
+        for step, loss in steps[-1:] if epoch_of_seed else steps:
+            yield dataclasses.replace(start, step=step, loss=repr(loss), accuracy=written["accuracy"])
