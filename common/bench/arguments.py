@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from common.cli.arguments import number
@@ -12,6 +14,20 @@ from common.model.zoo import ZOO
 
 class UsageError(Exception):
     """Options that exclude each other; the message is a sentence for the person at the terminal."""
+
+
+def one_of(names: Iterable[str]) -> Callable[[str], str]:
+    """A type of argparse that accepts these names. `choices` would refuse that none is given to nargs="*"."""
+    choices = tuple(names)
+
+    def name(word: str) -> str:
+        if word not in choices:
+            nearest = difflib.get_close_matches(word, choices, n=1)
+            hint = f"did you mean {nearest[0]}?" if nearest else f"choose from {', '.join(choices)}"
+            raise argparse.ArgumentTypeError(f"invalid choice: {word!r} ({hint})")
+        return word
+
+    return name
 
 
 def add_models(parser: argparse.ArgumentParser) -> None:

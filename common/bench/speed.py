@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from common.bench.arguments import add_folders, add_frameworks, add_models
+from common.bench.arguments import add_folders, add_frameworks, add_models, one_of
 from common.bench.measure import (
     ROUNDS,
     Session,
@@ -135,7 +135,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "parts",
         nargs="*",
-        choices=tuple(CHOICES),
+        type=one_of(CHOICES),
         metavar="PART",
         help=f"what to measure (default: all): {', '.join(PARTS)}; or overhead, the part of profiles that "
         "times steps over a bare loop; idioms is another name of native-loaders",

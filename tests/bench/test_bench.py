@@ -245,7 +245,7 @@ def test_ctrl_c_interrupts_the_run_in_hand_and_the_next_bench_goes_on(tmp_path: 
     finally:
         process.kill()
     assert process.returncode == 130
-    assert "Interrupted; 1 tasks are missing." in printed
+    assert "1 tasks are missing." in printed
     (row,) = store.rows(tmp_path, "results.csv")
     assert row["status"] == "interrupted"
     entry = ZOO["examples-cnn"]
