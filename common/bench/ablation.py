@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 
 from common.bench.arguments import add_execution, add_folders, add_frameworks, add_seeds, seeds
+from common.cli.arguments import one_of
 from common.model.zoo import ZOO
 
 SEEDS = 5
@@ -16,7 +17,9 @@ SEEDS = 5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `bench ablation`."""
-    parser.add_argument("model", choices=tuple(ZOO), metavar="MODEL", help="a network of the zoo")
+    parser.add_argument(
+        "model", type=one_of(ZOO, "a network of the zoo"), metavar="MODEL", help="a network of the zoo"
+    )
     add_frameworks(parser)
     add_seeds(parser, default=SEEDS)
     add_folders(parser)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import difflib
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from common.cli.arguments import number
+from common.cli.arguments import number, one_of
 from common.frameworks import FRAMEWORKS
 from common.model.zoo import ZOO
 
@@ -16,26 +14,12 @@ class UsageError(Exception):
     """Options that exclude each other; the message is a sentence for the person at the terminal."""
 
 
-def one_of(names: Iterable[str]) -> Callable[[str], str]:
-    """A type of argparse that accepts these names. `choices` would refuse that none is given to nargs="*"."""
-    choices = tuple(names)
-
-    def name(word: str) -> str:
-        if word not in choices:
-            nearest = difflib.get_close_matches(word, choices, n=1)
-            hint = f"did you mean {nearest[0]}?" if nearest else f"choose from {', '.join(choices)}"
-            raise argparse.ArgumentTypeError(f"invalid choice: {word!r} ({hint})")
-        return word
-
-    return name
-
-
 def add_models(parser: argparse.ArgumentParser) -> None:
     """--models NAME ..."""
     parser.add_argument(
         "--models",
         nargs="+",
-        choices=tuple(ZOO),
+        type=one_of(ZOO, "a network of the zoo"),
         default=tuple(ZOO),
         metavar="NAME",
         help="networks of the zoo (default: all)",
@@ -47,7 +31,7 @@ def add_frameworks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--frameworks",
         nargs="+",
-        choices=tuple(FRAMEWORKS),
+        type=one_of(FRAMEWORKS, "a framework"),
         default=tuple(FRAMEWORKS),
         metavar="NAME",
         help=f"{' or '.join(FRAMEWORKS)} (default: all)",

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from common.bench.arguments import add_folders, add_frameworks, add_models, one_of
+from common.bench.arguments import add_folders, add_frameworks, add_models
 from common.bench.measure import (
     ROUNDS,
     Session,
@@ -21,6 +21,7 @@ from common.bench.measure import (
     summarise,
     train,
 )
+from common.cli.arguments import one_of
 from common.cli.parent_watch import ends_with_parent
 from common.frameworks import FRAMEWORKS, ROOT
 from common.tables import store
@@ -135,7 +136,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "parts",
         nargs="*",
-        type=one_of(CHOICES),
+        type=one_of(CHOICES, "a part"),
         metavar="PART",
         help=f"what to measure (default: all): {', '.join(PARTS)}; or overhead, the part of profiles that "
         "times steps over a bare loop; idioms is another name of native-loaders",

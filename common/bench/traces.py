@@ -7,9 +7,9 @@ import argparse
 import dataclasses
 from collections.abc import Iterator
 
-from common.bench.arguments import UsageError, add_folders, add_frameworks, add_models, one_of
+from common.bench.arguments import UsageError, add_folders, add_frameworks, add_models
 from common.bench.measure import Session, measured, run_json
-from common.cli.arguments import number
+from common.cli.arguments import number, one_of
 from common.frameworks import ROOT
 from common.tables import machine, store
 from common.tables.schema import TraceRow
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "kinds",
         nargs="*",
-        type=one_of(KINDS),
+        type=one_of(KINDS, "a kind of trace"),
         metavar="KIND",
         help="steps: losses of first steps, in double and single precision and from initial weights one unit "
         "in the last place away; epoch: accuracies after an epoch over seeds (default: both)",
