@@ -1,8 +1,8 @@
-"""A framework's process that predicts digits for another one: a line of JSON in, a line of JSON out.
+"""The predictor that runs in a framework's process for `common.demo`: a line of JSON in, a line of JSON out.
 
 {"id": N, "model": NAME, "image": 28 rows of 28 numbers from 0 to 255} is answered with {"id": N,
-"probabilities": ten numbers, "milliseconds": of the prediction}, or {"id": N, "error": a sentence}. It ends
-when its input does.
+"probabilities": ten numbers, "milliseconds": time of the prediction}, or {"id": N, "error": a sentence}. The
+process ends when its input does.
 """
 
 from __future__ import annotations
@@ -23,39 +23,43 @@ READY = {"ready": True}
 
 
 def checkpoint_path(folder: Path, model: str, framework: str) -> Path:
-    """Where the demo keeps a network as a framework has trained it."""
+    """File in which the demo keeps a network trained in a framework."""
     return folder / f"{model}-{framework}.safetensors"
 
 
 def serve(framework: Backend, folder: Path, requests: Iterable[str], answers: TextIO) -> None:
-    """Answer every request, in order; networks are built when they are first asked for, and kept."""
+    """Answer every request, in order; a network is built at the first request for it, and kept."""
     models: dict[str, Model] = {}
-    _tell(answers, READY)
-    for asked in map(json.loads, requests):
+    _write_line(answers, READY)
+    for request in map(json.loads, requests):
         try:
-            answer = _answer(framework, folder, models, asked)
+            answer = _answer(framework, folder, models, request)
         except checkpoint.CheckpointError as error:
             answer = {"error": str(error)}
-        _tell(answers, {"id": asked["id"], **answer})
+        _write_line(answers, {"id": request["id"], **answer})
 
 
 def _answer(
-    framework: Backend, folder: Path, models: dict[str, Model], asked: dict[str, Any]
+    framework: Backend, folder: Path, models: dict[str, Model], request: dict[str, Any]
 ) -> dict[str, Any]:
-    name = asked["model"]
+    from scipy.special import softmax  # 0.4 s that only this mode needs
+
+    name = request["model"]
     if name not in models:
-        models[name] = _loaded(framework, checkpoint_path(folder, name, framework.name), name)
-    image = np.array(asked["image"], np.uint8)[None]
-    begun = time.perf_counter()
+        models[name] = _load(framework, checkpoint_path(folder, name, framework.name), name)
+    image = np.array(request["image"], np.uint8)[None]
+    started_at = time.perf_counter()
     logits = models[name].predict(ZOO[name].recipe.to_input(image))
-    seconds = time.perf_counter() - begun
-    shifted = logits[0, :10].astype(np.float64)
-    powers = np.exp(shifted - shifted.max())
-    return {"probabilities": (powers / powers.sum()).tolist(), "milliseconds": 1000 * seconds}
+    seconds = time.perf_counter() - started_at
+    probabilities = softmax(logits[0, :10].astype(np.float64))
+    return {"probabilities": probabilities.tolist(), "milliseconds": 1000 * seconds}
 
 
-def _loaded(framework: Backend, path: Path, name: str) -> Model:
-    """The network with its weights, warm. Raises CheckpointError where there are none."""
+def _load(framework: Backend, path: Path, name: str) -> Model:
+    """The network with its trained weights, after a first prediction, which is slower than later ones.
+
+    Raises CheckpointError.
+    """
     entry = ZOO[name]
     state = checkpoint.load_weights(path, entry.spec)
     model = framework.build(entry.spec, entry.recipe.optimizer, execution=Execution(), seed=1)
@@ -64,6 +68,6 @@ def _loaded(framework: Backend, path: Path, name: str) -> Model:
     return model
 
 
-def _tell(answers: TextIO, told: dict[str, Any]) -> None:
-    answers.write(json.dumps(told) + "\n")
+def _write_line(answers: TextIO, message: dict[str, Any]) -> None:
+    answers.write(json.dumps(message) + "\n")
     answers.flush()

@@ -1,7 +1,8 @@
-"""A run's first steps, or first epoch, with dropout masks from NumPy: what proves two programs the same.
+"""A trace: the losses of a run's first steps, or of its first epoch, with dropout masks from NumPy.
 
-In double precision two such agree to rounding. In single precision rounding grows, so there a run can only be
-compared with itself from weights that are one unit in the last place away.
+In double precision the traces of two frameworks agree to rounding error, which proves that both compute the
+same formulas. In single precision rounding errors grow, so the yardstick for a difference is the trace of
+one framework from weights that are one unit in the last place larger.
 """
 
 from __future__ import annotations
@@ -27,31 +28,35 @@ STEPS = 100
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """The loss of each step taken, in nats, and after a whole epoch the test accuracy in percent."""
+    """The loss of each step, in nats, and after a whole epoch the test accuracy in percent."""
 
     losses: NDArray[np.float64]
     accuracy: float | None
 
 
 def trace(framework: Backend, dataset: Dataset, job: Job, *, whole: bool = False) -> Trace:
-    """The first STEPS steps of the job's recipe, or the whole of its first epoch and a test."""
+    """Train the first STEPS steps of the job's recipe, or with `whole` its first epoch, and test after it."""
     recipe, labels = job.recipe, dataset.train.labels.astype(np.int64)
     images = recipe.preprocess(dataset.train.images)
     if recipe.augment:
         images = augmented(images, recipe.augment, seed=job.seed, epoch=1)
     order = epoch_order(len(labels), batch_size=recipe.batch_size, seed=job.seed, epoch=1)
-    span = {"epochs": job.schedule_epochs, "steps": len(order)}
+    length = {"epochs": job.schedule_epochs, "steps": len(order)}
+    rates = schedule.rates(recipe.schedule, lr=recipe.lr, **length)
+    momenta = schedule.momenta(recipe.schedule, **length)
     order = order if whole else order[:STEPS]
-    rates = schedule.rates(recipe.schedule, lr=recipe.lr, **span)[: len(order)]
-    momenta = schedule.momenta(recipe.schedule, **span)
+    steps = slice(len(order))
     execution = dataclasses.replace(job.execution, masks=job.seed)
     model = build(framework, dataclasses.replace(job, execution=execution))
-    momentum = None if momenta is None else momenta[: len(order)]
-    losses, _ = model.train_steps(images[:, None], labels, order, rates, momentum)
+    momentum = None if momenta is None else momenta[steps]
+    losses, _ = model.train_steps(images[:, None], labels, order, rates[steps], momentum)
     if not whole:
         return Trace(losses, None)
-    scaled = partial(recipe.normalise, dtype=job.input_dtype)
-    tested = recipe.preprocess(dataset.test.images)
-    wanted = dataset.test.labels.astype(np.int64)
-    test = evaluate(model, tested, wanted, scaled, batch_size=job.test_batch_size)
+    test = evaluate(
+        model,
+        recipe.preprocess(dataset.test.images),
+        dataset.test.labels.astype(np.int64),
+        partial(recipe.normalise, dtype=job.input_dtype),
+        batch_size=job.test_batch_size,
+    )
     return Trace(losses, test.accuracy)

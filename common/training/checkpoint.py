@@ -25,27 +25,27 @@ _METADATA = "template-ml"
 
 
 class CheckpointError(Exception):
-    """A checkpoint that cannot be used; the message is one line for the person at the terminal."""
+    """A checkpoint cannot be used; the message is one line for the person at the terminal."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A saved state and what was written about it: model, framework, recipe, epoch, seed, ..."""
+    """A saved state and its metadata: model, framework, recipe, epoch, seed, ..."""
 
     state: dict[str, Array]
     metadata: dict[str, Any]
 
 
 def state_shapes(spec: ModelSpec, optimizer: Optimizer) -> dict[str, Shape]:
-    """Names and shapes of a checkpoint's arrays, the frameworks' own `random.` states left out."""
-    kept = {
+    """Names and shapes of a checkpoint's arrays, without the frameworks' own `random.` states."""
+    slot_shapes = {
         f"optimizer.{slot}.{name}": shape for slot in slots(optimizer) for name, shape in spec.weights.items()
     }
-    return spec.weights | spec.statistics | {"optimizer.step": ()} | kept
+    return spec.weights | spec.statistics | {"optimizer.step": ()} | slot_shapes
 
 
 def check_writable(path: Path) -> None:
-    """Check that `write` will be able to write `path`, before hours go by. Raises CheckpointError."""
+    """Check before training that `write` can write `path`. Raises CheckpointError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,13 +55,13 @@ def check_writable(path: Path) -> None:
         raise CheckpointError(f"Cannot write the checkpoint {path}: {error.strerror or error}.") from None
 
 
-def write(path: Path, state: Mapping[str, Array], about: Mapping[str, Any]) -> None:
-    """Save a checkpoint: to a temporary name, then renamed. The same state and text give the same bytes.
+def write(path: Path, state: Mapping[str, Array], metadata: Mapping[str, Any]) -> None:
+    """Save a checkpoint: to a temporary name, then renamed. The same state and metadata give the same bytes.
 
     Raises CheckpointError when `path` cannot be written.
     """
     arrays = {name: np.array(state[name], order="C") for name in sorted(state)}
-    data = save(arrays, metadata={_METADATA: json.dumps(about, sort_keys=True)})
+    data = save(arrays, metadata={_METADATA: json.dumps(metadata, sort_keys=True)})
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_bytes(data)
@@ -81,15 +81,15 @@ def read(path: Path) -> Checkpoint:
         raise CheckpointError(f"Cannot read the checkpoint {path}: {error.strerror or error}.") from None
     except SafetensorError as error:
         raise CheckpointError(
-            f"{path} is not a whole safetensors file ({error}); only --save-model makes those."
+            f"{path} is not a whole safetensors file ({error}); use one that --save-model wrote."
         ) from None
     if text is None:
-        raise CheckpointError(f"{path} has no metadata of this project; save one with --save-model.")
+        raise CheckpointError(f"{path} has no metadata of this project; use one that --save-model wrote.")
     return Checkpoint(state, json.loads(text))
 
 
 def load_weights(path: Path, spec: ModelSpec) -> dict[str, Array]:
-    """The weights and statistics of `spec` that the checkpoint at `path` holds. Raises CheckpointError."""
+    """Weights and statistics of `spec` in the checkpoint at `path`. Raises CheckpointError."""
     checkpoint = read(path)
     check(checkpoint, path, spec)
     return {name: checkpoint.state[name] for name in (*spec.weights, *spec.statistics)}

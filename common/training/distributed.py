@@ -1,5 +1,5 @@
-"""Of the processes that make one run together, which one is this? Their launcher says so in the environment:
-torchrun in variables, TensorFlow's users in TF_CONFIG."""
+"""Rank and world size of this process, read from the environment that a launcher sets: torchrun's variables,
+or TF_CONFIG for TensorFlow."""
 
 from __future__ import annotations
 
@@ -17,52 +17,53 @@ TORCHRUN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 class LauncherError(Exception):
-    """What the launcher says makes no sense; the message is for the person at the terminal."""
+    """The launcher's variables contradict each other; the message is for the person at the terminal."""
 
 
 @dataclass(frozen=True)
 class World:
-    """Process `rank`, from 0, `of` so many, `here` of them on this machine. Process 0 tells of the run and
-    writes its rows."""
+    """The processes that make one run together: the `rank` of this one, from 0, their number `size`, and the
+    number `local_size` of those on this machine. Rank 0 reports the run and writes its rows."""
 
     rank: int = 0
     size: int = 1
     local_size: int = 1
 
     def shard(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
-        """This process' images of each batch: order (steps, batch) to (steps, batch / of)."""
+        """This process's part of each batch: order (steps, batch) to (steps, batch / size)."""
         return np.ascontiguousarray(order[:, self.rank :: self.size])
 
     def seed(self, seed: int) -> int:
-        """Of what a process draws itself; process 0 draws what a run in one process does."""
+        """Seed of the numbers that this process draws itself; rank 0 draws those of a run in one process."""
         return seed + 1_000_003 * self.rank
 
 
 def read_world(framework: str, environment: Mapping[str, str]) -> World:
-    """What is said in `environment` to a process of `framework`. Raises ShareError."""
-    found = (
-        _of_torchrun(environment)
-        if FRAMEWORKS[framework].launcher == "torchrun"
-        else _of_tf_config(environment)
-    )
-    if not 0 <= found.rank < found.size:
-        raise LauncherError(f"Process {found.rank} of {found.size} cannot be: they are counted from 0.")
-    return found
+    """The world that `environment` describes to a process of `framework`. Raises LauncherError."""
+    read = _read_torchrun if FRAMEWORKS[framework].launcher == "torchrun" else _read_tf_config
+    world = read(environment)
+    if not 0 <= world.rank < world.size:
+        raise LauncherError(
+            f"The launcher gives rank {world.rank} to one of {world.size} processes, not 0 to {world.size - 1}."
+        )
+    return world
 
 
-def _of_torchrun(environment: Mapping[str, str]) -> World:
+def _read_torchrun(environment: Mapping[str, str]) -> World:
     if not all(name in environment for name in TORCHRUN):
         return World()
     try:
-        rank, of, here = (
+        rank, size, local_size = (
             int(environment.get(name, 1)) for name in ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
         )
     except ValueError:
-        raise LauncherError("RANK and WORLD_SIZE, which torchrun sets, must be whole numbers.") from None
-    return World(rank, of, here)
+        raise LauncherError(
+            "RANK, WORLD_SIZE and LOCAL_WORLD_SIZE, which torchrun sets, must be whole numbers."
+        ) from None
+    return World(rank, size, local_size)
 
 
-def _of_tf_config(environment: Mapping[str, str]) -> World:
+def _read_tf_config(environment: Mapping[str, str]) -> World:
     text = environment.get("TF_CONFIG", "")
     if not text:
         return World()
@@ -70,14 +71,14 @@ def _of_tf_config(environment: Mapping[str, str]) -> World:
         config: dict[str, Any] = json.loads(text)
         chiefs, workers = (config["cluster"].get(kind, []) for kind in ("chief", "worker"))
         kind, index = config["task"]["type"], int(config["task"]["index"])
-        own = {"chief": chiefs, "worker": workers}[kind]
-        if not 0 <= index < len(own):
+        own_kind = {"chief": chiefs, "worker": workers}[kind]
+        if not 0 <= index < len(own_kind):
             raise ValueError
         machines = [address.rpartition(":")[0] for address in (*chiefs, *workers)]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise LauncherError(
             'TF_CONFIG must be like {"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": "worker", '
-            '"index": 0}}, the index that of this process.'
+            '"index": 0}}, with the index of this process.'
         ) from None
     rank = index if kind == "chief" else len(chiefs) + index
     return World(rank, len(machines), machines.count(machines[rank]))

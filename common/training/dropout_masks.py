@@ -1,6 +1,7 @@
-"""Dropout masks from NumPy, so that two frameworks drop the same values; real runs draw their own.
+"""Dropout masks from NumPy, with which two frameworks drop the same values.
 
-Only proofs need them: a mask made here costs more than the layer it is for.
+Only traces use them: a mask costs more time here than the layer it is for. In a run each framework draws its
+own.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ _PURPOSE = 0xD409  # keeps these draws apart from those of the weights, the orde
 
 @dataclass
 class Masks:
-    """The masks of one layer, step after step. They depend on (seed, name) and on the shapes asked for.
+    """The masks of one layer, step after step. They depend on (seed, name) and on the shapes requested.
 
-    `whole_channels` drops all of a channel at once (spatial dropout).
+    With `whole_channels` all values of a channel are dropped together (spatial dropout).
     """
 
     rate: float
@@ -30,8 +31,8 @@ class Masks:
         self.random = np.random.default_rng([_PURPOSE, self.seed, *self.name.encode()])
 
     def __call__(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[np.floating]:
-        """Of (N, C, H, W) or (N, F): 0 where a value is dropped, 1 / (1 - rate) where not."""
-        drawn = (*shape[:2], *(1 for _ in shape[2:])) if self.whole_channels else shape
-        kept = (self.random.random(drawn) >= self.rate).astype(dtype)
-        kept /= 1 - self.rate
-        return np.broadcast_to(kept, shape).copy()
+        """The next mask, (N, C, H, W) or (N, F): 0 where a value is dropped, 1 / (1 - rate) elsewhere."""
+        drawn_shape = (*shape[:2], *(1 for _ in shape[2:])) if self.whole_channels else shape
+        mask = (self.random.random(drawn_shape) >= self.rate).astype(dtype)
+        mask /= 1 - self.rate
+        return np.broadcast_to(mask, shape).copy()
