@@ -44,7 +44,7 @@ def read_world(framework: str, environment: Mapping[str, str]) -> World:
     world = read(environment)
     if not 0 <= world.rank < world.size:
         raise LauncherError(
-            f"The launcher gives rank {world.rank} to one of {world.size} processes, not 0 to {world.size - 1}."
+            f"The launcher gives a process rank {world.rank}, which must be from 0 to {world.size - 1}."
         )
     return world
 
