@@ -1,8 +1,8 @@
-"""Do a network's predictions betray the framework? A permutation test on wrong predictions alone.
+"""A permutation test of whether wrong predictions alone identify the framework that made them.
 
-Two runs disagree on a test image if they say different digits. The statistic is the mean disagreement of runs
-of two frameworks less that of runs of one; labels are dealt to the runs anew to see how often chance does as
-much.
+Two runs disagree on a test image if they predict different digits. The statistic is the mean disagreement of
+runs of two frameworks less that of runs of one framework; the runs' labels are permuted to count how often
+chance brings at least as much.
 """
 
 from __future__ import annotations
@@ -16,14 +16,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-MOST = 20_000
-"""Permutations that are all gone through; of more there are, as many are drawn."""
+from common.analysis.pooling import Group
+
+MAX_PERMUTATIONS = 20_000
+"""Up to this number all permutations are counted; of more, this many are drawn."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fingerprint:
-    """Mean disagreements in images, `excess` = between - within; the p-value, one-sided: the share of
-    permutations with at least that excess; and how many permutations are possible."""
+    """Mean disagreements in images `between` frameworks and `within` one; the one-sided p-value; and the
+    number of possible permutations.
+
+    `p` is the fraction of permutations with at least the observed excess.
+    """
 
     between: float
     within: float
@@ -32,28 +37,37 @@ class Fingerprint:
 
     @property
     def excess(self) -> float:
+        """`between` less `within`."""
         return self.between - self.within
 
 
 def disagreements(errors: pd.DataFrame, runs: Sequence[str]) -> NDArray[np.int64]:
-    """In how many test images each two of `runs` differ, (runs, runs), from rows of errors.csv.
+    """The number of test images on which each two of `runs` disagree, (runs, runs), from rows of errors.csv.
 
-    What a run has no row for it got right, so two runs differ where only one has a row, or both say another.
+    An image without a row was predicted right, so two runs disagree where only one has a row, or where both
+    have rows with different predictions.
     """
-    places = {run: place for place, run in enumerate(runs)}
-    known = errors[errors["run"].isin(places)]
-    images, columns = np.unique(known["index"].to_numpy(np.int64), return_inverse=True)
-    said = np.full((len(runs), len(images)), -1)
-    said[known["run"].map(places).to_numpy(np.int64), columns] = known["predicted"].to_numpy(np.int64)
-    counts: NDArray[np.int64] = (said[:, None] != said[None]).sum(axis=2)
+    positions = {run: position for position, run in enumerate(runs)}
+    rows = errors[errors["run"].isin(positions)]
+    images, columns = np.unique(rows["index"].to_numpy(np.int64), return_inverse=True)
+    predicted = np.full((len(runs), len(images)), -1)
+    predicted[rows["run"].map(positions).to_numpy(np.int64), columns] = rows["predicted"].to_numpy(np.int64)
+    counts: NDArray[np.int64] = (predicted[:, None] != predicted[None]).sum(axis=2)
     return counts
 
 
-def fingerprint(counts: NDArray[np.int64], first: Sequence[bool], seeds: Sequence[int]) -> Fingerprint | None:
-    """From `disagreements`, which runs are of the first framework, and their seeds.
+def framework_fingerprint(first: Group, second: Group, errors: pd.DataFrame) -> Fingerprint | None:
+    """The test of two frameworks' groups, with one run for each seed and framework."""
+    runs = pd.concat([first.runs, second.runs]).drop_duplicates(["framework", "seed"])
+    counts = disagreements(errors, list(runs["run"]))
+    return fingerprint(counts, list(runs["framework"] == first.framework), list(runs["seed"]))
 
-    Pairs of one seed are left out: they share their start and order, so they agree more, and they are always
-    across the frameworks. None where nothing remains to compare: each framework needs two runs.
+
+def fingerprint(counts: NDArray[np.int64], first: Sequence[bool], seeds: Sequence[int]) -> Fingerprint | None:
+    """The test from `disagreements`, the marks of the runs of the first framework, and the runs' seeds.
+
+    Pairs of one seed are left out: they share initial weights and order, so they agree more, and they are
+    always of different frameworks. None if no pairs remain to compare: each framework needs two runs.
     """
     label = np.array(first)
     n, k = len(label), int(label.sum())
@@ -64,16 +78,16 @@ def fingerprint(counts: NDArray[np.int64], first: Sequence[bool], seeds: Sequenc
     if not math.isfinite(between - within):
         return None
     possible = math.comb(n, k)
-    if possible <= MOST:
-        dealt = np.zeros((possible, n), bool)
-        for row, places in zip(dealt, combinations(range(n), k), strict=True):
-            row[list(places)] = True
+    if possible <= MAX_PERMUTATIONS:
+        labels = np.zeros((possible, n), bool)
+        for row, positions in zip(labels, combinations(range(n), k), strict=True):
+            row[list(positions)] = True
     else:
-        dealt = np.random.default_rng(0).permuted(np.tile(label, (MOST, 1)), axis=1)
+        labels = np.random.default_rng(0).permuted(np.tile(label, (MAX_PERMUTATIONS, 1)), axis=1)
         # The labels as they are count as one of the permutations (Phipson and Smyth, 2010).
-        dealt = np.concatenate([label[None], dealt])
-    across, inside = _means(dealt, counts, pairs)
-    # Sums of other orders of the same numbers are as much; what has no pairs is not.
+        labels = np.concatenate([label[None], labels])
+    across, inside = _means(labels, counts, pairs)
+    # The tolerance lets equal sums in another order of summation count as equal. NaN (no pairs) never counts.
     p = float((across - inside >= between - within - 1e-9).mean())
     return Fingerprint(between=between, within=within, p=p, possible=possible)
 

@@ -1,7 +1,8 @@
-"""Do the frameworks agree as well as rounding lets them? Traces of first steps, compared.
+"""How far rounding errors alone move the first losses, and whether the frameworks differ by more.
 
-In double precision the losses must agree. In single precision rounding grows, in some networks until nothing
-is alike, so there a baseline stands beside it: what a start one ulp away does within a framework.
+In double precision the losses of both frameworks must agree. In single precision rounding errors grow, in
+some networks until the losses have nothing in common, so a self-baseline stands beside the difference of the
+frameworks: the difference of one framework from itself, started one unit in the last place (ulp) away.
 """
 
 from __future__ import annotations
@@ -14,25 +15,31 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import NDArray
 
-from common.analysis import significance
-from common.frameworks import FRAMEWORKS, display_name
+from common.analysis.pooling import TEST_IMAGES
+from common.frameworks import FRAMEWORKS
 from common.model.zoo import ZOO
-from common.report.markdown import markdown
 
 ARMS = (("float64", "none"), ("float32", "none"), ("float32", "ulp"))
 """Precision and perturbation of the traces that are compared, in each framework."""
 
 FLOAT64_TOLERANCE = 1e-10
-"""Largest relative difference of two losses in double precision."""
+"""Largest accepted relative difference of two losses in double precision."""
+
+ONE_IMAGE = 100 / TEST_IMAGES
+"""Points of accuracy."""
 
 Losses = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class TraceComparison:
-    """Of a network, step by step: relative differences in double precision; in single precision absolute ones
-    between the frameworks, and of each framework, by name, from its own perturbed start; and the unit in the
-    last place of the largest loss, below which two losses cannot be told apart."""
+    """Differences of a network's losses, step by step.
+
+    `float64_error` is relative, between the frameworks in double precision. `between_frameworks` is absolute,
+    in single precision; `self_baselines` holds for each framework its difference from its own perturbed
+    start. `unit` is the unit in the last place of the largest loss, the smallest difference two losses can
+    have.
+    """
 
     model: str
     unit: float
@@ -42,24 +49,27 @@ class TraceComparison:
 
     @property
     def self_baseline(self) -> Losses:
-        """The larger of the frameworks' own differences."""
+        """The larger of the frameworks' self-baselines at each step."""
         larger: Losses = np.max(list(self.self_baselines.values()), axis=0)
         return larger
 
     @property
     def excess_ratio(self) -> float:
-        """The most by which the largest difference so far exceeded the baseline's, or one unit."""
-        largest, allowed = (
-            np.maximum.accumulate(self.between_frameworks),
-            np.maximum.accumulate(self.self_baseline),
-        )
-        return float((largest / np.maximum(allowed, self.unit)).max())
+        """The highest ratio, over steps, of the largest difference to the largest self-baseline so far.
+
+        A self-baseline below one `unit` counts as one unit.
+        """
+        largest = np.maximum.accumulate(self.between_frameworks)
+        baseline = np.maximum.accumulate(self.self_baseline)
+        return float((largest / np.maximum(baseline, self.unit)).max())
 
 
 @dataclass(frozen=True)
 class FirstEpochComparison:
-    """Of a network after its first epoch: differences in points of accuracy between the frameworks, by seed,
-    those of each framework from its own perturbed start, and the p-value of their being larger."""
+    """Absolute differences in points of a network's test accuracy after the first epoch.
+
+    `between` the frameworks, by seed; `within` each framework, from its own perturbed start.
+    """
 
     model: str
     between: list[float]
@@ -67,39 +77,49 @@ class FirstEpochComparison:
 
     @property
     def p(self) -> float:
-        """One-sided, of the rank sum (Mann and Whitney, 1947)."""
+        """One-sided p-value of `between` being the larger, by rank sums (Mann and Whitney, 1947)."""
         return float(scipy.stats.mannwhitneyu(self.between, self.within, alternative="greater").pvalue)
 
+    @property
+    def ratio(self) -> float:
+        """Mean of `between` over mean of `within`, each at least one test image."""
+        between, within = (max(float(np.mean(part)), ONE_IMAGE) for part in (self.between, self.within))
+        return between / within
 
-def fisher_p(found: Sequence[FirstEpochComparison]) -> float:
-    """The p-value of all networks' differences at once (Fisher, 1925): a few seeds of one could not show them
-    to be larger, however large they are."""
-    return float(scipy.stats.combine_pvalues([one.p for one in found], method="fisher").pvalue)
+
+def mean_ratio(comparisons: Sequence[FirstEpochComparison]) -> float:
+    """Geometric mean of the networks' ratios: 1 if the frameworks differ as much as rounding alone does."""
+    return float(scipy.stats.gmean([comparison.ratio for comparison in comparisons]))
+
+
+def fisher_p(comparisons: Sequence[FirstEpochComparison]) -> float:
+    """The combined p-value of all networks (Fisher, 1925): a few seeds of one have too little power."""
+    p_values = [comparison.p for comparison in comparisons]
+    return float(scipy.stats.combine_pvalues(p_values, method="fisher").pvalue)
 
 
 def first_epoch_comparisons(traces: pd.DataFrame) -> Iterator[FirstEpochComparison]:
-    """Every network whose last such sitting has seeds with both frameworks, each with both starts."""
-    known = traces[traces["accuracy"].notna()]
+    """Every network whose last such session has seeds with both frameworks, each with both starts."""
+    epochs = traces[traces["accuracy"].notna()]
     for model in ZOO:
-        mine = known[known["model"] == model]
-        mine = mine[mine["sitting"] == mine["sitting"].max()]
-        table = mine.pivot_table("accuracy", "seed", ["framework", "perturb"]).dropna()
+        table = (
+            _last_session(epochs, model).pivot_table("accuracy", "seed", ["framework", "perturb"]).dropna()
+        )
         if not len(table) or table.shape[1] < 2 * len(FRAMEWORKS):
             continue
         first, second = FRAMEWORKS
         between = (table[first]["none"] - table[second]["none"]).abs()
-        within = [(table[name]["none"] - table[name]["ulp"]).abs() for name in FRAMEWORKS]
-        yield FirstEpochComparison(model, list(between), [float(value) for part in within for value in part])
+        within = pd.concat((table[name]["none"] - table[name]["ulp"]).abs() for name in FRAMEWORKS)
+        yield FirstEpochComparison(model, list(between), list(within))
 
 
 def trace_comparisons(traces: pd.DataFrame) -> Iterator[TraceComparison]:
-    """Every network with all traces of both frameworks in its last sitting, in the zoo's order."""
+    """Every network with all traces of both frameworks in its last session, in the zoo's order."""
     steps = traces[traces["accuracy"].isna()]
     for model in ZOO:
-        mine = steps[steps["model"] == model]
-        mine = mine[mine["sitting"] == mine["sitting"].max()]
+        rows = _last_session(steps, model)
         losses = {
-            (framework, *arm): np.array(_losses(mine, framework, *arm), np.float64)
+            (framework, *arm): np.array(_losses(rows, framework, *arm), np.float64)
             for framework in FRAMEWORKS
             for arm in ARMS
         }
@@ -116,55 +136,12 @@ def trace_comparisons(traces: pd.DataFrame) -> Iterator[TraceComparison]:
         )
 
 
-def _losses(mine: pd.DataFrame, framework: str, precision: str, perturb: str) -> list[str]:
-    same = (mine["framework"] == framework) & (mine["precision"] == precision) & (mine["perturb"] == perturb)
-    return list(mine[same].sort_values("step")["loss"])
+def _last_session(traces: pd.DataFrame, model: str) -> pd.DataFrame:
+    rows = traces[traces["model"] == model]
+    last: pd.DataFrame = rows[rows["sitting"] == rows["sitting"].max()]
+    return last
 
 
-def section(traces: pd.DataFrame) -> str:
-    """The comparison as a table."""
-    found = list(trace_comparisons(traces))
-    if not found:
-        return "Not traced yet: `python -m common.bench traces`."
-    rows = [
-        [
-            *(f"`{one.model}`", f"{one.float64_error.max():.1e}"),
-            *(f"{largest:.1e}" for largest in (one.between_frameworks[0], one.between_frameworks.max())),
-            *(f"{one.self_baselines[name].max():.1e}" for name in FRAMEWORKS),
-            f"{one.excess_ratio:.1f}",
-        ]
-        for one in found
-    ]
-    first, second = (display_name(name).upper() for name in FRAMEWORKS)
-    head = f"MODEL | FLOAT64 | FLOAT32, STEP 1 | FLOAT32 | {first} + ULP | {second} + ULP | TIMES"
-    note = (
-        f"Losses of the first {len(found[0].float64_error)} steps of each recipe, dropout masks given to "
-        "both. FLOAT64 is the largest relative difference between the frameworks; FLOAT32 the largest "
-        "difference, in nats, at the first step and over all; + ULP the largest of one framework from "
-        "itself, started one unit in the last place away; TIMES the most by which the largest difference so "
-        "far exceeded the larger of these two, or one unit in the last place of a loss."
-    )
-    return "\n\n".join([note, markdown(head.split(" | "), rows, right=range(1, 7)), *_accuracies(traces)])
-
-
-def _accuracies(traces: pd.DataFrame) -> Iterator[str]:
-    found = list(first_epoch_comparisons(traces))
-    if not found:
-        return
-    rows = [
-        [
-            *(f"`{one.model}`", str(len(one.between))),
-            *(f"{significance.summary(part).mean:.3f}" for part in (one.between, one.within)),
-            *(f"{max(part):.2f}" for part in (one.between, one.within)),
-            f"{one.p:.2f}",
-        ]
-        for one in found
-    ]
-    yield (
-        "Test accuracy after the first epoch, masks given: absolute differences in points between the "
-        "frameworks, and of each framework from itself, started one unit in the last place away; means and "
-        "largest over seeds. P is of the former being the larger (rank sum, one-sided, not adjusted); of all "
-        f"networks together (Fisher) it is {fisher_p(found):.2f}."
-    )
-    head = "MODEL | SEEDS | BETWEEN | ULP | LARGEST BETWEEN | LARGEST ULP | P"
-    yield markdown(head.split(" | "), rows, right=range(1, 7))
+def _losses(rows: pd.DataFrame, framework: str, precision: str, perturb: str) -> list[str]:
+    arm = (rows["framework"] == framework) & (rows["precision"] == precision) & (rows["perturb"] == perturb)
+    return list(rows[arm].sort_values("step")["loss"])

@@ -43,12 +43,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _measure(session: Session) -> str:
-    from common.analysis import aa, frames
+    from common.analysis import frames
+    from common.report import speed_ratios
 
     for model in session.models:
         print(f"{model}: {session.append('speed.csv', rounds(session, model))} measurements", flush=True)
     rows = frames.frame("speed.csv", store.rows(session.folder, "speed.csv"))
-    return aa.table(rows[rows["sitting"] == session.started])
+    return speed_ratios.table(rows[rows["sitting"] == session.started])
 
 
 def rounds(session: Session, model: str) -> Iterator[SpeedRow]:

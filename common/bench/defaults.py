@@ -25,12 +25,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _record(session: Session) -> str:
     from common.analysis import frames
-    from common.report import benchmarks
+    from common.report import defaults_tables
 
     for framework in session.frameworks:
         session.append("defaults.csv", defaults(framework))
     rows = frames.frame("defaults.csv", store.rows(session.folder, "defaults.csv"))
-    return benchmarks.side_by_side(rows)
+    return defaults_tables.side_by_side(rows)
 
 
 def defaults(framework: str) -> Iterator[DefaultRow]:

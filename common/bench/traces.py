@@ -46,6 +46,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _record(session: Session, kinds: tuple[str, ...], seeds: int) -> str:
     from common.analysis import frames, rounding
+    from common.report import rounding_tables
 
     for model in session.models:
         rows: list[TraceRow] = []
@@ -57,7 +58,7 @@ def _record(session: Session, kinds: tuple[str, ...], seeds: int) -> str:
                 for arm in rounding.ARMS[1:]:  # in single precision
                     rows += traces(session, model, *arm, epoch_of_seed=seed)
         print(f"{model}: {session.append('traces.csv', rows)} losses", flush=True)
-    return rounding.section(frames.frame("traces.csv", store.rows(session.folder, "traces.csv")))
+    return rounding_tables.section(frames.frame("traces.csv", store.rows(session.folder, "traces.csv")))
 
 
 def traces(

@@ -1,8 +1,67 @@
-"""`python -m common.report`."""
+"""`python -m common.report`: render README.md's marked blocks, the other pages and the figures."""
 
+from __future__ import annotations
+
+import argparse
 import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from common.report.pages import main
+from common.analysis import frames
+from common.data.datasets import DataError, load
+from common.frameworks import ROOT
+from common.report import plots
+from common.report.pages import ReportError, pages, stale, write
+from common.tables.store import ResultsError
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of this module."""
+    result = argparse.ArgumentParser(
+        prog="python -m common.report",
+        description="Write README.md's marked blocks, benchmarks.md and results/plots from the tables.",
+    )
+    add = result.add_argument
+    add("--results", type=Path, metavar="DIR", help="where the tables are and plots go (default: results)")
+    add("--data-dir", type=Path, metavar="DIR", help="where the data set is kept (default: the user's cache)")
+    add("--check", action="store_true", help="write nothing; exit 1 with a diff if a page is stale")
+    return result
+
+
+def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
+    """Run the command line on the pages in `root`; returns the exit status."""
+    options = parser().parse_args(argv)
+    results = (options.results or root / "results").resolve()
+    try:
+        tables = frames.read(results)
+        wanted = pages(tables, root=root, results=results)
+        if options.check:
+            return _check(wanted)
+        if tables.runs.empty:
+            print(f"There are no runs in {results / 'results.csv'} yet.")
+        # Before anything is written: without data there are no pictures, and a page would link to none.
+        dataset = load("mnist", data_dir=options.data_dir, log=print) if plots.planned(tables) else None
+        if dataset is not None:
+            drawn = plots.draw(tables, dataset, results / "plots")
+            print(f"Wrote {len(drawn)} figures to {results / 'plots'}.")
+    except (ReportError, ResultsError, DataError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    for path, text in wanted.items():
+        write(path, text)
+        print(f"Wrote {path}.")
+    return 0
+
+
+def _check(wanted: Mapping[Path, str]) -> int:
+    difference = stale(wanted)
+    if not difference:
+        print(f"{', '.join(path.name for path in wanted)} say what the tables say.")
+        return 0
+    print(difference, end="")
+    print("The pages are stale: run python -m common.report.", file=sys.stderr)
+    return 1
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,27 +1,23 @@
-"""benchmarks.md: every group of runs in full, what it took and where, what keeps it out of the README.
-
-Numbers are rounded to what they mean; a group of one run has no spread.
-"""
+"""benchmarks.md: accuracy, verdicts, rounding, defaults, ablation, times, speed and failures of all runs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import get_args
 
 import pandas as pd
 
-from common.analysis import aa, ablation, pooling, rounding, significance, verdicts
+from common.analysis import pooling
 from common.analysis.frames import Tables
-from common.analysis.pooling import ENVIRONMENT, POOLED, Group
-from common.frameworks import FRAMEWORKS, display_name
-from common.model.zoo import ZOO
-from common.report import timings
-from common.report.markdown import listed, markdown
-from common.tables.schema import Status
-
-DIFFERING = (
-    "Rows of one network with other settings too; a difference between them need not be the framework's:"
+from common.report import (
+    ablation_tables,
+    defaults_tables,
+    rounding_tables,
+    run_tables,
+    speed_ratios,
+    timings,
+    verdict_tables,
 )
+from common.tables.schema import Status
 
 
 def page(tables: Tables) -> str:
@@ -41,228 +37,22 @@ def page(tables: Tables) -> str:
             [
                 *parts,
                 f"{_counted(runs)}. Of the runs that ended, {len(main)} have a recipe of the zoo's.",
-                *("## Accuracy of the zoo's recipes", _accuracy(pooling.groups(main))),
-                *("## Verdicts", verdicts.details(tables)),
-                *("## First steps", rounding.section(tables.traces)),
-                *("## The defaults", side_by_side(tables.defaults)),
-                *("## What the defaults move", ablation.section(runs)),
-                *("## Test accuracy per epoch", _per_epoch(pooling.groups(main), tables.epochs)),
-                *("## Time and memory", _times(pooling.undisturbed(runs))),
-                *("## Speed", aa.section(tables), timings.section(tables.speed)),
-                *("## Other settings", _others(pooling.groups(rest))),
-                *("## Failed runs", _failed(runs)),
+                *("## Accuracy of the zoo's recipes", run_tables.accuracies(pooling.groups(main))),
+                *("## Verdicts", verdict_tables.details(tables)),
+                *("## First steps", rounding_tables.section(tables.traces)),
+                *("## The defaults", defaults_tables.side_by_side(tables.defaults)),
+                *("## Ablation of the defaults", ablation_tables.section(runs)),
+                *("## Test accuracy per epoch", run_tables.per_epoch(pooling.groups(main), tables.epochs)),
+                *("## Time and memory", run_tables.times(pooling.undisturbed(runs))),
+                *("## Speed", speed_ratios.section(tables), timings.section(tables.speed)),
+                *("## Other settings", run_tables.other_settings(pooling.groups(rest))),
+                *("## Failed runs", run_tables.failed(runs)),
             ]
         )
         + "\n"
     )
 
 
-def accuracy(group: Group, column: str) -> str:
-    """`99.01 ± 0.05 % (n=3)`; one run has no spread; repeated seeds are told."""
-    known = group.summary(column)
-    if known is None:
-        return ""
-    spread = "" if known.sd is None else f" ± {known.sd:.2f}"
-    seeds = "" if group.seeds == len(group.runs) else f", {group.seeds} seed{'s' * (group.seeds > 1)}"
-    return f"{known.mean:.2f}{spread} % (n={known.n}{seeds})"
-
-
-def measured(group: Group, column: str, digits: int) -> str:
-    """Mean and spread of a measurement with `digits` decimals."""
-    known = group.summary(column)
-    if known is None:
-        return ""
-    return f"{known.mean:,.{digits}f}" + ("" if known.sd is None else f" ± {known.sd:,.{digits}f}")
-
-
-def settings(differences: Mapping[str, tuple[str, str]]) -> str:
-    """`lr 0.1 instead of 0.01; threads 1 instead of 2`."""
-    return "; ".join(f"{field} {ours} instead of {theirs}" for field, (ours, theirs) in differences.items())
-
-
-def differing(groups: Sequence[Group]) -> list[str]:
-    """For each group that differs from its network's first in more than the framework: in what."""
-    first: dict[str, Group] = {}
-    found = []
-    for group in groups:
-        against = first.setdefault(group.model, group)
-        names = pooling.differences(group.fields, against.fields, but=("framework",))
-        if names:
-            pair = f"{display_name(group.framework)} against {display_name(against.framework)}"
-            found.append(f"`{group.model}`, {pair}: {settings(names)}")
-    return found
-
-
-def snapshot(defaults: pd.DataFrame, framework: str) -> dict[str, str]:
-    """The defaults of a framework as they were last recorded."""
-    mine = defaults[defaults["framework"] == framework]
-    last = mine[mine["sitting"] == mine["sitting"].max()]
-    return dict(zip(last["item"], last["value"], strict=True))
-
-
-def side_by_side(defaults: pd.DataFrame) -> str:
-    """Both frameworks' defaults, with the versions that were asked."""
-    sides = {framework: snapshot(defaults, framework) for framework in FRAMEWORKS}
-    items = dict.fromkeys(item for side in sides.values() for item in side)
-    if not items:
-        return "Not read yet: `python -m common.bench defaults`."
-    versions = defaults.groupby("framework")["framework_version"].last()
-    asked = " and ".join(f"{display_name(name)} {versions[name]}" for name, side in sides.items() if side)
-    note = (
-        "What each framework does when nothing is said, read from the installed library: constants from its "
-        "signatures, formulas from what it does with numbers that tell them apart. Runs are pinned to one "
-        f"definition of all this unless `--native` says otherwise. Read from {asked}."
-    )
-    rows = [[item, *(side.get(item, "") for side in sides.values())] for item in items]
-    return f"{note}\n\n{markdown(['OF', *(display_name(name).upper() for name in sides)], rows)}"
-
-
 def _counted(runs: pd.DataFrame) -> str:
     counts = [f"{int((runs['status'] == status).sum())} {status}" for status in get_args(Status)]
     return f"{len(runs)} runs: {', '.join(counts)}"
-
-
-def _accuracy(groups: Sequence[Group]) -> str:
-    if not groups:
-        return "None yet."
-    head = (
-        "MODEL | FRAMEWORK | DEVICE | ACCURACY | LOWEST | HIGHEST | THRESHOLD | SHIFTED | AIM | TEST LOSS | "
-        "TRAIN ACCURACY | TRAIN LOSS"
-    )
-    rows = [
-        [
-            *(f"`{group.model}`", display_name(group.framework), device(group)),
-            accuracy(group, "accuracy"),
-            *(f"{group.runs['accuracy'].min():.2f} %", f"{group.runs['accuracy'].max():.2f} %"),
-            f"{ZOO[group.model].threshold:g} %",
-            accuracy(group, "shifted_accuracy"),
-            "" if (aim := ZOO[group.model].target) is None else f"{aim:g} %",
-            measured(group, "loss", 4),
-            accuracy(group, "train_accuracy"),
-            measured(group, "train_loss", 4),
-        ]
-        for group in groups
-    ]
-    note = (
-        "SHIFTED is by the mean logits of five views of each test image, itself and shifted up, down, left "
-        "and right by the pixels that the recipe says, if it does: there it is what AIM is for."
-    )
-    table = f"{note}\n\n{markdown(head.split(' | '), rows, right=range(3, 12))}"
-    names = differing(groups)
-    return f"{table}\n\n{DIFFERING}\n\n{listed(names)}" if names else table
-
-
-def device(group: Group) -> str:
-    """`cpu, 2 threads`, and the number of processes where there are several."""
-    threads, processes = group.fields["threads"], group.fields["world_size"]
-    several = "" if processes == 1 else f", {processes} processes"
-    return f"{group.fields['device']}, {threads} thread{'s' * (threads != 1)}{several}"
-
-
-def _per_epoch(groups: Sequence[Group], epochs: pd.DataFrame) -> str:
-    if not groups:
-        return "None yet."
-    tables = [(group, epochs[epochs["run"].isin(set(group.runs["run"]))]) for group in groups]
-    last = max((int(table["epoch"].max()) for _, table in tables if len(table)), default=0)
-    rows = []
-    for group, table in tables:
-        means = {
-            epoch: f"{significance.summary(part['accuracy']).mean:.2f}"
-            for epoch, part in table.groupby("epoch")
-        }
-        cells = [means.get(epoch, "") for epoch in range(last + 1)]
-        rows.append([f"`{group.model}`", display_name(group.framework), device(group), *cells])
-    head = ["MODEL", "FRAMEWORK", "DEVICE", *map(str, range(last + 1))]
-    note = "Mean in percent after each epoch; 0 is before training."
-    return f"{note}\n\n{markdown(head, rows, right=range(3, last + 4))}"
-
-
-def _times(runs: pd.DataFrame) -> str:
-    """Grouped also by what time depends on; letters stand for machines."""
-    groups = pooling.groups(runs, by=(*POOLED, *ENVIRONMENT))
-    if not groups:
-        return "None yet."
-    places = list(dict.fromkeys(_place(group) for group in groups))
-    head = (
-        "MODEL | FRAMEWORK | SETTINGS | ON | N | TRAIN S | S / EPOCH | IMPORT S | BUILD S | FIRST STEP S | "
-        "PREDICT S | IMAGES / S | MEMORY MIB | TOTAL S | CPU S | LOAD BEFORE | AFTER"
-    )
-    rows = []
-    for group in groups:
-        per_epoch = Group(
-            group.fields, group.runs.assign(each=group.runs["train_seconds"] / group.runs["epochs"])
-        )
-        rows.append(
-            [
-                *(
-                    f"`{group.model}`",
-                    display_name(group.framework),
-                    _from_zoo(group),
-                    str(places.index(_place(group)) + 1),
-                ),
-                str(len(group.runs)),
-                *(measured(group, "train_seconds", 1), measured(per_epoch, "each", 2)),
-                *(
-                    measured(group, f"{part}_seconds", 2)
-                    for part in ("import", "build", "first_step", "predict")
-                ),
-                *(measured(group, "images_per_second", 0), measured(group, "peak_memory_mib", 0)),
-                *(measured(group, "total_seconds", 1), measured(group, "cpu_seconds", 1)),
-                *(measured(group, "load_before", 1), measured(group, "load_after", 1)),
-            ]
-        )
-    note = (
-        "ON is the machine and the versions in the list below. Training time leaves tests out; total and CPU "
-        "seconds are of the whole process, the latter of all cores; loads are averages of a minute."
-    )
-    machines = "\n".join(f"{number}. {place}" for number, place in enumerate(places, start=1))
-    return f"{note}\n\n{markdown(head.split(' | '), rows, right=range(3, 17))}\n\n{machines}"
-
-
-def _place(group: Group) -> str:
-    version = f"{display_name(group.framework)} {group.fields['framework_version']}"
-    return f"{group.fields['machine']}; {device(group)}; {version}; Python {group.fields['python']}"
-
-
-def _from_zoo(group: Group) -> str:
-    """In what a group's settings differ from the zoo's recipe."""
-    entry = ZOO.get(group.model)
-    if entry is None:
-        return "not in the zoo"
-    return settings(pooling.differences(group.fields, pooling.default_settings(entry))) or "the zoo's"
-
-
-def _others(groups: Sequence[Group]) -> str:
-    if not groups:
-        return "None."
-    head = ["MODEL", "FRAMEWORK", "DEVICE", "ACCURACY", "TRAIN ACCURACY", "DIFFERS FROM THE ZOO'S RECIPE IN"]
-    rows = [
-        [
-            *(f"`{group.model}`", display_name(group.framework), device(group)),
-            *(accuracy(group, "accuracy"), accuracy(group, "train_accuracy"), _from_zoo(group)),
-        ]
-        for group in groups
-    ]
-    note = "Not comparable with the rows above; after 'instead of' stands what the zoo's recipe has."
-    return f"{note}\n\n{markdown(head, rows, right=(3, 4))}"
-
-
-def _failed(runs: pd.DataFrame) -> str:
-    failed = runs[runs["status"] != "ok"].sort_values(["started", "run"])
-    if failed.empty:
-        return "None."
-    columns = [
-        "model",
-        "framework",
-        "seed",
-        "status",
-        "epochs",
-        "lr",
-        "native",
-        "precision",
-        "started",
-        "run",
-        "reason",
-    ]
-    rows = [[pooling.format_value(row[column]) for column in columns] for row in failed.to_dict("records")]
-    return markdown([column.upper() for column in columns], rows, right=(2, 4, 5))

@@ -199,7 +199,7 @@ def loss_per_epoch(material: Material) -> Figure:
     return _panels(material, panel, "Loss per epoch", ylabel="loss (nats)", share=True, dashes=True)
 
 
-def chaos(material: Material) -> Figure:
+def first_steps(material: Material) -> Figure:
     found = material.traced
     columns = min(3, len(found))
     figure, panels = _grid(len(found), columns)

@@ -117,7 +117,7 @@ def _of_training(material: Material) -> list[Picture]:
         "First steps, framework against framework and against rounding",
         "The largest difference of losses up to each step, dropout masks given to both. Where the black line "
         "keeps to the coloured ones, rounding is all that parts the frameworks.",
-        curves.chaos,
+        curves.first_steps,
     )
     return [
         Picture(

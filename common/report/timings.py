@@ -1,12 +1,12 @@
-"""speed.csv as tables: a step over a bare loop, the idioms, the way to 99 %, the start, and where time goes.
+"""speed.csv as tables: overhead, native loaders, time to 99 %, start-up, stages of a step, prediction.
 
-Of each measure, network and framework the latest sitting counts; a ratio is of two arms of one sitting. No
-ratio of training times is told where `common.analysis.aa` found the clock unsteady.
+For each measure, network and framework the latest session counts; a ratio is of two arms of one session.
+Where the A/A test of `common.analysis.aa` excludes 1, ratios of training times are not reported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -16,241 +16,278 @@ from common.analysis.pooling import sort_key
 from common.data.datasets import TRAINING_IMAGES
 from common.frameworks import FRAMEWORKS, display_name
 from common.model.zoo import ZOO
+from common.report.cells import number
 from common.report.markdown import markdown
+from common.report.speed_ratios import UNSTEADY
 
-PARTS = ("input", "forward", "backward", "optimizer", "rest")
+STAGES = ("input", "forward", "backward", "optimizer", "rest")
 BATCHES = (1, 100, 10_000)
 OPTIONS = ("default", "compile", "bfloat16")
-KERNELS = 5  # shown of each network
+KERNELS = 5
+"""The number of kernels that are listed for each network."""
+
+REFERENCE = "one-epoch-215k"
+"""The network over which the seconds to 99 % are reported."""
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
-    """The latest rows of a network in a framework, by measure and arm."""
+class Timings:
+    """The latest rows of a network in a framework.
+
+    `steady` is false where the A/A test of its training excludes 1. `reference` is REFERENCE in the same
+    framework, if that was measured.
+    """
 
     framework: str
     model: str
     rows: pd.DataFrame
-    steady: bool  # whether its training was as fast as itself, as far as that was measured
+    steady: bool
+    reference: Timings | None = None
+
+    def of(self, measure: str, arm: str | None = None) -> pd.DataFrame:
+        """The rows of a measure, of one arm or of all."""
+        rows = self.rows[self.rows["measure"] == measure]
+        return rows if arm is None else rows[rows["arm"] == arm]
 
     def value(self, measure: str, arm: str, column: str = "value") -> float | None:
-        """The figure, None where it was not measured."""
-        found = self.rows[(self.rows["measure"] == measure) & (self.rows["arm"] == arm)]
-        return float(found[column].iloc[-1]) if len(found) else None
-
-    def ratio(self, measure: str, arm: str, over: str) -> float | None:
-        """Of two arms of a measure; None where one is missing."""
-        return _over(self.value(measure, arm), self.value(measure, over))
-
-    @property
-    def name(self) -> list[str]:
-        return [f"`{self.model}`", display_name(self.framework)]
+        """A column of the measure's row; None where it was not measured."""
+        rows = self.of(measure, arm)
+        return float(rows[column].iloc[-1]) if len(rows) else None
 
 
-def latest(speed: pd.DataFrame) -> list[Measured]:
-    """For each network and framework the rows of the last sitting of each measure, in the zoo's order."""
-    found, unclear = [], aa.unsteady(speed)
-    for (model, framework), part in speed.groupby(["model", "framework"], sort=True):
-        last = part.groupby("measure")["sitting"].transform("max")
-        steady = (model, framework) not in unclear
-        found.append(Measured(str(framework), str(model), part[part["sitting"] == last], steady))
-    return sorted(found, key=lambda one: (sort_key(one.model, ZOO), sort_key(one.framework, FRAMEWORKS)))
+def latest(speed: pd.DataFrame) -> list[Timings]:
+    """For each network and framework the rows of the last session of each measure, in the zoo's order."""
+    unsteady = aa.unsteady(speed)
+    last = speed[
+        speed["sitting"] == speed.groupby(["model", "framework", "measure"])["sitting"].transform("max")
+    ]
+    by_name: dict[tuple[str, str], Timings] = {}
+    # REFERENCE comes first, so that the other networks find it.
+    names = sorted(
+        set(zip(last["model"], last["framework"], strict=True)), key=lambda name: name[0] != REFERENCE
+    )
+    for model, framework in names:
+        rows = last[(last["model"] == model) & (last["framework"] == framework)]
+        steady = (model, framework) not in unsteady
+        reference = by_name.get((REFERENCE, framework))
+        by_name[model, framework] = Timings(framework, model, rows, steady, reference)
+    return sorted(
+        by_name.values(),
+        key=lambda timings: (sort_key(timings.model, ZOO), sort_key(timings.framework, FRAMEWORKS)),
+    )
+
+
+Cell = Callable[[Timings], str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimingTable:
+    """A table with a row for each network and framework that has all of `needs` (measure, arm or any).
+
+    Without `needs`, rows are those with a cell that is not empty. `columns` maps each head to its cells;
+    `text_columns` of them are aligned to the left.
+    """
+
+    title: str
+    note: str
+    columns: Mapping[str, Cell]
+    needs: tuple[tuple[str, str | None], ...] = ()
+    text_columns: int = 0
+
+    def render(self, measured: list[Timings]) -> list[str]:
+        """Title, note and table; nothing if there are no rows."""
+        rows = []
+        for timings in measured:
+            row = [cell(timings) for cell in self.columns.values()]
+            if any(row) and all(len(timings.of(*need)) for need in self.needs):
+                rows.append([f"`{timings.model}`", display_name(timings.framework), *row])
+        if not rows:
+            return []
+        head = ["MODEL", "FRAMEWORK", *self.columns]
+        right = range(2, len(head) - self.text_columns)
+        return [f"### {self.title}", self.note, markdown(head, rows, right=right)]
 
 
 def section(speed: pd.DataFrame) -> str:
-    """All tables, with what each shows in a line above it."""
+    """All tables, each with its note, and the machines they were measured on."""
     if speed.empty:
         return "Not measured yet."
-    found = latest(speed)
-    tables = (_overhead, _idioms, _race, _start, _parts, _kernels, _options, _prediction)
-    parts = [text for table in tables for text in table(found)]
-    places = sorted(
+    measured = latest(speed)
+    machines = sorted(
         {
             f"{row.machine}; {row.device}, {row.threads} threads; Python {row.python}"
             for row in speed.itertuples()
         }
     )
-    return "\n\n".join([*parts, f"Measured on: {'; '.join(places)}."])
+    parts = [part for table in TABLES for part in table.render(measured)]
+    return "\n\n".join([*parts, f"Measured on: {'; '.join(machines)}."])
 
 
-def _table(title_: str, note: str, head: str, rows: list[list[str]], right: int = 2) -> Iterator[str]:
-    if rows:
-        columns = head.split(" | ")
-        yield f"### {title_}"
-        yield note
-        yield markdown(columns, rows, right=range(right, len(columns)))
+# Cells
 
 
-def _shown(value: float | None, digits: int = 2) -> str:
-    return "" if value is None else f"{value:,.{digits}f}"
+def _value(measure: str, arm: str, digits: int = 2, column: str = "value") -> Cell:
+    return lambda timings: number(timings.value(measure, arm, column), digits)
+
+
+def _ratio(measure: str, arm: str, over: str) -> Cell:
+    return lambda timings: number(_over(timings.value(measure, arm), timings.value(measure, over)))
+
+
+def _steady(cell: Cell) -> Cell:
+    """`cell`, a ratio of training times, where the A/A test supports it."""
+    return lambda timings: cell(timings) if timings.steady else UNSTEADY
 
 
 def _over(upper: float | None, lower: float | None) -> float | None:
     return upper / lower if upper and lower else None
 
 
-def _steady(ratio: float | None, *sides: Measured | None) -> str:
-    """A ratio of training times, told only where the clock found no ratio of a side to itself."""
-    return "unsteady" if any(side and not side.steady for side in sides) else _shown(ratio)
+def _overhead_ratio(timings: Timings) -> str:
+    ratio, low, high = (timings.value("overhead", "epoch", column) for column in ("value", "low", "high"))
+    return "" if ratio is None else f"{number(ratio, 3)} ({number(low, 3)} to {number(high, 3)})"
 
 
-def _overhead(found: list[Measured]) -> Iterator[str]:
-    rows = []
-    for one in found:
-        step, bare = one.value("step", "epoch"), one.value("step", "bare loop")
-        if step is None:
-            continue
-        prepared, steps = (
-            one.value("preparation", "augmentation"),
-            TRAINING_IMAGES // ZOO[one.model].recipe.batch_size,
-        )
-        share = None if prepared is None else 100 * prepared / (step * steps / 1000)
-        ratio, low, high = (one.value("overhead", "epoch", column) for column in ("value", "low", "high"))
-        spread = f"{_shown(ratio, 3)} ({_shown(low, 3)} to {_shown(high, 3)})"
-        rows.append([*one.name, _shown(step, 3), _shown(bare, 3), spread, _shown(share, 1)])
-    yield from _table(
-        "Steps over a bare loop",
-        "An epoch as a run trains it, the next one's pixels prepared meanwhile, and a loop that does nothing "
-        "but train on one batch; milliseconds a step. PIXELS is what preparing an augmented epoch takes of "
-        "one core, in percent of the epoch.",
-        "MODEL | FRAMEWORK | EPOCH MS | BARE MS | RATIO | PIXELS %",
-        rows,
-    )
+def _augmentation_percent(timings: Timings) -> str:
+    """Seconds of one core that augmenting an epoch takes, in percent of the epoch's seconds."""
+    seconds, step = timings.value("preparation", "augmentation"), timings.value("step", "epoch")
+    if seconds is None or step is None:
+        return ""
+    steps = TRAINING_IMAGES // ZOO[timings.model].recipe.batch_size
+    return number(100 * seconds / (step * steps / 1000), 1)
 
 
-def _idioms(found: list[Measured]) -> Iterator[str]:
-    rows = []
-    for one in found:
-        ratio = one.ratio("idiom train_seconds", "native", "memory")
-        if ratio is None:
-            continue
-        seconds = [_shown(one.value("idiom train_seconds", arm)) for arm in ("memory", "native")]
-        accuracies = [_shown(one.value("idiom mean accuracy", arm)) for arm in ("memory", "native")]
-        rows.append([*one.name, *seconds, _steady(ratio, one), *accuracies])
-    yield from _table(
-        "Against the frameworks' own loaders",
-        "The same network, batch size, optimizer and epochs with `--loader memory` and `--loader native` "
-        "(one epoch; `tf-model-1` all its own; `examples-cnn` on 20,000 images, tested on 40,000 others): "
-        "seconds of training, how many times ours fit into the other's, mean test accuracy in percent.",
-        "MODEL | FRAMEWORK | MEMORY S | NATIVE S | TIMES | MEMORY % | NATIVE %",
-        rows,
-    )
+def _over_reference(timings: Timings) -> str:
+    """Training seconds over those of REFERENCE in the same framework."""
+    seconds, reference = timings.value("race train_seconds", "run"), timings.reference
+    if timings.model == REFERENCE:
+        reference = timings
+    if not timings.steady or (reference and not reference.steady):
+        return UNSTEADY
+    return number(_over(seconds, reference.value("race train_seconds", "run") if reference else None))
 
 
-def _race(found: list[Measured]) -> Iterator[str]:
-    by_name = {(one.model, one.framework): one for one in found}
-    rows = []
-    for one in found:
-        seconds = one.value("race train_seconds", "run")
-        if seconds is None:
-            continue
-        mark = by_name.get(("one-epoch-215k", one.framework))
-        base = mark.value("race train_seconds", "run") if mark else None
-        rows.append(
-            [
-                *one.name,
-                *(_shown(seconds), _steady(_over(seconds, base), one, mark)),
-                _shown(one.value("race total_seconds", "run")),
-                _shown(one.value("race mean accuracy", "run")),
-                *(_shown(one.value("race mean accuracy", "run", side)) for side in ("low", "high")),
-                _shown(one.value("race mean accuracy", "run", "rounds"), 0),
-            ]
-        )
-    yield from _table(
-        "Time to 99 %",
-        "Seconds of training with everything from the images as bytes to the last step, that over "
-        "`one-epoch-215k`'s, seconds from the start of the process; mean test accuracy, the lowest and the "
-        "highest of n seeds.",
-        "MODEL | FRAMEWORK | TRAIN S | RATIO | PROCESS S | ACCURACY % | LOWEST | HIGHEST | N",
-        rows,
-    )
+def _stage_percent(stage: str) -> Cell:
+    def cell(timings: Timings) -> str:
+        values = [timings.value("part", name) or 0.0 for name in STAGES]
+        return f"{100 * (timings.value('part', stage) or 0.0) / sum(values):.0f}" if any(values) else ""
+
+    return cell
 
 
-def _start(found: list[Measured]) -> Iterator[str]:
-    rows = []
-    for one in found:
-        ratio = one.ratio("start", "first step", "plain step")
-        if ratio is not None:
-            seconds = [_shown(one.value("start", arm)) for arm in ("help", "first step", "plain step")]
-            rows.append([*one.name, *seconds, f"{ratio:.2f}"])
-    yield from _table(
-        "From process start",
-        "Seconds to the answer of `--help`, to the end of the first training step of a run, and to that of "
-        "the shortest program that imports the framework and takes one.",
-        "MODEL | FRAMEWORK | HELP | FIRST STEP | PLAIN PROGRAM | RATIO",
-        rows,
-    )
+def _percent_of_product(timings: Timings) -> str:
+    ratio = _over(timings.value("gflops", "training"), timings.value("gflops", "product"))
+    return "" if ratio is None else f"{100 * ratio:.0f}"
 
 
-def _parts(found: list[Measured]) -> Iterator[str]:
-    rows = []
-    for one in found:
-        values = [one.value("part", part) for part in PARTS]
-        known = [value for value in values if value is not None]
-        reached, peak = one.value("gflops", "training"), one.value("gflops", "product")
-        if len(known) < len(PARTS) or reached is None or peak is None:
-            continue
-        shares = [f"{100 * value / sum(known):.0f}" for value in known]
-        rows.append(
-            [*one.name, *shares, *(_shown(reached, 0), _shown(peak, 0)), f"{100 * reached / peak:.0f}"]
-        )
-    yield from _table(
-        "Where a training step goes",
-        "Shares in percent; arithmetic of convolutions and dense layers per second of the whole step, a "
-        "1024 x 1024 matrix product in the same process, and the one in percent of the other. Parts are "
-        "differences of stages timed in turn, so a small one can come out below nothing.",
-        "MODEL | FRAMEWORK | INPUT | FORWARD | BACKWARD | OPTIMIZER | REST | GFLOP/S | PRODUCT | %",
-        rows,
-    )
+def _kernels(timings: Timings) -> str:
+    kernels = timings.of("kernel").sort_values("value", ascending=False)
+    return ", ".join(f"{row.arm} {row.value:.2f}" for row in kernels.head(KERNELS).itertuples())
 
 
-def _kernels(found: list[Measured]) -> Iterator[str]:
-    rows = []
-    for one in found:
-        kernels = one.rows[one.rows["measure"] == "kernel"].sort_values("value", ascending=False)
-        told = [f"{row.arm} {row.value:.2f}" for row in kernels.head(KERNELS).itertuples()]
-        if told:
-            rows.append([*one.name, _shown(one.value("step", "epoch")), ", ".join(told)])
-    yield from _table(
-        "Kernels",
-        f"The {KERNELS} that take most of a training step, milliseconds, by the framework's own profiler. "
-        "TensorFlow runs some at the same time, so they need not add up.",
-        "MODEL | FRAMEWORK | STEP MS | KERNELS",
-        rows,
-        right=4,
-    )
+# Tables
 
-
-def _options(found: list[Measured]) -> Iterator[str]:
-    rows = []
-    for one in found:
-        values = [one.value("option", arm) for arm in OPTIONS]
-        firsts = [_shown(one.value("first step", arm), 1) for arm in OPTIONS]
-        if any(values):
-            rows.append([*one.name, *(_shown(value, 3) for value in values), *firsts])
-    yield from _table(
-        "Options",
-        "Milliseconds a training step by default, with `--compile` and with `--precision bfloat16`, and the "
+TABLES = (
+    TimingTable(
+        title="Steps over a bare loop",
+        note="EPOCH is a step of an epoch as a run trains it, while the next epoch's images are prepared; "
+        "BARE a step of a loop that only trains, on one batch. Milliseconds a step. IMAGES is what preparing "
+        "an augmented epoch takes of one core, in percent of the epoch.",
+        columns={
+            "EPOCH MS": _value("step", "epoch", 3),
+            "BARE MS": _value("step", "bare loop", 3),
+            "RATIO": _overhead_ratio,
+            "IMAGES %": _augmentation_percent,
+        },
+        needs=(("step", "epoch"),),
+    ),
+    TimingTable(
+        title="Against the frameworks' own loaders",
+        note="The same network, batch size, optimizer and epochs with `--loader memory` and `--loader "
+        "native` (one epoch; `tf-model-1` all its own; `examples-cnn` trained on 20,000 images and tested on "
+        "the other 40,000): seconds of training, the speed-up over the native loader, mean test accuracy in "
+        "percent.",
+        columns={
+            "MEMORY S": _value("idiom train_seconds", "memory"),
+            "NATIVE S": _value("idiom train_seconds", "native"),
+            "SPEED-UP": _steady(_ratio("idiom train_seconds", "native", "memory")),
+            "MEMORY %": _value("idiom mean accuracy", "memory"),
+            "NATIVE %": _value("idiom mean accuracy", "native"),
+        },
+        needs=(("idiom train_seconds", "native"), ("idiom train_seconds", "memory")),
+    ),
+    TimingTable(
+        title="Time to 99 %",
+        note="TRAIN is seconds of training, from the images as bytes to the last step; RATIO is over the "
+        f"seconds of `{REFERENCE}`; PROCESS is seconds from the start of the process. Mean, lowest and "
+        "highest test accuracy of N seeds.",
+        columns={
+            "TRAIN S": _value("race train_seconds", "run"),
+            "RATIO": _over_reference,
+            "PROCESS S": _value("race total_seconds", "run"),
+            "ACCURACY %": _value("race mean accuracy", "run"),
+            "LOWEST": _value("race mean accuracy", "run", column="low"),
+            "HIGHEST": _value("race mean accuracy", "run", column="high"),
+            "N": _value("race mean accuracy", "run", 0, "rounds"),
+        },
+        needs=(("race train_seconds", "run"),),
+    ),
+    TimingTable(
+        title="Start-up",
+        note="Seconds from the start of the process until `--help` is printed, until the first training step "
+        "of a run ends, and until the first step ends of the shortest program that imports the framework and "
+        "trains.",
+        columns={
+            "HELP": _value("start", "help"),
+            "FIRST STEP": _value("start", "first step"),
+            "SHORTEST PROGRAM": _value("start", "plain step"),
+            "RATIO": _ratio("start", "first step", "plain step"),
+        },
+        needs=(("start", "first step"), ("start", "plain step")),
+    ),
+    TimingTable(
+        title="Where a training step goes",
+        note="The first five columns are percentages of a step. GFLOP/S counts the arithmetic of "
+        "convolutions and dense layers over the whole step; PRODUCT is that of a 1024 x 1024 matrix product "
+        "in the same process; the last column is the former in percent of the latter. Stages are differences "
+        "of stages timed in turn, so a short one can come out negative.",
+        columns={
+            **{stage.upper(): _stage_percent(stage) for stage in STAGES},
+            "GFLOP/S": _value("gflops", "training", 0),
+            "PRODUCT": _value("gflops", "product", 0),
+            "%": _percent_of_product,
+        },
+        needs=(*(("part", stage) for stage in STAGES), ("gflops", "training"), ("gflops", "product")),
+    ),
+    TimingTable(
+        title="Kernels",
+        note=f"The {KERNELS} kernels that take most of a training step, in milliseconds, by the framework's "
+        "own profiler. TensorFlow runs some at the same time, so they need not add up to the step.",
+        columns={"STEP MS": _value("step", "epoch"), "KERNELS": _kernels},
+        needs=(("kernel", None),),
+        text_columns=1,
+    ),
+    TimingTable(
+        title="Options",
+        note="Milliseconds a training step by default, with `--compile` and with `--precision bfloat16`; "
         "seconds of a first step, which compiles.",
-        "MODEL | FRAMEWORK | DEFAULT MS | COMPILE MS | BFLOAT16 MS | DEFAULT S | COMPILE S | BFLOAT16 S",
-        rows,
-    )
-
-
-def _prediction(found: list[Measured]) -> Iterator[str]:
-    rows = []
-    for one in found:
-        cells = []
-        for batch in BATCHES:
-            arm = f"batch {batch}"
-            cells += [_shown(one.value("predict", arm), 0)]
-            cells += [_shown(one.value(f"predict {name}", arm), 2) for name in ("p50", "p99")]
-        if any(cells):
-            rows.append([*one.name, *cells])
-    columns = " | ".join(f"{batch}: IMAGES/S | P50 MS | P99 MS" for batch in BATCHES)
-    yield from _table(
-        "Prediction",
-        "Images a second, median and 99th percentile of the latency of a call, at three batch sizes.",
-        f"MODEL | FRAMEWORK | {columns}",
-        rows,
-    )
+        columns={
+            **{f"{option.upper()} MS": _value("option", option, 3) for option in OPTIONS},
+            **{f"{option.upper()} S": _value("first step", option, 1) for option in OPTIONS},
+        },
+    ),
+    TimingTable(
+        title="Prediction",
+        note="Images a second, and the median and 99th percentile of the latency of a call, at three batch "
+        "sizes.",
+        columns={
+            head: cell
+            for batch in BATCHES
+            for head, cell in (
+                (f"{batch}: IMAGES/S", _value("predict", f"batch {batch}", 0)),
+                (f"{batch}: P50 MS", _value("predict p50", f"batch {batch}")),
+                (f"{batch}: P99 MS", _value("predict p99", f"batch {batch}")),
+            )
+        },
+    ),
+)

@@ -114,3 +114,12 @@ def test_empty_cells_and_empty_tables(tmp_path: Path) -> None:
     assert math.isnan(group.runs["train_accuracy"].iloc[0])
     assert group.summary("train_accuracy") is None
     assert group.summary("accuracy") == significance.Summary(99.0, None, 1)
+
+
+def test_runs_pair_by_seed_and_repeated_ones_are_averaged(tmp_path: Path) -> None:
+    for seed, accuracy in ((1, 98.0), (2, 98.2), (2, 98.4), (7, 90.0)):
+        add_run(tmp_path, framework="pytorch", seed=seed, accuracy=accuracy)
+    for seed, accuracy in ((2, 98.1), (1, 97.9), (8, 50.0)):
+        add_run(tmp_path, framework="tensorflow", seed=seed, accuracy=accuracy)
+    first, second = pooling.groups(frames.read(tmp_path).runs)
+    assert pooling.paired(first, second) == (pytest.approx([98.0, 98.3]), pytest.approx([97.9, 98.1]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,61 @@ from hypothesis import strategies as st
 from common.analysis import significance
 
 values = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=30)
+
+
+# Student (1908), hours of sleep gained with two drugs; R's data set `sleep` and its paired t.test.
+SLEEP = (
+    [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0],
+    [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4],
+)
+# The clinic data that statsmodels tests ttost_paired with: the first variable, both groups.
+CLINIC = (
+    [2.84, 2.51, 2.41, 2.95, 3.14, 3.79, 4.14, 3.85, 3.02, 3.45, 5.37, 3.81, 4.19, 3.16, 3.84],
+    [2.60, 2.82, 2.18, 3.46, 4.01, 3.04, 3.47, 4.06, 2.91, 3.59, 4.51, 3.16, 3.86, 3.31, 3.02],
+)
+
+
+def test_paired_test_and_interval_are_those_of_a_textbook() -> None:
+    found = significance.compare(*SLEEP)
+    assert found.mean == pytest.approx(-1.58)
+    assert found.interval == pytest.approx((-2.4598858, -0.7001142), abs=1e-7)
+    assert found.p_difference == pytest.approx(0.00283289, abs=1e-8)
+
+
+def test_equivalence_is_that_of_statsmodels() -> None:
+    """R's equivalence::tost and t.test gave statsmodels its reference values."""
+    found = significance.compare(*CLINIC, margin=0.6)
+    assert found.p_equivalence == pytest.approx(0.003166881489265175, rel=1e-9)
+    assert found.p_difference == pytest.approx(0.245199929713149, rel=1e-9)
+    assert found.interval == pytest.approx((-0.1264911434745851, 0.4558244768079186), rel=1e-9)
+
+
+def test_holm_is_that_of_its_article_and_of_statsmodels() -> None:
+    """p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm") of R."""
+    assert significance.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert significance.holm([]) == []
+    assert significance.holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_adjusted_p_values_keep_their_order_and_are_no_smaller(p_values: list[float]) -> None:
+    adjusted = significance.holm(p_values)
+    pairs = sorted(zip(p_values, adjusted, strict=True))
+    assert all(after >= before for before, after in pairs)
+    assert [after for _, after in pairs] == sorted(adjusted)
+
+
+@given(st.lists(st.floats(-5, 5), min_size=2, max_size=20), st.floats(-3, 3))
+def test_interval_moves_with_its_values(values: list[float], shift: float) -> None:
+    low, high = significance.interval(values)  # type: ignore[misc]
+    moved = significance.interval([value + shift for value in values])
+    assert moved == pytest.approx((low + shift, high + shift), abs=1e-9)
+    assert low <= math.fsum(values) / len(values) <= high
+
+
+def test_one_value_has_no_interval() -> None:
+    assert significance.interval([99.0]) is None
+    assert significance.compare([99.0], [98.0]).interval is None
 
 
 @given(values)
@@ -47,3 +103,25 @@ def test_ratio_of_pairs() -> None:
     assert not significance.ratio([2.0], [1.0]).excludes_one
     with pytest.raises(ValueError, match="positive values"):
         significance.ratio([0.0], [1.0])
+
+
+@pytest.mark.parametrize("size, expected", [(0.0, "equivalent"), (0.3, "different")])
+def test_as_many_more_seeds_as_are_asked_for_are_mostly_enough(size: float, expected: str) -> None:
+    """Drawn anew a few hundred times with the spread that was seen: power near 80 %."""
+    random = np.random.default_rng(0)
+    seen = [size + value for value in (0.2, -0.2, 0.15, -0.15)]
+    comparison = significance.compare(seen, [0.0] * 4)
+    n = comparison.n + significance.more_seeds(comparison, tests=1)
+    words = []
+    for _ in range(400):
+        again = significance.compare(list(random.normal(size, comparison.sd, n)), [0.0] * n)
+        words.append(
+            significance.verdict(
+                again,
+                p_difference=again.p_difference or 0.0,
+                p_equivalence=again.p_equivalence or 0.0,
+                tests=1,
+            )
+        )
+    share = sum(word.startswith(expected) for word in words) / len(words)
+    assert 0.55 < share < 0.97

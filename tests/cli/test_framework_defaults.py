@@ -18,7 +18,7 @@ from common.bench import __main__ as bench
 from common.bench import measure
 from common.cli import framework_defaults
 from common.frameworks import FRAMEWORKS
-from common.report import benchmarks
+from common.report import defaults_tables
 from common.tables import store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +31,7 @@ def test_the_installed_library_does_what_the_snapshot_says(framework: str, tmp_p
     command = [sys.executable, str(ROOT / FRAMEWORKS[framework].script), "--defaults", str(file)]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     told = json.loads(file.read_text())
-    recorded = benchmarks.snapshot(frames.read(ROOT / "results").defaults, framework)
+    recorded = defaults_tables.snapshot(frames.read(ROOT / "results").defaults, framework)
     changed = {
         item: (recorded.get(item), told["defaults"].get(item)) for item in {*recorded, *told["defaults"]}
     }
@@ -188,6 +188,6 @@ def test_they_are_recorded_and_shown_side_by_side(
         assert bench.main(["defaults", "--results", str(tmp_path)]) == 0
     assert "| an item | c | d |" in capsys.readouterr().out
     rows = frames.read(tmp_path).defaults
-    assert benchmarks.snapshot(rows, "tensorflow") == {"an item": "d"}
-    assert "Read from PyTorch 9 and TensorFlow 9." in benchmarks.side_by_side(rows)
+    assert defaults_tables.snapshot(rows, "tensorflow") == {"an item": "d"}
+    assert "Read from PyTorch 9 and TensorFlow 9." in defaults_tables.side_by_side(rows)
     assert len(store.rows(tmp_path, "defaults.csv")) == 4

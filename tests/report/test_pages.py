@@ -13,7 +13,8 @@ from support.tables import add_run, digits
 from common.analysis import frames
 from common.data.datasets import DataError
 from common.model.zoo import ZOO
-from common.report import benchmarks, pages, plots
+from common.report import __main__ as command
+from common.report import pages, plots, readme, run_tables
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = ("results", "walk-through", "zoo", "command-line", "columns")
@@ -34,12 +35,12 @@ def no_data(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(*_: object, **__: object) -> None:
         raise DataError("There are no digits here.")
 
-    monkeypatch.setattr(pages, "load", load)
+    monkeypatch.setattr(command, "load", load)
 
 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "load", lambda *_, **__: digits())
+    monkeypatch.setattr(command, "load", lambda *_, **__: digits())
     monkeypatch.setattr(plots, "draw", lambda *_: [])
 
 
@@ -79,16 +80,16 @@ def test_no_measured_number_is_typed_by_hand() -> None:
 
 
 def test_no_runs_yet(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert pages.main([], root=root) == 0
+    assert command.main([], root=root) == 0
     out = capsys.readouterr().out
     assert "no runs" in out
     assert "README.md" in out
     assert "benchmarks.md" in out
     table, marks = rendered(root)
-    assert table.strip() == pages.NO_RUNS
-    assert pages.NO_RUNS in marks
+    assert table.strip() == readme.NO_RUNS
+    assert readme.NO_RUNS in marks
     assert not results(root).exists()
-    assert pages.main(["--check"], root=root) == 0
+    assert command.main(["--check"], root=root) == 0
 
 
 def test_the_table_of_results(root: Path) -> None:
@@ -131,11 +132,11 @@ def test_rows_of_other_recipes_are_named_and_kept_apart(root: Path) -> None:
 
 def test_rows_of_one_network_with_other_settings_are_told_apart(root: Path) -> None:
     add_run(results(root), threads=2)
-    assert benchmarks.DIFFERING not in rendered(root)[0]
+    assert run_tables.DIFFERING not in rendered(root)[0]
     add_run(results(root), framework="tensorflow", threads=8)
     table, marks = rendered(root)
     for page in (table, marks):
-        assert benchmarks.DIFFERING in page
+        assert run_tables.DIFFERING in page
         assert "TensorFlow against PyTorch: threads 8 instead of 2" in page
     add_run(results(root), framework="tensorflow", threads=4)
     assert "| TensorFlow, threads 4 |" in rendered(root)[0]
@@ -168,17 +169,17 @@ def test_times_are_pooled_only_on_one_machine(root: Path) -> None:
 
 
 def test_the_zoo_block_has_every_network(root: Path) -> None:
-    text = pages.zoo_block(ZOO.values())
+    text = readme.zoo_block(ZOO.values())
     for entry in ZOO.values():
         assert f"| `{entry.name}` | {entry.spec.parameters:,} |" in text
         assert entry.assumed in text
 
 
 def test_the_command_line_block_is_the_help_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = pages.command_line_block()
+    text = readme.command_line_block()
     monkeypatch.setenv("COLUMNS", "41")
-    assert pages.command_line_block() == text
-    assert max(map(len, text.splitlines())) <= pages.HELP_WIDTH
+    assert readme.command_line_block() == text
+    assert max(map(len, text.splitlines())) <= readme.HELP_WIDTH
     for flag in (
         "--model",
         "--epochs",
@@ -195,12 +196,12 @@ def test_the_command_line_block_is_the_help_text(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.usefixtures("no_pictures")
 def test_check_sees_a_new_row_and_writes_nothing(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     add_run(results(root), accuracy=97.0)
-    assert pages.main([], root=root) == 0
-    assert pages.main(["--check"], root=root) == 0
+    assert command.main([], root=root) == 0
+    assert command.main(["--check"], root=root) == 0
     add_run(results(root), framework="tensorflow", accuracy=98.76)
     before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
     capsys.readouterr()
-    assert pages.main(["--check"], root=root) == 1
+    assert command.main(["--check"], root=root) == 1
     out = capsys.readouterr().out
     assert "--- README.md" in out
     assert "--- benchmarks.md" in out
@@ -212,33 +213,33 @@ def test_check_sees_a_new_row_and_writes_nothing(root: Path, capsys: pytest.Capt
 @pytest.mark.parametrize("name", ["README.md", "benchmarks.md"])
 def test_check_sees_a_number_changed_by_hand(root: Path, name: str) -> None:
     add_run(results(root), accuracy=97.0)
-    assert pages.main([], root=root) == 0
+    assert command.main([], root=root) == 0
     path = root / name
     path.write_text(path.read_text(encoding="utf-8").replace("97.00 %", "99.00 %"), encoding="utf-8")
-    assert pages.main(["--check"], root=root) == 1
+    assert command.main(["--check"], root=root) == 1
 
 
 def test_check_needs_no_digits(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add_run(results(root))
     for path, text in pages.pages(frames.read(results(root)), root=root, results=results(root)).items():
         pages.write(path, text)
-    assert pages.main(["--check"], root=root) == 0
+    assert command.main(["--check"], root=root) == 0
 
 
 def test_without_digits_nothing_is_written(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     add_run(results(root))
     before = (root / "README.md").read_bytes()
-    assert pages.main([], root=root) == 1
+    assert command.main([], root=root) == 1
     assert capsys.readouterr().err == "There are no digits here.\n"
     assert (root / "README.md").read_bytes() == before
     assert not (root / "benchmarks.md").exists()
 
 
 def test_every_picture_in_the_readme_is_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "load", lambda *_, **__: digits())
+    monkeypatch.setattr(command, "load", lambda *_, **__: digits())
     for model in ("tf-model-1", "under-5k"):
         add_run(results(root), model)
-    assert pages.main([], root=root) == 0
+    assert command.main([], root=root) == 0
     text = (root / "README.md").read_text(encoding="utf-8")
     linked = re.findall(r"\]\(([^)]+\.png)\)", text)
     assert linked
@@ -250,7 +251,7 @@ def test_every_picture_in_the_readme_is_there(root: Path, monkeypatch: pytest.Mo
 
 def test_results_elsewhere_are_linked_there(root: Path, no_pictures: None) -> None:
     add_run(root / "elsewhere")
-    assert pages.main(["--results", str(root / "elsewhere")], root=root) == 0
+    assert command.main(["--results", str(root / "elsewhere")], root=root) == 0
     assert "(elsewhere/plots/overview.png)" in (root / "README.md").read_text(encoding="utf-8")
 
 
@@ -285,5 +286,5 @@ def test_wrong_markers_are_an_error(root: Path, page: str) -> None:
 
 
 def test_no_readme_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert pages.main(["--check"], root=tmp_path) == 1
+    assert command.main(["--check"], root=tmp_path) == 1
     assert "README.md" in capsys.readouterr().err

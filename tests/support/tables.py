@@ -1,23 +1,29 @@
-"""Rows and digits made up for tests of what reads the tables. A run is the zoo's unless told otherwise."""
+"""Invented rows and digits for tests of the tables' readers. A run has the zoo's recipe by default."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from common.analysis.ablation import native_column
+from common.analysis.rounding import ARMS
 from common.data.datasets import Dataset, Digits
+from common.frameworks import FRAMEWORKS
 from common.model.recipe import recipe_hash, short_name
 from common.model.zoo import ZOO
 from common.tables import schema, store
+from common.tables.schema import SpeedRow, TraceRow
 
 
 def add_run(folder: Path, model: str = "tf-model-1", framework: str = "pytorch", **fields: Any) -> schema.Run:
     """Append a run with its epochs and errors.
 
-    `fields` are columns of results.csv; `errors` what was predicted by index; `recipe` changes to the zoo's.
+    `fields` are columns of results.csv; `errors` maps test images to wrong predictions; `recipe` holds
+    changes of the zoo's.
     """
     entry = ZOO[model]
     errors = fields.pop("errors", {0: 9, 3: 9, 7: 1})
@@ -65,6 +71,100 @@ def add_run(folder: Path, model: str = "tf-model-1", framework: str = "pytorch",
     wrong = [schema.ErrorRow(run=run.run, index=index, predicted=digit) for index, digit in errors.items()]
     store.append(folder, run, epochs, wrong if done else [])
     return run
+
+
+def add_pairs(folder: Path, differences: Sequence[float], model: str = "tf-model-1") -> None:
+    """Append runs of both frameworks, one pair for each difference of accuracy."""
+    for seed, difference in enumerate(differences, start=1):
+        add_run(folder, model, "pytorch", seed=seed, accuracy=98.0 + seed / 100 + difference)
+        add_run(folder, model, "tensorflow", seed=seed, accuracy=98.0 + seed / 100)
+
+
+def timing_row(
+    measure: str,
+    arm: str,
+    value: float,
+    *,
+    framework: str = "pytorch",
+    model: str = "tf-model-1",
+    session: str = "2026-01-01T00:00:00+00:00",
+) -> SpeedRow:
+    """A row of speed.csv of one round."""
+    return SpeedRow(
+        sitting=session,
+        measure=measure,
+        framework=framework,
+        model=model,
+        arm=arm,
+        value=value,
+        low=value,
+        high=value,
+        unit="s",
+        rounds=1,
+        device="cpu",
+        threads=2,
+        machine="a machine",
+        framework_version="1.2.3",
+        python="3.11.0",
+        commit="0123456789ab",
+    )
+
+
+def aa_rows(
+    a: Sequence[float], b: Sequence[float], *, column: str = "images_per_second", **fields: str
+) -> list[SpeedRow]:
+    """The rows of arms A and B, one value a round; `fields` are those of `timing_row`."""
+    return [
+        timing_row(f"again {column}", f"{arm} {number}", value, **fields)
+        for arm, values in zip("AB", (a, b), strict=True)
+        for number, value in enumerate(values, start=1)
+    ]
+
+
+def add_traces(
+    folder: Path,
+    losses: Callable[[str, str, str], Sequence[float]],
+    *,
+    session: str = "2026-01-01T00:00:00+00:00",
+) -> None:
+    """Append traces of `under-8k` in every arm; `losses` takes framework, precision, perturbation."""
+    for framework in FRAMEWORKS:
+        for precision, perturb in ARMS:
+            rows = [
+                TraceRow(
+                    sitting=session,
+                    framework=framework,
+                    model="under-8k",
+                    precision=precision,
+                    perturb=perturb,
+                    seed=1,
+                    step=step,
+                    loss=repr(loss),
+                    machine="",
+                    framework_version="",
+                    commit="",
+                )
+                for step, loss in enumerate(losses(framework, precision, perturb), start=1)
+            ]
+            store.append_rows(folder, "traces.csv", rows)
+
+
+def add_variants(
+    folder: Path, *, seeds: int = 3, model: str = "under-5k", **accuracies: tuple[float, float]
+) -> None:
+    """Append runs of an ablation's variants, each with its accuracy in PyTorch and in TensorFlow.
+
+    A seed changes the accuracy of all variants by the same amount.
+    """
+    for variant, pair in accuracies.items():
+        for framework, accuracy in zip(FRAMEWORKS, pair, strict=True):
+            for seed in range(1, seeds + 1):
+                fields = {
+                    "native": native_column(variant),
+                    "accuracy": accuracy + seed / 50,
+                    "seed": seed,
+                }
+                add_run(folder, model, framework, **fields)
 
 
 def _epoch(run: schema.Run, epoch: int) -> schema.EpochRow:

@@ -1,0 +1,51 @@
+"""Values as the cells of tables print them: means, intervals, ratios, p-values."""
+
+from __future__ import annotations
+
+from common.analysis.pooling import Group
+from common.analysis.significance import Comparison, Ratio
+
+
+def accuracy(group: Group, column: str) -> str:
+    """`99.01 ± 0.05 % (n=3)`; one run has no spread; with repeated seeds also the number of seeds."""
+    summary = group.summary(column)
+    if summary is None:
+        return ""
+    spread = "" if summary.sd is None else f" ± {summary.sd:.2f}"
+    seeds = "" if group.seeds == len(group.runs) else f", {group.seeds} seed{'s' * (group.seeds > 1)}"
+    return f"{summary.mean:.2f}{spread} % (n={summary.n}{seeds})"
+
+
+def mean_and_sd(group: Group, column: str, digits: int) -> str:
+    """Mean and standard deviation of a column with `digits` decimals."""
+    summary = group.summary(column)
+    if summary is None:
+        return ""
+    return f"{summary.mean:,.{digits}f}" + ("" if summary.sd is None else f" ± {summary.sd:,.{digits}f}")
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """`1,234.50`; empty for None."""
+    return "" if value is None else f"{value:,.{digits}f}"
+
+
+def difference(comparison: Comparison, digits: int = 3) -> str:
+    """`+0.170 (+0.050 to +0.290)`: the mean difference with its confidence interval, if there is one."""
+    if comparison.interval is None:
+        return f"{comparison.mean:+.{digits}f}"
+    low, high = comparison.interval
+    return f"{comparison.mean:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
+
+
+def ratio(value: Ratio) -> str:
+    """`1.250 (1.100 to 1.400)`: the ratio with its confidence interval, if there is one."""
+    if value.interval is None:
+        return f"{value.mean:.3f}"
+    return f"{value.mean:.3f} ({value.interval[0]:.3f} to {value.interval[1]:.3f})"
+
+
+def p_value(value: float | None) -> str:
+    """Three decimals, or `< 0.001`; empty for None."""
+    if value is None:
+        return ""
+    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
