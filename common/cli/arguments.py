@@ -27,7 +27,7 @@ _MODEL_FLAGS = frozenset(
 )
 MODES: dict[str, frozenset[str]] = {
     "list": frozenset(),
-    "profile": _MODEL_FLAGS | {"log_interval"},
+    "profile": _MODEL_FLAGS | {"log_interval", "epochs"},
     "trace": _MODEL_FLAGS | {"epochs", "lr", "test_batch_size"},
     "defaults": frozenset(),
     "serve": frozenset({"no_accel"}),
@@ -238,8 +238,8 @@ def _add_modes(result: argparse.ArgumentParser) -> None:
         nargs="?",
         type=Path,
         const=Path(os.devnull),
-        help="time the network part by part, or with --compile its options; write the measurements to FILE "
-        "as JSON",
+        help="time the network part by part, or with --compile its options, or with --epochs 1 only whole "
+        "epochs over a bare loop of steps; write the measurements to FILE as JSON",
     )
     add(
         "--trace",

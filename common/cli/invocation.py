@@ -144,6 +144,12 @@ def _run_errors(invocation: Invocation, recipe: Recipe) -> Iterator[str]:
         yield "--epochs 0 only tests: there is nothing to save or to continue."
     if invocation.trace and invocation.epochs not in (None, 1):
         yield f"--trace accepts --epochs 1, or no --epochs for {STEPS} steps; not {invocation.epochs}."
+    if (
+        invocation.profile
+        and invocation.epochs is not None
+        and (invocation.epochs != 1 or invocation.compile)
+    ):
+        yield f"--profile accepts --epochs 1, without --compile; not {invocation.epochs}."
     if invocation.resume and invocation.checkpoint:
         yield "--resume and --checkpoint exclude each other: one continues a run, one starts a new one."
     if invocation.seeds > 1 and (invocation.resume or invocation.save_model):

@@ -107,7 +107,7 @@ def _main(backend: type[Backend], invocation: Invocation) -> int:
         )
         print(summary(job.spec))
     if invocation.profile:
-        return _profile(framework, dataset, job, invocation.profile)
+        return _profile(framework, dataset, job, invocation.profile, whole=invocation.epochs is not None)
     if invocation.trace:
         return _trace(framework, dataset, job, invocation.trace, whole=invocation.epochs is not None)
     return _run_seeds(framework, dataset, job, invocation, clock)
@@ -154,10 +154,10 @@ def _trace(framework: Backend, dataset: Dataset, job: Job, file: Path, *, whole:
     return 0
 
 
-def _profile(framework: Backend, dataset: Dataset, job: Job, file: Path) -> int:
+def _profile(framework: Backend, dataset: Dataset, job: Job, file: Path, *, whole: bool) -> int:
     """Print each measurement of a network as it ends, and write all of them to `file`."""
     measurements = []
-    for measurement in profile(framework, dataset, job):
+    for measurement in profile(framework, dataset, job, whole=whole):
         measurements.append(dataclasses.asdict(measurement))
         low, high = measurement.low, measurement.high
         spread = "" if low == high else f"  ({low:.4g} to {high:.4g})"

@@ -58,14 +58,17 @@ def measurement(measure: str, arm: str, unit: str, values: Sequence[float]) -> M
     return Measurement(measure=measure, arm=arm, unit=unit, **summarise(values))
 
 
-def profile(framework: Backend, dataset: Dataset, job: Job) -> Iterator[Measurement]:
-    """All figures of the network of `job`, as they are measured; with --compile those of the options."""
+def profile(framework: Backend, dataset: Dataset, job: Job, *, whole: bool = False) -> Iterator[Measurement]:
+    """All measurements of the network of `job`; with --compile those of its options; if `whole` only those of
+    whole epochs over a bare loop."""
     job = dataclasses.replace(job, recipe=dataclasses.replace(job.recipe, lr=1e-9), start_epoch=0)
     if job.execution.compiled:
         yield from _options(framework, dataset.train, job)
         return
     model = build(framework, job)
     yield from _overhead(model, dataset, job)
+    if whole:
+        return
     yield from _preparation(dataset.train, job)
     yield from _parts(framework, model, dataset.train, job)
     yield from _prediction(model, dataset, job)

@@ -105,9 +105,10 @@ REFUSED = {
         ["--trace", "a", "--seeds", "3"],
         "--seeds is not for --trace, which accepts",
     ),
-    "epochs of a profile": (
-        ["--profile", "--epochs", "3", "--resume", "a"],
-        "--epochs, --resume are not for --profile",
+    "epochs of a profile": (["--profile", "--epochs", "3"], "--profile accepts --epochs 1"),
+    "seeds of a profile": (
+        ["--profile", "--seeds", "3", "--resume", "a"],
+        "--resume, --seeds are not for --profile",
     ),
     "model of all defaults": (["--defaults", "--model", "mlp-tuned"], "--model is not for --defaults"),
     "dry run of a server": (
