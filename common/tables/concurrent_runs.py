@@ -25,8 +25,9 @@ class ConcurrentRuns:
     """This process among the runs of its machine, from the call of the constructor until the process ends."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
-        self.folder, self.name = folder, _name(os.getpid()) or ""
-        with contextlib.suppress(OSError, Timeout), self._lock():
+        self.folder, self.name = folder, ""
+        with contextlib.suppress(OSError, Timeout, ImportError), self._lock():
+            self.name = _name(os.getpid()) or ""
             alive = {name: peak for name, peak in self._read().items() if _is_alive(name)}
             alive.setdefault(self.name, 1)
             self._write({name: max(peak, len(alive)) for name, peak in alive.items()})

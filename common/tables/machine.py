@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+_IMPORTED = time.perf_counter()
 _CLOCK_OF_BOOT: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
@@ -83,7 +84,7 @@ def peak_memory_mib() -> float:
         import psutil
 
         return float(psutil.Process().memory_info().peak_wset) / 2**20
-    import resource
+    import resource  # here, as Windows has none
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
@@ -92,7 +93,8 @@ def peak_memory_mib() -> float:
 def start_time(pid: int | None = None) -> float:
     """Seconds at which a process, else this one, started, since boot on Linux, elsewhere since 1970.
 
-    Raises psutil.NoSuchProcess if there is none, or only its exit status is left.
+    Raises psutil.NoSuchProcess if there is none, or only its exit status is left, and ImportError where
+    psutil cannot be imported: on Linux it needs `resource`, which not every Python has.
     """
     import psutil
 
@@ -108,9 +110,12 @@ def start_time(pid: int | None = None) -> float:
 
 
 def seconds_since_start() -> float:
-    """Seconds since this process started."""
+    """Seconds since this process started; without psutil, since the import of this module."""
     now = time.time() if _CLOCK_OF_BOOT is None else time.clock_gettime(_CLOCK_OF_BOOT)
-    return now - start_time()
+    try:
+        return now - start_time()
+    except ImportError:
+        return time.perf_counter() - _IMPORTED
 
 
 def cpu_seconds() -> float:
