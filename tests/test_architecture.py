@@ -8,10 +8,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from common import model
 from common.frameworks import FRAMEWORKS
+from common.model.optimizer import Optimizer
+from common.model.schedule import Schedule
+from common.model.spec import Layer
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted([*ROOT.glob("common/**/*.py"), ROOT / "pytorch.py", ROOT / "tf.py"])
@@ -20,8 +25,9 @@ LONGEST = {"tf.py": 710, "pytorch.py": 520}
 
 def contracts(folder: Path) -> subprocess.CompletedProcess[str]:
     """import-linter on the contracts of pyproject.toml in `folder`."""
-    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    command = shutil.which("lint-imports", path=str(Path(sys.executable).parent))
+    assert command
+    return subprocess.run([command, "--no-cache"], cwd=folder, capture_output=True, text=True)
 
 
 def test_the_contracts_hold() -> None:
@@ -85,8 +91,8 @@ def listed_frameworks(path: Path, text: str) -> list[str]:
     ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_frameworks_are_listed_in_one_place(path: Path) -> None:
-    if str(path.relative_to(ROOT)) not in LISTS_FRAMEWORKS:
-        assert listed_frameworks(path, path.read_text()) == []
+    if path.relative_to(ROOT).as_posix() not in LISTS_FRAMEWORKS:
+        assert listed_frameworks(path, path.read_text(encoding="utf-8")) == []
 
 
 @pytest.mark.parametrize(
@@ -106,9 +112,14 @@ def test_a_listed_framework_is_found(file: str, text: str, words: list[str]) -> 
     assert sorted(listed_frameworks(Path(file), text)) == sorted(words)
 
 
+def test_a_file_with_a_network_imports_every_kind_from_the_model_room() -> None:
+    kinds = {kind.__name__ for union in (Layer, Optimizer, Schedule) for kind in get_args(union)}
+    assert kinds <= set(model.__all__)
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_stay_short(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= LONGEST.get(path.name, 400)
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST.get(path.name, 400)
 
 
 @pytest.mark.parametrize("script", ["pytorch.py", "tf.py"])

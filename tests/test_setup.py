@@ -19,7 +19,7 @@ needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is no
 
 def pins(name: str) -> dict[str, str]:
     """Package to version in a requirements file, without the files it includes."""
-    lines = [line.strip() for line in (ROOT / name).read_text().splitlines()]
+    lines = [line.strip() for line in (ROOT / name).read_text(encoding="utf-8").splitlines()]
     return dict(line.split("==") for line in lines if line and not line.startswith(("#", "-r ")))
 
 
@@ -35,7 +35,7 @@ def test_frameworks_and_libraries_are_pinned() -> None:
 
 
 def test_conda_environment_uses_the_pins_of_requirements_txt() -> None:
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     assert environment["name"] == "template-ml"
     *conda, pip = environment["dependencies"]
     assert conda == ["python=3.11", "pip"]
@@ -61,8 +61,8 @@ def test_make_check_runs_the_linters_and_make_test_the_whole_suite() -> None:
 
 
 def test_version_and_license_stand_in_the_citation() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert citation["title"] == project["name"]
     assert citation["version"] == project["version"]
     assert citation["license"] == project["license"]
@@ -70,5 +70,5 @@ def test_version_and_license_stand_in_the_citation() -> None:
 
 def test_the_changelog_lists_every_recorded_recipe() -> None:
     recorded = {row["recipe_hash"] for row in store.rows(ROOT / "results", "results.csv")}
-    listed = set(re.findall(r"`([0-9a-f]{12})`", (ROOT / "CHANGELOG.md").read_text()))
+    listed = set(re.findall(r"`([0-9a-f]{12})`", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")))
     assert recorded == listed
