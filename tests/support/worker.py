@@ -48,13 +48,14 @@ def run(framework: str, task: str, **arguments: Any) -> Any:
 
 
 @cache
-def _backend(framework: str) -> Any:
+def start_backend(framework: str, *, threads: int = 2) -> Any:
+    """The backend of `framework` on the CPU of this process."""
     module, name = SCRIPTS[framework]
-    return getattr(importlib.import_module(module), name)(accelerate=False, threads=2)
+    return getattr(importlib.import_module(module), name)(accelerate=False, threads=threads)
 
 
 def _call(framework: str, task: str, arguments: dict[str, Any]) -> Any:
-    return globals()[task](_backend(framework), **arguments)
+    return globals()[task](start_backend(framework), **arguments)
 
 
 def build(
