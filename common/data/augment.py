@@ -1,7 +1,7 @@
 """Seeded affine and elastic augmentation of a whole epoch: the same pixels for either framework.
 
-All steps of an `Affine` are composed into one 2x3 matrix an image, and where it is elastic with that into one
-map of its pixels, so each image is resampled once.
+The steps of an `Affine` are composed into one 2x3 matrix per image and, with an elastic step, into one map of
+its pixels, so each image is resampled once.
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ from numpy.typing import NDArray
 
 from common.identity import added_field
 
-_PURPOSE = 0xA06  # keeps these draws apart from those of the order and of the weights
-_ELASTIC_PURPOSE = 0xE1A
-_DRAWS = 10  # of a crop window
-_TOGETHER = 256  # images whose maps are made at once: more leave the caches
+_STREAM = 0xA06  # keeps these draws apart from those of the order and of the weights
+_ELASTIC_STREAM = 0xE1A
+_CROP_ATTEMPTS = 10
+_CHUNK = 256  # images per pass of the elastic warp: the maps of more do not fit into the caches
 
 
 @dataclass(frozen=True)
 class RandomCrop:
-    """A window of a uniform share of the `area` and a log-uniform `aspect` (width / height), scaled to full
-    size. Of ten draws the first that fits into the image, else the whole image (torchvision's
-    RandomResizedCrop, its rounding to whole pixels left out)."""
+    """A random window scaled to full size: torchvision's RandomResizedCrop without rounding to whole pixels.
+
+    Its share of the image's area is uniform within `area`, its width / height log-uniform within `aspect`.
+    The first of ten draws that fits into the image is used, else the whole image.
+    """
 
     kind: ClassVar[str] = "RandomCrop"
 
@@ -36,7 +38,7 @@ class RandomCrop:
 
 @dataclass(frozen=True)
 class ZoomCrop:
-    """With `probability`, the central `side` pixels scaled to full size."""
+    """With `probability`, the central `side` x `side` pixels scaled to full size."""
 
     kind: ClassVar[str] = "ZoomCrop"
 
@@ -46,9 +48,11 @@ class ZoomCrop:
 
 @dataclass(frozen=True)
 class Elastic:
-    """With `probability`, a grid of `knots` x `knots` points is moved, each coordinate by a normally
-    distributed number of pixels with the standard deviation `displacement`, and what is between them goes
-    along cubically (Ronneberger et al., 2015)."""
+    """With `probability`, an elastic deformation (Ronneberger et al., 2015).
+
+    Each coordinate of a grid of `knots` x `knots` points is displaced by a normally distributed number of
+    pixels with standard deviation `displacement`; the pixels between them by cubic interpolation.
+    """
 
     kind: ClassVar[str] = "Elastic"
 
@@ -59,10 +63,11 @@ class Elastic:
 
 @dataclass(frozen=True)
 class Affine:
-    """Crop or zoom first, then rotate about the centre by up to `rotation` degrees either way.
+    """Crop, zoom, rotation, scaling and translation, each image with `probability`.
 
-    Then enlarge or reduce by up to the share `scaling`, and move by up to `translation` pixels along each
-    axis. All of this is done to an image with `probability`; before it, and with its own, what is `elastic`.
+    In this order: `crop` and `zoom`; rotation about the centre by up to `rotation` degrees either way;
+    enlargement or reduction by up to the share `scaling`; translation by up to `translation` pixels along
+    each axis. The `elastic` deformation, with its own probability, comes last.
     """
 
     kind: ClassVar[str] = "Affine"
@@ -77,18 +82,20 @@ class Affine:
 
 
 def matrices(augment: Affine, count: int, *, side: int, seed: int, epoch: int) -> NDArray[np.float64]:
-    """For each of `count` images the map from an output pixel's (x, y) to the input's, shape (count, 2, 3).
+    """The map from an output pixel's (x, y) to the input's for each of `count` images: (count, 2, 3).
 
-    It depends on (augment, count, side, seed, epoch) alone.
+    The maps depend on (augment, count, side, seed, epoch) alone.
     """
-    random = np.random.default_rng([_PURPOSE, seed, epoch])
+    random = np.random.default_rng([_STREAM, seed, epoch])
     middle = (side - 1) / 2
     scale = np.ones((count, 2))
     centre = np.full((count, 2), middle)
     if augment.crop:
         crop = augment.crop
-        area = random.uniform(*crop.area, (count, _DRAWS))
-        aspect = np.exp(random.uniform(np.log(crop.aspect[0]), np.log(crop.aspect[1]), (count, _DRAWS)))
+        area = random.uniform(*crop.area, (count, _CROP_ATTEMPTS))
+        aspect = np.exp(
+            random.uniform(np.log(crop.aspect[0]), np.log(crop.aspect[1]), (count, _CROP_ATTEMPTS))
+        )
         sides = np.sqrt(np.stack([area * aspect, area / aspect], axis=2))
         fits = sides.max(axis=2) <= 1
         first = sides[np.arange(count), fits.argmax(axis=1)]
@@ -106,8 +113,8 @@ def matrices(augment: Affine, count: int, *, side: int, seed: int, epoch: int) -
     if augment.translation:
         centre = centre + random.uniform(-augment.translation, augment.translation, (count, 2))
     if augment.probability < 1:
-        left = random.random(count) >= augment.probability
-        scale[left], centre[left], rotation[left] = 1.0, middle, np.eye(2)
+        unchanged = random.random(count) >= augment.probability
+        scale[unchanged], centre[unchanged], rotation[unchanged] = 1.0, middle, np.eye(2)
     linear = scale[:, :, None] * rotation
     shift = centre - linear @ np.full(2, middle)
     return np.concatenate([linear, shift[:, :, None]], axis=2)
@@ -116,8 +123,7 @@ def matrices(augment: Affine, count: int, *, side: int, seed: int, epoch: int) -
 def warp(
     images: NDArray[np.uint8], maps: NDArray[np.float64], *, out: NDArray[np.uint8] | None = None
 ) -> NDArray[np.uint8]:
-    """`images` (N, H, W) resampled bilinearly along `maps` (N, 2, 3), zeros outside; into `out`, else a new
-    array."""
+    """`images` (N, H, W) resampled bilinearly by `maps` (N, 2, 3), zeros outside; in `out` if it is given."""
     # Imported here: networks without augmentation, and `--help`, need not load it.
     import cv2
 
@@ -131,38 +137,38 @@ def warp(
 
 
 def displacements(elastic: Elastic, count: int, *, seed: int, epoch: int) -> NDArray[np.float32]:
-    """For each of `count` images by how many pixels, x and y, its knots move: (count, 2, knots, knots)."""
-    random = np.random.default_rng([_ELASTIC_PURPOSE, seed, epoch])
-    moved = random.standard_normal((count, 2, elastic.knots, elastic.knots), np.float32)
-    moved *= elastic.displacement
-    moved[random.random(count) >= elastic.probability] = 0.0
-    return moved
+    """Displacements of the knots of `count` images, in pixels along x and y: (count, 2, knots, knots)."""
+    random = np.random.default_rng([_ELASTIC_STREAM, seed, epoch])
+    offsets = random.standard_normal((count, 2, elastic.knots, elastic.knots), np.float32)
+    offsets *= elastic.displacement
+    offsets[random.random(count) >= elastic.probability] = 0.0
+    return offsets
 
 
 def warp_elastically(
     images: NDArray[np.uint8],
     maps: NDArray[np.float64],
-    moved: NDArray[np.float32],
+    offsets: NDArray[np.float32],
     *,
     out: NDArray[np.uint8],
 ) -> None:
-    """`images` (N, H, H) resampled bilinearly along `maps` (N, 2, 3) of pixels that went along with the knots
-    that `moved` (N, 2, knots, knots), zeros outside; into `out`."""
+    """Write to `out` the `images` (N, H, H) after `maps` (N, 2, 3) and then the deformation by the knots'
+    `offsets` (N, 2, knots, knots); resampled bilinearly once, zeros outside."""
     import cv2
 
     cv2.setNumThreads(0)
-    side, knots = images.shape[1], moved.shape[-1]
-    spread = cv2.resize(np.eye(knots, dtype=np.float32), (knots, side), interpolation=cv2.INTER_CUBIC)
+    side, knots = images.shape[1], offsets.shape[-1]
+    interpolation = cv2.resize(np.eye(knots, dtype=np.float32), (knots, side), interpolation=cv2.INTER_CUBIC)
     rows, columns = np.mgrid[:side, :side].astype(np.float32)
-    for start in range(0, len(images), _TOGETHER):
-        part = slice(start, start + _TOGETHER)
-        places = spread @ moved[part] @ spread.T + np.stack([columns, rows])
-        linear = maps[part].astype(np.float32)
-        x, y = np.moveaxis(np.einsum("nij,njhw->nihw", linear[:, :, :2], places), 1, 0)
-        x += linear[:, 0, 2, None, None]
-        y += linear[:, 1, 2, None, None]
-        for image, across, down, warped in zip(images[part], x, y, out[part], strict=True):
-            cv2.remap(image, across, down, cv2.INTER_LINEAR, warped)
+    for start in range(0, len(images), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        positions = interpolation @ offsets[chunk] @ interpolation.T + np.stack([columns, rows])
+        affine = maps[chunk].astype(np.float32)
+        x, y = np.moveaxis(np.einsum("nij,njhw->nihw", affine[:, :, :2], positions), 1, 0)
+        x += affine[:, 0, 2, None, None]
+        y += affine[:, 1, 2, None, None]
+        for image, x_of_pixel, y_of_pixel, warped in zip(images[chunk], x, y, out[chunk], strict=True):
+            cv2.remap(image, x_of_pixel, y_of_pixel, cv2.INTER_LINEAR, warped)
 
 
 def augmented(images: NDArray[np.uint8], augment: Affine, *, seed: int, epoch: int) -> NDArray[np.uint8]:
@@ -171,31 +177,31 @@ def augmented(images: NDArray[np.uint8], augment: Affine, *, seed: int, epoch: i
 
 
 class EpochPrefetcher:
-    """The images of an epoch to come, made a share at a time while another one is trained on.
+    """The augmented images of the next epoch, computed a share at a time during the current one.
 
-    Not by a thread: it would hold up the framework's own ones for longer than it works, as these wait for one
-    another, and in Python each of its calls for an image takes the interpreter from the loop that trains.
+    Not in a thread: it would delay the framework's threads, which wait for each other, by more than its own
+    work, and each of its calls would take the interpreter lock from the training loop.
     """
 
     def __init__(self, images: NDArray[np.uint8], augment: Affine, *, seed: int, epoch: int) -> None:
-        self.images, self.made = images, 0
+        self.images, self.count = images, 0
         self.maps = matrices(augment, len(images), side=images.shape[1], seed=seed, epoch=epoch)
-        self.moved = (
+        self.offsets = (
             displacements(augment.elastic, len(images), seed=seed, epoch=epoch) if augment.elastic else None
         )
         self.warped = np.empty_like(images)
 
     def advance_to(self, share: float) -> None:
-        """Make what is missing of the first `share` (0..1) of the epoch."""
-        part = slice(self.made, max(self.made, round(share * len(self.images))))
-        if self.moved is None:
-            warp(self.images[part], self.maps[part], out=self.warped[part])
+        """Augment images until the first `share` (0..1) of the epoch is complete; `count` is their number."""
+        part = slice(self.count, max(self.count, round(share * len(self.images))))
+        images, maps, out = self.images[part], self.maps[part], self.warped[part]
+        if self.offsets is None:
+            warp(images, maps, out=out)
         else:
-            moved = self.moved[part]
-            warp_elastically(self.images[part], self.maps[part], moved, out=self.warped[part])
-        self.made = part.stop
+            warp_elastically(images, maps, self.offsets[part], out=out)
+        self.count = part.stop
 
     def finish(self) -> NDArray[np.uint8]:
-        """All of the epoch, (N, H, W)."""
+        """All augmented images of the epoch, (N, H, W)."""
         self.advance_to(1.0)
         return self.warped

@@ -9,12 +9,12 @@ from common.data.datasets import DataError
 from common.data.idx import SIDE
 
 ORDER = 0x6F72646572
-"""Keeps the stream of the epoch orders apart from other uses of the same seed (the bytes spell "order")."""
+"""Keeps the epoch orders' random stream apart from others of the same seed (the bytes spell "order")."""
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """Pixels in 0..1 have `mean` taken off and are divided by `std`: bytes times `factor` plus `shift`."""
+    """(pixel / 255 - `mean`) / `std`, computed as pixel times `factor` plus `shift`."""
 
     mean: float = 0.0
     std: float = 1.0
@@ -33,8 +33,8 @@ def normalise(
 ) -> NDArray[np.floating]:
     """(images / 255 - mean) / std as a C-contiguous array (N, 1, 28, 28) of `dtype`, from uint8 (N, 28, 28).
 
-    A product and a sum in `dtype`, as the frameworks compute it from bytes, so all see the same numbers.
-    Raises ValueError if the images are not of that kind or `std` is not above 0.
+    A product and a sum in `dtype`, which is how the frameworks compute it from bytes: all get the same
+    numbers. Raises ValueError for images of another type or shape, and for a `std` that is not above 0.
     """
     if images.dtype != np.uint8 or images.shape[1:] != (SIDE, SIDE):
         raise ValueError(f"Images must be uint8 (N, 28, 28), not {images.dtype} {images.shape}.")
@@ -48,10 +48,10 @@ def normalise(
 
 
 def epoch_order(count: int, *, batch_size: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """Which images each step of an epoch sees: int64 (count // batch_size, batch_size), below `count`.
+    """Indices of the images of each step of an epoch: int64 (count // batch_size, batch_size).
 
-    A permutation that depends on (seed, epoch) and the count alone, cut into whole batches.
-    The incomplete last batch is left out, so every epoch leaves out others.
+    A permutation that depends on (seed, epoch) and the count alone, cut into whole batches. The incomplete
+    last batch is left out: other images in every epoch.
     Raises DataError if the batch size is not from 1 to `count`, or seed or epoch is negative.
     """
     if not 1 <= batch_size <= count:

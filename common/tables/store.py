@@ -1,9 +1,9 @@
-"""The tables: append a run or a timing, read them back. Plain CSV, a header line, a row a line.
+"""Appends rows to the tables, reads and merges them. Plain CSV: a header line, then one line per row.
 
-A row counts once its newline is on disk: a reader leaves a torn last row out, the next append cuts it off.
-A run's epochs and errors are written before its row in results.csv, so a run that has a row has all of them.
-New columns come after the last one: a table without them is read as having them empty, and the next append
-gives it them.
+A row counts once its newline is on disk: readers skip a torn last row, the next append cuts it off. A run's
+epochs and errors are written before its row in results.csv, so a run that has a row has all of them. New
+columns come after the last one: in a table without them they are read as empty, and the next append completes
+it.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class ResultsError(Exception):
 
 
 def check_writable(folder: Path) -> None:
-    """Make `folder` and check that rows can be appended to it. Raises ResultsError with the reason."""
+    """Create `folder` and check that rows can be appended to its tables. Raises ResultsError if not."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _lock(folder):
-            for name, kind in TABLES.items():
-                _check_header(folder / name, kind)
+            for name, row_class in TABLES.items():
+                _check_header(folder / name, row_class)
             probe = folder / f".probe-{os.getpid()}"
             probe.touch()
             probe.unlink()
@@ -48,51 +48,52 @@ def check_writable(folder: Path) -> None:
 
 
 def append(folder: Path, run: Run, epochs: Sequence[EpochRow] = (), errors: Sequence[ErrorRow] = ()) -> None:
-    """Add a run with its epochs and errors: each table one write, all under one lock.
+    """Append a run with its epochs and errors: one write per table, all under one lock.
 
-    Raises ResultsError when a table has another header, or cannot be written.
+    Raises ResultsError for a table with another header or that cannot be written.
     """
     _append(folder, dict(zip(TABLES_OF_A_RUN, (epochs, errors, [run]), strict=True)))
 
 
 def append_rows(folder: Path, table: str, added: Sequence[Row]) -> None:
-    """Add rows to one table. Raises ResultsError as `append` does."""
+    """Append rows to one table. Raises ResultsError as `append` does."""
     _append(folder, {table: added})
 
 
 def complete_tables(folder: Path) -> dict[str, bytes]:
-    """The tables of a run as they are in `folder`, header and complete rows; those that are there."""
-    found = {}
-    for name in TABLES_OF_A_RUN:
-        path = folder / name
-        if path.exists():
-            found[name] = _complete_rows(path)
-    return found
+    """The existing tables of runs in `folder`, by name, as bytes: header and complete rows."""
+    paths = [folder / name for name in TABLES_OF_A_RUN]
+    return {path.name: _complete_rows(path) for path in paths if path.exists()}
 
 
 def merge(folder: Path, tables: Mapping[str, bytes]) -> None:
-    """Add the rows of `whole` tables from elsewhere. Raises ResultsError as `append` does, and where those
-    have other columns than these."""
+    """Append the rows of tables from another folder, as `complete_tables` returns them.
+
+    Raises ResultsError as `append` does, and for other columns than this version's.
+    """
     lines = {}
     for name in TABLES_OF_A_RUN:
         if name in tables:
             first, _, lines[name] = tables[name].partition(b"\n")
             if first.decode(errors="replace") != ",".join(header(TABLES[name])):
-                raise ResultsError(f"A run elsewhere wrote a {name} with other columns: is its code another?")
+                raise ResultsError(
+                    f"A worker returned {name} with different columns: it may be running another version of "
+                    f"the code. Its header is {first.decode(errors='replace')[:200]!r}."
+                )
     _append_text(folder, lines)
 
 
-def _append(folder: Path, new: Mapping[str, Sequence[Row]]) -> None:
-    # All is text before anything is written.
-    _append_text(folder, {name: _lines(part) for name, part in new.items()})
+def _append(folder: Path, added: Mapping[str, Sequence[Row]]) -> None:
+    # All rows are formatted before any is written.
+    _append_text(folder, {name: _lines(rows) for name, rows in added.items()})
 
 
 def _append_text(folder: Path, lines: Mapping[str, bytes]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _lock(folder):
-            for name, kind in TABLES.items():
-                _check_header(folder / name, kind)
+            for name, row_class in TABLES.items():
+                _check_header(folder / name, row_class)
             for name, text in lines.items():
                 _append_lines(folder / name, TABLES[name], text)
     except OSError as error:
@@ -100,7 +101,7 @@ def _append_text(folder: Path, lines: Mapping[str, bytes]) -> None:
 
 
 def rows(folder: Path, name: str) -> list[dict[str, str]]:
-    """The complete rows of table `name` as text by column; none where there is no table yet."""
+    """The complete rows of table `name` as text by column; an empty list if there is no table yet."""
     path = folder / name
     try:
         if not path.exists():
@@ -112,14 +113,14 @@ def rows(folder: Path, name: str) -> list[dict[str, str]]:
 
 
 def parse(name: str, table: bytes) -> list[dict[str, str]]:
-    """The rows of `table`, which is of the kind of `name` and has its header, as text by column."""
+    """The rows of `table`, the content of a file `name` with its header, as text by column."""
     lines = io.StringIO(table.decode(), newline="")
     lines.readline()  # the header, which may lack the last columns
     return list(csv.DictReader(lines, header(TABLES[name]), restval=""))
 
 
 def _complete_rows(path: Path) -> bytes:
-    """A table without what follows its last newline: a row that was torn."""
+    """The content of a table up to its last newline; a torn row follows it."""
     text = path.read_bytes()
     return text[: text.rfind(b"\n") + 1]
 
@@ -128,59 +129,59 @@ def _lock(folder: Path) -> FileLock:
     return FileLock(folder / ".lock", timeout=60)
 
 
-def _check_header(path: Path, kind: type[Row]) -> None:
+def _check_header(path: Path, row_class: type[Row]) -> None:
     if not path.exists():
         return
     with path.open("rb") as file:
         first = file.readline()
-    found = first.decode(errors="replace").rstrip("\r\n")
-    expected = ",".join(header(kind))
-    torn = not first.endswith(b"\n") and expected.startswith(found)  # killed while it made the file
-    older = expected.startswith(f"{found},") and FIRST_VERSION_ENDS.get(path.name) in found.split(",")
-    if found != expected and not torn and not older:
+    actual = first.decode(errors="replace").rstrip("\r\n")
+    expected = ",".join(header(row_class))
+    torn = not first.endswith(b"\n") and expected.startswith(actual)  # killed while it created the file
+    older = expected.startswith(f"{actual},") and FIRST_VERSION_ENDS.get(path.name) in actual.split(",")
+    if actual != expected and not torn and not older:
         raise ResultsError(
             f"{path} has another header, so nothing is read from it or written to it.\n"
-            f"  found:    {found}\n  expected: {expected}\n"
+            f"  found:    {actual}\n  expected: {expected}\n"
             "Move the file away, or name another folder with --results."
         )
 
 
-def _lines(new: Iterable[Row]) -> bytes:
-    """Rows as whole lines. Raises ResultsError for a cell that is more than a line of text."""
+def _lines(rows: Iterable[Row]) -> bytes:
+    """Rows as lines of CSV. Raises ResultsError for a cell of several lines."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerows([_cell(value) for value in dataclasses.astuple(row)] for row in new)
+    writer.writerows([_cell(value) for value in dataclasses.astuple(row)] for row in rows)
     try:
         return buffer.getvalue().encode()
     except UnicodeEncodeError as error:
         raise ResultsError(f"A cell is not text: {error}.") from None
 
 
-def _append_lines(path: Path, kind: type[Row], lines: bytes) -> None:
-    """One write after the last complete row; a torn one is cut off."""
-    _complete_columns(path, kind)
+def _append_lines(path: Path, row_class: type[Row], lines: bytes) -> None:
+    """Write lines after the last complete row, in one write; a torn row is cut off."""
+    _complete_columns(path, row_class)
     with path.open("a+b", buffering=0) as file:
         end = _end_of_rows(path)
         file.truncate(end)
-        left = (",".join(header(kind)).encode() + b"\n" if end == 0 else b"") + lines
+        unwritten = (",".join(header(row_class)).encode() + b"\n" if end == 0 else b"") + lines
         try:
-            while left:
-                left = left[file.write(left) :]
+            while unwritten:
+                unwritten = unwritten[file.write(unwritten) :]
             os.fsync(file.fileno())
         except OSError:
-            file.truncate(end)  # a full disk takes some of the rows, and perhaps the half of one
+            file.truncate(end)  # a full disk accepts some of the rows, and perhaps part of one
             raise
 
 
-def _complete_columns(path: Path, kind: type[Row]) -> None:
-    """Give a table of an older version the columns it lacks, empty; it is written whole or not at all."""
-    columns = header(kind)
+def _complete_columns(path: Path, row_class: type[Row]) -> None:
+    """Add the missing columns, empty, to a table of an older version; all of it is replaced, or nothing."""
+    columns = header(row_class)
     with path.open("a+b") as file:
         file.seek(0)
         missing = len(columns) - len(file.readline().rstrip(b"\r\n").split(b","))
         if _end_of_rows(path) == 0 or missing == 0:
             return
-        lines = file.read().split(b"\n")[:-1]  # what follows the last newline is torn
+        lines = file.read().split(b"\n")[:-1]  # a torn row follows the last newline
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with temporary.open("wb") as file:
         file.write(
@@ -192,7 +193,7 @@ def _complete_columns(path: Path, kind: type[Row]) -> None:
 
 
 def _end_of_rows(path: Path) -> int:
-    """Offset just after the last newline, read from the end, so an append costs the same in a long table."""
+    """Offset just after the last newline; searched from the end, so that a long table costs no more."""
     size = path.stat().st_size
     with path.open("rb") as file:
         end = size
@@ -207,7 +208,7 @@ def _end_of_rows(path: Path) -> int:
 
 
 def _cell(value: object) -> str:
-    """Seven significant digits tell more than any of the measurements knows."""
+    """A value as text; seven significant digits are more than the precision of any measurement."""
     if value is None:
         return ""
     text = f"{value:.7g}" if isinstance(value, float) else str(value)

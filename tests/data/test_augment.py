@@ -35,7 +35,7 @@ SIDE = 28
 
 
 def noise(count: int, side: int = SIDE, seed: int = 0) -> NDArray[np.uint8]:
-    """Images in which every pixel is told from its neighbours: the hardest to resample."""
+    """Images whose pixels are independent of their neighbours: the hardest to resample."""
     random = np.random.Generator(np.random.PCG64(seed))  # not default_rng, which `extreme` replaces
     return random.integers(0, 256, (count, side, side), dtype=np.uint8)
 
@@ -91,7 +91,7 @@ def test_identity_changes_no_pixel() -> None:
     np.testing.assert_array_equal(augmented(images, Affine(), seed=0, epoch=1), images)
 
 
-def test_input_is_left_as_it_was() -> None:
+def test_the_input_is_not_changed() -> None:
     images = noise(3)
     before = images.copy()
     assert not np.shares_memory(augmented(images, UNDER_8K, seed=0, epoch=1), images)
@@ -154,7 +154,7 @@ def test_same_seed_and_epoch_give_the_same_bytes_and_others_do_not(choice: Affin
 COUNT = 20_000
 
 
-def drawn(choice: Affine, side: int = SIDE) -> NDArray[np.float64]:
+def maps_of(choice: Affine, side: int = SIDE) -> NDArray[np.float64]:
     return matrices(choice, COUNT, side=side, seed=3, epoch=4)
 
 
@@ -168,7 +168,7 @@ def assert_uniform(values: NDArray[np.float64], low: float, high: float) -> None
 
 @pytest.mark.parametrize("limit", [5.0, 15.0, 170.0])
 def test_angles_are_uniform(limit: float) -> None:
-    maps = drawn(Affine(rotation=limit))
+    maps = maps_of(Affine(rotation=limit))
     assert_uniform(np.rad2deg(np.arctan2(maps[:, 1, 0], maps[:, 0, 0])), -limit, limit)
     np.testing.assert_allclose(np.linalg.det(maps[:, :, :2]), 1, rtol=1e-12)
     centre = np.full(2, (SIDE - 1) / 2)
@@ -179,7 +179,7 @@ def test_angles_are_uniform(limit: float) -> None:
 
 @pytest.mark.parametrize("probability", [0.0, 0.1, 0.5, 1.0])
 def test_share_of_zoomed_images(probability: float) -> None:
-    maps = drawn(Affine(zoom=ZoomCrop(22, probability), rotation=15.0))
+    maps = maps_of(Affine(zoom=ZoomCrop(22, probability), rotation=15.0))
     scales = np.sqrt(np.linalg.det(maps[:, :, :2]))
     zoomed = np.isclose(scales, 22 / 28)
     assert (zoomed | np.isclose(scales, 1)).all()
@@ -187,9 +187,9 @@ def test_share_of_zoomed_images(probability: float) -> None:
     assert abs(zoomed.mean() - probability) <= 4 * error
 
 
-def test_area_aspect_and_place_of_a_crop() -> None:
-    """Settings under which every window fits, so that none is cut and the distributions are the bare ones."""
-    maps = drawn(Affine(RandomCrop((0.3, 0.6), (0.8, 1.25))))
+def test_area_aspect_and_position_of_a_crop() -> None:
+    """With settings under which every window fits, so that no draw is repeated."""
+    maps = maps_of(Affine(RandomCrop((0.3, 0.6), (0.8, 1.25))))
     width, height = maps[:, 0, 0], maps[:, 1, 1]
     assert_uniform(width * height, 0.3, 0.6)
     assert_uniform(np.log(width / height), np.log(0.8), np.log(1.25))
@@ -235,17 +235,17 @@ def test_augmentation_of_the_zoo_is_the_one_tested_here(model: str, choice: Affi
 
 def test_scaling_and_translation_are_uniform() -> None:
     """Enlarged by s, an output pixel at the distance d from the centre comes from d / (1 + s)."""
-    maps = drawn(Affine(rotation=10.0, scaling=0.06, translation=1.5))
+    maps = maps_of(Affine(rotation=10.0, scaling=0.06, translation=1.5))
     assert_uniform(1 / np.sqrt(np.linalg.det(maps[:, :, :2])) - 1, -0.06, 0.06)
     centre = np.full(2, (SIDE - 1) / 2)
-    moved = maps[:, :, :2] @ centre + maps[:, :, 2] - centre
+    translation = maps[:, :, :2] @ centre + maps[:, :, 2] - centre
     for axis in range(2):
-        assert_uniform(moved[:, axis], -1.5, 1.5)
+        assert_uniform(translation[:, axis], -1.5, 1.5)
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
 def test_share_of_images_that_are_changed_at_all(probability: float) -> None:
-    maps = drawn(Affine(rotation=10.0, scaling=0.06, translation=1.5, probability=probability))
+    maps = maps_of(Affine(rotation=10.0, scaling=0.06, translation=1.5, probability=probability))
     same = np.isclose(maps, np.eye(2, 3)).all(axis=(1, 2))
     error = np.sqrt(probability * (1 - probability) / COUNT)
     assert abs(1 - same.mean() - probability) <= 4 * error
@@ -260,27 +260,27 @@ PARTS = [
 @pytest.mark.parametrize("changed", PARTS, ids=str)
 def test_every_part_of_an_affine_has_an_effect(changed: dict[str, Any]) -> None:
     images = noise(10)
-    ours = augmented(images, UNDER_5K, seed=1, epoch=1)
+    reference = augmented(images, UNDER_5K, seed=1, epoch=1)
     other = augmented(images, dataclasses.replace(UNDER_5K, **changed), seed=1, epoch=1)
-    assert (ours != other).mean() > 0.5
+    assert (reference != other).mean() > 0.5
 
 
 @given(shares=st.lists(st.floats(0, 1), max_size=6))
-def test_an_epoch_made_a_share_at_a_time_is_the_same(shares: list[float]) -> None:
-    """In whatever steps, also some that ask for less than there is."""
+def test_a_prefetched_epoch_does_not_depend_on_its_steps(shares: list[float]) -> None:
+    """Steps may also go back."""
     images = np.random.default_rng(3).integers(0, 256, (23, 28, 28), dtype=np.uint8)
-    ahead = EpochPrefetcher(images, UNDER_8K, seed=2, epoch=5)
+    prefetcher = EpochPrefetcher(images, UNDER_8K, seed=2, epoch=5)
     for share in shares:
-        ahead.advance_to(share)
-        assert ahead.made >= round(23 * share)
-    np.testing.assert_array_equal(ahead.finish(), augmented(images, UNDER_8K, seed=2, epoch=5))
+        prefetcher.advance_to(share)
+        assert prefetcher.count >= round(23 * share)
+    np.testing.assert_array_equal(prefetcher.finish(), augmented(images, UNDER_8K, seed=2, epoch=5))
 
 
 # Elastic
 
 
 def test_without_displacement_elastic_is_affine() -> None:
-    """To the rounding of the places between pixels: OpenCV has 32 of them."""
+    """To the rounding of positions between pixels: OpenCV has 32 of them."""
     images, choice = noise(50), Affine(rotation=15.0, scaling=0.1)
     maps = matrices(choice, 50, side=SIDE, seed=3, epoch=2)
     elastic = np.empty_like(images)
@@ -288,35 +288,35 @@ def test_without_displacement_elastic_is_affine() -> None:
     assert np.abs(elastic.astype(int) - warp(images, maps)).max() <= 255 / 16
 
 
-def test_knots_that_all_move_alike_move_the_image() -> None:
-    """By (2, -1): what was at x + 2, y - 1 comes to x, y."""
+def test_equal_offsets_of_all_knots_shift_the_image() -> None:
+    """By (2, -1): the pixel at x + 2, y - 1 comes to x, y."""
     images = noise(3)
     maps = matrices(Affine(), 3, side=SIDE, seed=0, epoch=1)
-    moved = np.broadcast_to(np.float32([2, -1])[:, None, None], (3, 2, 5, 5)).copy()
+    offsets = np.broadcast_to(np.float32([2, -1])[:, None, None], (3, 2, 5, 5)).copy()
     shifted = np.empty_like(images)
-    warp_elastically(images, maps, moved, out=shifted)
+    warp_elastically(images, maps, offsets, out=shifted)
     np.testing.assert_array_equal(shifted[:, 1:, :-2], images[:, :-1, 2:])
     assert not shifted[:, 0].any()
     assert not shifted[:, :, -2:].any()
 
 
-def test_a_knot_moves_what_is_near_it() -> None:
+def test_a_knot_moves_the_pixels_near_it() -> None:
     image = np.zeros((1, SIDE, SIDE), np.uint8)
     image[0, 4, 4] = image[0, 23, 23] = 255
-    moved = np.zeros((1, 2, 5, 5), np.float32)
-    moved[0, 0, 0, 0] = -3
+    offsets = np.zeros((1, 2, 5, 5), np.float32)
+    offsets[0, 0, 0, 0] = -3
     warped = np.empty_like(image)
-    warp_elastically(image, matrices(Affine(), 1, side=SIDE, seed=0, epoch=1), moved, out=warped)
+    warp_elastically(image, matrices(Affine(), 1, side=SIDE, seed=0, epoch=1), offsets, out=warped)
     assert warped[0, 23, 23] == 255
     assert warped[0, 4, 4] == 0
     row, column = np.unravel_index(warped[0, :14, :14].argmax(), (14, 14))
     assert (row, column >= 5) == (4, True)
 
 
-def test_displacements_are_as_large_and_as_frequent_as_told() -> None:
-    moved = displacements(Elastic(2.0, knots=3, probability=0.25), 20_000, seed=1, epoch=1)
-    assert moved.shape == (20_000, 2, 3, 3)
-    touched = moved.any(axis=(1, 2, 3))
-    assert abs(touched.mean() - 0.25) < 0.02
-    assert abs(moved[touched].std() - 2.0) < 0.02
-    assert abs(moved[touched].mean()) < 0.02
+def test_displacements_have_the_deviation_and_the_probability_of_the_setting() -> None:
+    offsets = displacements(Elastic(2.0, knots=3, probability=0.25), 20_000, seed=1, epoch=1)
+    assert offsets.shape == (20_000, 2, 3, 3)
+    deformed = offsets.any(axis=(1, 2, 3))
+    assert abs(deformed.mean() - 0.25) < 0.02
+    assert abs(offsets[deformed].std() - 2.0) < 0.02
+    assert abs(offsets[deformed].mean()) < 0.02
