@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
 from support import reference, worker
-from support.math_page import formulas
+from support.layers import EXAMPLES
+from support.math_page import as_written
 
 from common.data.datasets import Dataset
+from common.model import spec
 from common.model.entry import Entry
 from common.model.optimizer import SGD, Adadelta, Adam, Optimizer
-from common.model.spec import (
-    Activation,
-    BatchNorm,
-    Conv,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    Layer,
-    MaxPool,
-    ModelSpec,
-    Node,
-    SpatialDropout,
-)
+from common.model.spec import Layer, ModelSpec
 from common.model.zoo import ENTRIES
 from common.training import checkpoint, initial_weights
 
@@ -34,132 +23,106 @@ Array = np.ndarray[Any, Any]
 frameworks = pytest.mark.parametrize("framework", worker.FRAMEWORKS)
 networks = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 
-# Layers in front of GlobalAvgPool, on 3-channel images of 9 x 9: odd sides, so nothing divides evenly.
+# Layers on 3-channel images of 9 x 9: odd sides, so nothing divides evenly.
 LAYERS: dict[str, tuple[Layer, ...]] = {
-    "conv": (Conv(5, 3),),
-    "conv 1x1": (Conv(4, 1, bias=False),),
-    "conv padded": (Conv(5, 5, padding=2),),
-    "conv padded by less than half": (Conv(5, 5, padding=1),),
-    "conv strided": (Conv(5, 3, stride=2),),
-    "conv strided and padded": (Conv(4, 3, padding=1, stride=2, bias=False),),
-    "conv strided and padded, even kernel": (Conv(4, 4, padding=1, stride=2),),
-    "conv depthwise": (Conv(3, 3, groups=3),),
-    "conv depthwise, padded": (Conv(3, 3, padding=1, groups=3, bias=False),),
-    "conv depthwise, strided": (Conv(3, 3, padding=1, stride=2, groups=3),),
-    "conv depthwise, twice the channels": (Conv(6, 3, groups=3),),
-    "conv grouped": (Conv(6, 1), Conv(4, 3, groups=2)),
-    "batch norm": (BatchNorm(),),
-    "batch norm, other constants": (BatchNorm(eps=0.1, momentum=0.3),),
-    "batch norm of features": (Conv(4, 3), Flatten(), Dense(6), BatchNorm()),
-    "relu": (Conv(3, 1), Activation()),
-    "max pool": (Conv(3, 1), MaxPool(2)),
-    "max pool 3": (Conv(3, 1), MaxPool(3)),
-    "global average": (Conv(3, 1), GlobalAvgPool()),
-    "flatten": (Conv(4, 3), MaxPool(3), Flatten()),
-    "flatten, dense": (Conv(4, 3), Flatten(), Dense(6)),
+    "conv": (spec.Conv(5, 3),),
+    "conv 1x1": (spec.Conv(4, 1, bias=False),),
+    "conv padded": (spec.Conv(5, 5, padding=2),),
+    "conv padded by less than half": (spec.Conv(5, 5, padding=1),),
+    "conv strided": (spec.Conv(5, 3, stride=2),),
+    "conv strided and padded": (spec.Conv(4, 3, padding=1, stride=2, bias=False),),
+    "conv strided and padded, even kernel": (spec.Conv(4, 4, padding=1, stride=2),),
+    "conv depthwise": (spec.Conv(3, 3, groups=3),),
+    "conv depthwise, padded": (spec.Conv(3, 3, padding=1, groups=3, bias=False),),
+    "conv depthwise, strided": (spec.Conv(3, 3, padding=1, stride=2, groups=3),),
+    "conv depthwise, twice the channels": (spec.Conv(6, 3, groups=3),),
+    "conv grouped": (spec.Conv(6, 1), spec.Conv(4, 3, groups=2)),
+    "batch norm": (spec.BatchNorm(),),
+    "batch norm, other constants": (spec.BatchNorm(eps=0.1, momentum=0.3),),
+    "batch norm of features": (spec.Conv(4, 3), spec.Flatten(), spec.Dense(6), spec.BatchNorm()),
+    "relu": (spec.Conv(3, 1), spec.Activation()),
+    "max pool": (spec.Conv(3, 1), spec.MaxPool(2)),
+    "max pool 3": (spec.Conv(3, 1), spec.MaxPool(3)),
+    "global average": (spec.Conv(3, 1), spec.GlobalAvgPool()),
+    "flatten": (spec.Conv(4, 3), spec.MaxPool(3), spec.Flatten()),
+    "flatten, dense": (spec.Conv(4, 3), spec.Flatten(), spec.Dense(6)),
     "flatten, dropout, dense": (
-        MaxPool(2),
-        Flatten(),
-        Dropout(0.5),
-        Dense(6),
-        Activation(),
-        Dense(3, bias=False),
+        spec.MaxPool(2),
+        spec.Flatten(),
+        spec.Dropout(0.5),
+        spec.Dense(6),
+        spec.Activation(),
+        spec.Dense(3, bias=False),
     ),
-    "spatial dropout": (Conv(3, 1), SpatialDropout(0.5)),
+    "spatial dropout": (spec.Conv(3, 1), spec.SpatialDropout(0.5)),
 }
 
 
 def small(layers: tuple[Layer, ...]) -> ModelSpec:
-    """A network of `layers`, ended by GlobalAvgPool if they leave an image."""
+    """A network of `layers`, followed by GlobalAvgPool if their output is an image."""
     try:
         return ModelSpec("small", layers, input_shape=(3, 9, 9))
     except ValueError:
-        return ModelSpec("small", (*layers, GlobalAvgPool()), input_shape=(3, 9, 9))
+        return ModelSpec("small", (*layers, spec.GlobalAvgPool()), input_shape=(3, 9, 9))
 
 
-def test_every_layer_kind_is_compared() -> None:
-    kinds = {type(layer) for layers in LAYERS.values() for layer in layers}
-    assert kinds == set(get_args(Layer))
+NETWORKS = {example.layer.kind: example.network for example in EXAMPLES}
+NETWORKS |= {name: small(layers) for name, layers in LAYERS.items()}
 
 
-def random_state(spec: ModelSpec, random: np.random.Generator) -> dict[str, Array]:
+def random_state(network: ModelSpec, random: np.random.Generator) -> dict[str, Array]:
     """Weights and statistics that hide no mistake: none is zero or one, variances are positive."""
-    shapes = spec.weights | spec.statistics
+    shapes = network.weights | network.statistics
     state = {name: random.normal(size=shape) for name, shape in shapes.items()}
     return {name: np.abs(array) + 0.5 if name.endswith("var") else array for name, array in state.items()}
 
 
 @frameworks
-@pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
-def test_layer_is_as_in_numpy(framework: str, layers: tuple[Layer, ...], random: np.random.Generator) -> None:
-    spec = small(layers)
-    state, images = random_state(spec, random), random.normal(size=(4, 3, 9, 9))
-    expected, _ = reference.forward(spec, state, images)
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+def test_layer_is_as_in_numpy(framework: str, network: ModelSpec, random: np.random.Generator) -> None:
+    state, images = random_state(network, random), random.normal(size=(4, *network.input_shape))
+    expected, _ = reference.forward(network, state, images)
     single = {name: array.astype(np.float32) for name, array in state.items()}
     logits = worker.run(
-        framework, "predict", spec=spec, optimizer=SGD(), state=single, images=images.astype(np.float32)
+        framework, "predict", spec=network, optimizer=SGD(), state=single, images=images.astype(np.float32)
     )
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
 
 
-def as_written(node: Node, state: Mapping[str, Array], image: Any) -> Any:
-    """One layer's output for one image, in inference, by the plain loops that stand in docs/math.md."""
-    page, layer = formulas(), node.layer
-    own = {name.split(".")[1]: state[name].tolist() for name in (*node.weights, *node.statistics)}
-    zeros = [0.0] * node.output_shape[0]
-    match layer:
-        case Conv():
-            bias = own.get("bias", zeros)
-            return page["conv"](image, own["weight"], bias, layer.padding, layer.stride, layer.groups)
-        case BatchNorm():
-            planes = image if isinstance(image[0], list) else [[[value]] for value in image]
-            normed = page["batch_norm_inference"](planes, *own.values(), layer.eps)
-            return normed if isinstance(image[0], list) else [plane[0][0] for plane in normed]
-        case MaxPool():
-            return page["max_pool"](image, layer.kernel_size)
-        case Dense():
-            return page["dense"](image, own["weight"], own.get("bias", zeros))
-        case Activation():
-            return page["relu"](image) if isinstance(image[0], list) else page["relu"]([[image]])[0][0]
-        case GlobalAvgPool():
-            return page["global_avg_pool"](image)
-        case Flatten():
-            return page["flatten"](image)
-        case Dropout() | SpatialDropout():
-            return image
-
-
-@pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
 def test_formulas_as_written_are_what_both_frameworks_compute(
-    layers: tuple[Layer, ...], random: np.random.Generator
+    network: ModelSpec, random: np.random.Generator
 ) -> None:
-    spec = small(layers)
-    state, images = random_state(spec, random), random.normal(size=(2, 3, 9, 9))
+    state, images = random_state(network, random), random.normal(size=(2, *network.input_shape))
     outputs = images.tolist()
-    for node in spec.nodes():
+    for node in network.nodes():
         outputs = [as_written(node, state, image) for image in outputs]
     for framework in worker.FRAMEWORKS:
-        model = {"spec": spec, "optimizer": SGD(), "precision": "float64", "state": state}
+        model = {"spec": network, "optimizer": SGD(), "precision": "float64", "state": state}
         logits = worker.run(framework, "predict", images=images, **model)
         np.testing.assert_allclose(logits, outputs, rtol=1e-10, atol=1e-12, err_msg=framework)
 
 
 @frameworks
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-@pytest.mark.parametrize("norm", [BatchNorm(), BatchNorm(eps=0.01, momentum=0.4)], ids=["default", "other"])
+@pytest.mark.parametrize(
+    "norm", [spec.BatchNorm(), spec.BatchNorm(eps=0.01, momentum=0.4)], ids=["default", "other"]
+)
 def test_batch_norm_trains_as_in_numpy(
-    framework: str, precision: str, norm: BatchNorm, random: np.random.Generator
+    framework: str, precision: str, norm: spec.BatchNorm, random: np.random.Generator
 ) -> None:
     """At rate 0: normalised by the batch, the running variance unbiased, 5 images of 9 x 9 at a time."""
-    spec = small((Conv(4, 1), norm, Activation(), Conv(6, 3), norm, Flatten(), Dense(5), norm))
-    state = {name: array.astype(precision) for name, array in random_state(spec, random).items()}
+    network = small(
+        (spec.Conv(4, 1), norm, spec.Activation(), spec.Conv(6, 3), norm, spec.Flatten(), spec.Dense(5), norm)
+    )
+    state = {name: array.astype(precision) for name, array in random_state(network, random).items()}
     images = random.normal(size=(5, 3, 9, 9)).astype(precision)
     labels = np.arange(5)
-    expected, statistics = reference.forward(spec, state, images, training=True)
+    expected, statistics = reference.forward(network, state, images, training=True)
     out = worker.run(
         framework,
         "steps",
-        **{"spec": spec, "optimizer": SGD(), "precision": precision, "state": state},
+        **{"spec": network, "optimizer": SGD(), "precision": precision, "state": state},
         **{"images": images, "labels": labels, "order": np.arange(5)[None], "rate": np.zeros(1)},
     )
     tolerance = 1e-4 if precision == "float32" else 1e-12
@@ -173,16 +136,16 @@ def test_batch_norm_trains_as_in_numpy(
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_smoothed_labels_are_as_in_numpy(framework: str, precision: str, random: np.random.Generator) -> None:
     """The loss, and by one step of gradient descent its gradient: softmax less what is wanted."""
-    spec = ModelSpec("linear", (Flatten(), Dense(4)), (1, 3, 3))
-    state = {name: array.astype(precision) for name, array in random_state(spec, random).items()}
+    network = ModelSpec("linear", (spec.Flatten(), spec.Dense(4)), (1, 3, 3))
+    state = {name: array.astype(precision) for name, array in random_state(network, random).items()}
     images, labels = random.normal(size=(6, 1, 3, 3)).astype(precision), np.array([0, 1, 2, 3, 3, 1])
-    logits, _ = reference.forward(spec, state, images)
+    logits, _ = reference.forward(network, state, images)
     wanted = 0.8 * np.eye(4)[labels] + 0.05
     gradient = (reference.softmax(logits) - wanted).mean(0)
     out = worker.run(
         framework,
         "steps",
-        **{"spec": spec, "optimizer": SGD(), "precision": precision, "state": state, "smoothing": 0.2},
+        **{"spec": network, "optimizer": SGD(), "precision": precision, "state": state, "smoothing": 0.2},
         **{"images": images, "labels": labels, "order": np.arange(6)[None], "rate": np.ones(1)},
     )
     tolerance = 1e-5 if precision == "float32" else 1e-12
@@ -197,14 +160,14 @@ def test_smoothed_labels_are_as_in_numpy(framework: str, precision: str, random:
 def test_how_exactly_a_batch_is_summed(framework: str, random: np.random.Generator) -> None:
     """The variance of 64 images of 28 x 28, 4 channels, as under-5k has them: 50,176 values. Added one by one
     in single precision, as TensorFlow's fused kernel does, they would be a hundred times further off."""
-    layers = (Conv(4, 1, bias=False), BatchNorm(momentum=1.0), GlobalAvgPool())
-    spec = ModelSpec("one norm", layers)
-    state = {name: np.ones_like(array) for name, array in initial_weights.initial(spec, 1).items()}
+    layers = (spec.Conv(4, 1, bias=False), spec.BatchNorm(momentum=1.0), spec.GlobalAvgPool())
+    network = ModelSpec("one norm", layers)
+    state = {name: np.ones_like(array) for name, array in initial_weights.initial(network, 1).items()}
     images = np.maximum(random.normal(size=(64, 1, 28, 28)), 0).astype(np.float32)
     out = worker.run(
         framework,
         "steps",
-        **{"spec": spec, "optimizer": SGD(), "state": state},
+        **{"spec": network, "optimizer": SGD(), "state": state},
         **{
             "images": images,
             "labels": np.zeros(64, np.int64),
@@ -245,18 +208,18 @@ def test_update_rule_is_as_in_numpy(
     """Four steps under a changing rate, in double precision, with the slots after them."""
     if cycled and not (isinstance(optimizer, SGD) and optimizer.momentum):
         pytest.skip("only momentum has a momentum")
-    spec = ModelSpec("small", (Flatten(), Dense(4)), input_shape=(1, 3, 3))
+    network = ModelSpec("small", (spec.Flatten(), spec.Dense(4)), input_shape=(1, 3, 3))
     images, labels = random.normal(size=(20, 1, 3, 3)), random.integers(0, 4, 20)
     order, rate = random.permutation(20).reshape(4, 5), np.array([0.1, 0.4, 0.2, 0.05])
     momentum = np.array([0.9, 0.5, 0.7, 0.95]) if cycled else None
-    state: dict[str, Array] = dict(random_state(spec, random))
+    state: dict[str, Array] = dict(random_state(network, random))
     out = worker.run(
         framework,
         "steps",
-        **{"spec": spec, "optimizer": optimizer, "precision": "float64", "state": state},
+        **{"spec": network, "optimizer": optimizer, "precision": "float64", "state": state},
         **{"images": images, "labels": labels, "order": order, "rate": rate, "momentum": momentum},
     )
-    slots = reference.initial_slots(optimizer, spec.weights)
+    slots = reference.initial_slots(optimizer, network.weights)
     for step, batch in enumerate(order):
         gradients = softmax_gradients(state, images[batch], labels[batch])
         of_step = None if momentum is None else momentum[step]
@@ -298,26 +261,26 @@ def test_state_goes_in_and_out_unchanged(framework: str, entry: Entry, random: n
 @frameworks
 @pytest.mark.parametrize(
     "layer, survivors",
-    [(Dropout(0.25), 0.75), (SpatialDropout(0.5), 0.5)],
+    [(spec.Dropout(0.25), 0.75), (spec.SpatialDropout(0.5), 0.5)],
     ids=["dropout", "spatial dropout"],
 )
 def test_dropout_keeps_its_share_in_training(framework: str, layer: Layer, survivors: float) -> None:
     """Masks are each framework's own, so they are judged by what they do: the loss of logits that are the
     masked inputs has the mean of its distribution, and the whole channels of spatial dropout vary more."""
     pixels = 8
-    layers = (Conv(2, 1, bias=False), layer, GlobalAvgPool())
-    spec = ModelSpec("small", layers, input_shape=(2, pixels, pixels))
+    layers = (spec.Conv(2, 1, bias=False), layer, spec.GlobalAvgPool())
+    network = ModelSpec("small", layers, input_shape=(2, pixels, pixels))
     identity = np.eye(2, dtype=np.float32)[:, :, None, None]
     images = np.zeros((4000, 2, pixels, pixels), np.float32)
     images[:, 0] = 1.0  # logits (share kept / survivors, 0)
     out = worker.run(
         framework,
         "steps",
-        **{"spec": spec, "optimizer": SGD(), "state": {"conv1.weight": identity}, "images": images},
+        **{"spec": network, "optimizer": SGD(), "state": {"conv1.weight": identity}, "images": images},
         **{"labels": np.zeros(4000, np.int64), "order": np.arange(4000)[None], "rate": np.zeros(1)},
     )
     draws = np.random.default_rng(0)
-    units = 1 if isinstance(layer, SpatialDropout) else pixels * pixels
+    units = 1 if isinstance(layer, spec.SpatialDropout) else pixels * pixels
     kept = draws.binomial(units, survivors, 400_000) / units / survivors
     losses = np.log1p(np.exp(-kept))
     assert out["losses"][0] == pytest.approx(losses.mean(), abs=5 * losses.std() / np.sqrt(4000) + 1e-6)
@@ -327,11 +290,11 @@ def test_dropout_keeps_its_share_in_training(framework: str, layer: Layer, survi
 @frameworks
 def test_native_parts_differ_where_the_framework_does(framework: str, random: np.random.Generator) -> None:
     """Handing back: PyTorch's norm and optimizer are the pinned ones already, TensorFlow's are not."""
-    spec = small((Conv(4, 3), BatchNorm(), Activation()))
+    network = small((spec.Conv(4, 3), spec.BatchNorm(), spec.Activation()))
     given = {
-        "spec": spec,
+        "spec": network,
         "optimizer": Adam(),
-        "state": initial_weights.initial(spec, 1),
+        "state": initial_weights.initial(network, 1),
         "images": random.normal(size=(64, 3, 9, 9)).astype(np.float32),
         "labels": random.integers(0, 4, 64),
         "order": np.arange(64).reshape(8, 8),
@@ -346,10 +309,10 @@ def test_native_parts_differ_where_the_framework_does(framework: str, random: np
 
 @frameworks
 def test_native_init_is_the_frameworks_own_and_seeded(framework: str) -> None:
-    spec = ModelSpec("small", (Conv(64, 3), Flatten(), Dense(50)), input_shape=(8, 9, 9))
+    network = ModelSpec("small", (spec.Conv(64, 3), spec.Flatten(), spec.Dense(50)), input_shape=(8, 9, 9))
     bias_bound = 1 / np.sqrt(8 * 9)
     first, again, other = (
-        worker.run(framework, "native_init", spec=spec, optimizer=SGD(), seed=seed) for seed in (1, 1, 2)
+        worker.run(framework, "native_init", spec=network, optimizer=SGD(), seed=seed) for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first["conv1.weight"], again["conv1.weight"])
     assert not np.array_equal(first["conv1.weight"], other["conv1.weight"])

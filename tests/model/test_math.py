@@ -1,4 +1,4 @@
-"""The page docs/math.md is right: its Python, run as it stands, agrees with the NumPy reference."""
+"""The Python of docs/math.md, executed unchanged, agrees with the NumPy reference."""
 
 from __future__ import annotations
 
@@ -12,24 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import reference
-from support.math_page import BLOCKS, TEXT, formulas
+from support.layers import EXAMPLES, Example
+from support.math_page import BLOCKS, TEXT, as_written, formulas
 
 from common.model import schedule, spec
 from common.model.optimizer import SGD, Adadelta, Adam
 from common.model.zoo import ZOO
-
-# Which functions on the page say what a layer does.
-FORMULA: dict[type, tuple[str, ...]] = {
-    spec.Conv: ("conv", "depthwise"),
-    spec.BatchNorm: ("batch_norm_training", "batch_norm_inference"),
-    spec.Activation: ("relu",),
-    spec.MaxPool: ("max_pool",),
-    spec.GlobalAvgPool: ("global_avg_pool",),
-    spec.Flatten: ("flatten",),
-    spec.Dense: ("dense",),
-    spec.Dropout: ("dropout",),
-    spec.SpatialDropout: ("spatial_dropout",),
-}
 
 
 def numbers(*shape: int, seed: int = 0) -> np.ndarray:
@@ -37,7 +25,7 @@ def numbers(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 def agree(written: Any, expected: Any) -> None:
-    """Equal but for the order of summation; the absolute part is for sums that cancel to about zero."""
+    """Assert equality up to the order of summation; atol is for sums that cancel to about zero."""
     np.testing.assert_allclose(np.asarray(written), expected, rtol=1e-12, atol=1e-13)
 
 
@@ -49,9 +37,9 @@ def each_image(function: str, x: np.ndarray, *arguments: object) -> list[Any]:
 # The page itself
 
 
-def test_every_layer_kind_has_a_formula() -> None:
-    assert set(FORMULA) == set(get_args(spec.Layer))
-    assert [name for names in FORMULA.values() for name in names if name not in formulas()] == []
+def test_every_layer_kind_has_an_example_and_its_formulas() -> None:
+    assert {type(example.layer) for example in EXAMPLES} == set(get_args(spec.Layer))
+    assert [name for example in EXAMPLES for name in example.formulas if name not in formulas()] == []
 
 
 def test_formulas_are_plain_python() -> None:
@@ -104,6 +92,19 @@ def test_figures_of_the_worked_network_are_the_zoo_s() -> None:
 # Layers
 
 
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.layer.kind)
+def test_each_kind_in_inference(example: Example) -> None:
+    """By the page's Python, layer after layer, and by the reference."""
+    network = example.network
+    arrays = network.weights | network.statistics
+    state = {name: np.abs(numbers(*shape, seed=seed)) for seed, (name, shape) in enumerate(arrays.items())}
+    x = numbers(2, *network.input_shape)
+    outputs = x.tolist()
+    for node in network.nodes():
+        outputs = [as_written(node, state, image) for image in outputs]
+    agree(outputs, reference.forward(network, state, x)[0])
+
+
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(
     ("channels", "side", "outputs", "size", "padding", "stride", "groups"),
@@ -143,11 +144,11 @@ def test_conv(
 def test_depthwise(padding: int, stride: int) -> None:
     x, w, b = numbers(2, 3, 5, 6), numbers(3, 1, 3, 3), numbers(3)
     written = each_image("depthwise", x, w, b, padding, stride)
-    one_by_one = [
+    channels = [
         reference.conv(x[:, c : c + 1], w[c : c + 1], b[c : c + 1], padding=padding, stride=stride)
         for c in range(3)
     ]
-    agree(written, np.concatenate(one_by_one, 1))
+    agree(written, np.concatenate(channels, 1))
     agree(written, reference.conv(x, w, b, padding=padding, stride=stride, groups=3))
 
 
@@ -250,7 +251,7 @@ def test_a_whole_network() -> None:
     ],
 )
 def test_update_rules(optimizer: SGD | Adam | Adadelta, momentum: tuple[float, ...] | None) -> None:
-    """Three steps of one scalar, with a rate that changes: no rule is right by its first step alone."""
+    """Three steps of one scalar with a changing rate: a first step alone would not distinguish the rules."""
     w, state = 0.7, [0.0, 0.0]
     weights = {"dense1.weight": np.array([w])}
     slots = reference.initial_slots(optimizer, {"dense1.weight": (1,)})
@@ -298,7 +299,7 @@ def test_momentum_goes_the_other_way() -> None:
     agree(written, schedule.momenta(schedule.OneCycle(), epochs=4, steps=10))
 
 
-# What must hold whatever the numbers are
+# Properties that hold for any numbers
 
 SEEDS = st.integers(0, 2**32 - 1)
 SIDES = st.integers(4, 9)
@@ -338,13 +339,13 @@ def test_normalised_batch_has_mean_0_and_variance_1(
     seed: int, images: int, shift: float, scale: float
 ) -> None:
     x = shift + scale * numbers(images, 3, 4, 4, seed=seed)
-    zero, one = np.zeros(3), np.ones(3)
-    y, mean, var = reference.batch_norm_training(x, one, zero, zero, one, eps=1e-9, momentum=1.0)
+    zeros, ones = np.zeros(3), np.ones(3)
+    y, mean, var = reference.batch_norm_training(x, ones, zeros, zeros, ones, eps=1e-9, momentum=1.0)
     np.testing.assert_allclose(y.mean((0, 2, 3)), 0, atol=1e-9)
     np.testing.assert_allclose(y.var((0, 2, 3)), 1, rtol=1e-5)
-    # With momentum 1 the running figures are the batch's: using them is the same but for m / (m - 1).
+    # With momentum 1 the running statistics are the batch's, but for the factor m / (m - 1) of the variance.
     m = x[:, 0].size
-    again = reference.batch_norm(x, one, zero, mean, var, eps=1e-9)
+    again = reference.batch_norm(x, ones, zeros, mean, var, eps=1e-9)
     np.testing.assert_allclose(again, y * np.sqrt((m - 1) / m), rtol=1e-5, atol=1e-9)
 
 

@@ -1,4 +1,4 @@
-"""The zoo is what its sources print, and a recipe's hash changes with all of it."""
+"""The zoo agrees with its sources, and a recipe's digest changes with every field."""
 
 from __future__ import annotations
 
@@ -9,25 +9,14 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 from support import reference
+from support.layers import EXAMPLES
 
 from common.data.augment import Affine, RandomCrop, ZoomCrop
+from common.model import spec
 from common.model.optimizer import SGD, Adadelta, Adam, Optimizer
 from common.model.recipe import Recipe, recipe_hash
 from common.model.schedule import Constant, Linear, OneCycle, Schedule, StepDecay
-from common.model.spec import (
-    Activation,
-    BatchNorm,
-    Conv,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    Layer,
-    MaxPool,
-    ModelSpec,
-    Shape,
-    SpatialDropout,
-)
+from common.model.spec import Layer, ModelSpec, Shape
 from common.model.zoo import ZOO
 
 PARAMETERS = {
@@ -45,58 +34,58 @@ PARAMETERS = {
 # the flattening of 1x1 images).
 PRINTED: dict[str, list[tuple[type, Shape, int]]] = {
     "pytorch-model-1": [
-        (Conv, (16, 28, 28), 416),
-        (Activation, (16, 28, 28), 0),
-        (MaxPool, (16, 14, 14), 0),
-        (Conv, (32, 14, 14), 12_832),
-        (Activation, (32, 14, 14), 0),
-        (MaxPool, (32, 7, 7), 0),
-        (Flatten, (1568,), 0),
+        (spec.Conv, (16, 28, 28), 416),
+        (spec.Activation, (16, 28, 28), 0),
+        (spec.MaxPool, (16, 14, 14), 0),
+        (spec.Conv, (32, 14, 14), 12_832),
+        (spec.Activation, (32, 14, 14), 0),
+        (spec.MaxPool, (32, 7, 7), 0),
+        (spec.Flatten, (1568,), 0),
     ],
     "tf-model-1": [
-        (Flatten, (784,), 0),
-        (Dense, (128,), 100_480),
-        (Activation, (128,), 0),
-        (Dense, (10,), 1_290),
+        (spec.Flatten, (784,), 0),
+        (spec.Dense, (128,), 100_480),
+        (spec.Activation, (128,), 0),
+        (spec.Dense, (10,), 1_290),
     ],
     "under-8k": [
-        (Conv, (16, 26, 26), 144),
-        (Activation, (16, 26, 26), 0),
-        (BatchNorm, (16, 26, 26), 32),
-        (Conv, (16, 24, 24), 144),
-        (Activation, (16, 24, 24), 0),
-        (BatchNorm, (16, 24, 24), 32),
-        (Conv, (16, 24, 24), 256),
-        (Activation, (16, 24, 24), 0),
-        (BatchNorm, (16, 24, 24), 32),
-        (Conv, (16, 22, 22), 144),
-        (Activation, (16, 22, 22), 0),
-        (BatchNorm, (16, 22, 22), 32),
-        (Conv, (32, 22, 22), 512),
-        (Activation, (32, 22, 22), 0),
-        (BatchNorm, (32, 22, 22), 64),
-        (MaxPool, (32, 11, 11), 0),
-        (Conv, (16, 11, 11), 512),
-        (Conv, (16, 9, 9), 144),
-        (Activation, (16, 9, 9), 0),
-        (BatchNorm, (16, 9, 9), 32),
-        (Conv, (16, 9, 9), 256),
-        (Activation, (16, 9, 9), 0),
-        (BatchNorm, (16, 9, 9), 32),
-        (Conv, (16, 7, 7), 144),
-        (Activation, (16, 7, 7), 0),
-        (BatchNorm, (16, 7, 7), 32),
-        (Conv, (24, 7, 7), 384),
-        (Activation, (24, 7, 7), 0),
-        (BatchNorm, (24, 7, 7), 48),
-        (Conv, (24, 5, 5), 216),
-        (Activation, (24, 5, 5), 0),
-        (BatchNorm, (24, 5, 5), 48),
-        (Conv, (32, 5, 5), 768),
-        (Activation, (32, 5, 5), 0),
-        (BatchNorm, (32, 5, 5), 64),
-        (Conv, (10, 5, 5), 320),
-        (GlobalAvgPool, (10,), 0),
+        (spec.Conv, (16, 26, 26), 144),
+        (spec.Activation, (16, 26, 26), 0),
+        (spec.BatchNorm, (16, 26, 26), 32),
+        (spec.Conv, (16, 24, 24), 144),
+        (spec.Activation, (16, 24, 24), 0),
+        (spec.BatchNorm, (16, 24, 24), 32),
+        (spec.Conv, (16, 24, 24), 256),
+        (spec.Activation, (16, 24, 24), 0),
+        (spec.BatchNorm, (16, 24, 24), 32),
+        (spec.Conv, (16, 22, 22), 144),
+        (spec.Activation, (16, 22, 22), 0),
+        (spec.BatchNorm, (16, 22, 22), 32),
+        (spec.Conv, (32, 22, 22), 512),
+        (spec.Activation, (32, 22, 22), 0),
+        (spec.BatchNorm, (32, 22, 22), 64),
+        (spec.MaxPool, (32, 11, 11), 0),
+        (spec.Conv, (16, 11, 11), 512),
+        (spec.Conv, (16, 9, 9), 144),
+        (spec.Activation, (16, 9, 9), 0),
+        (spec.BatchNorm, (16, 9, 9), 32),
+        (spec.Conv, (16, 9, 9), 256),
+        (spec.Activation, (16, 9, 9), 0),
+        (spec.BatchNorm, (16, 9, 9), 32),
+        (spec.Conv, (16, 7, 7), 144),
+        (spec.Activation, (16, 7, 7), 0),
+        (spec.BatchNorm, (16, 7, 7), 32),
+        (spec.Conv, (24, 7, 7), 384),
+        (spec.Activation, (24, 7, 7), 0),
+        (spec.BatchNorm, (24, 7, 7), 48),
+        (spec.Conv, (24, 5, 5), 216),
+        (spec.Activation, (24, 5, 5), 0),
+        (spec.BatchNorm, (24, 5, 5), 48),
+        (spec.Conv, (32, 5, 5), 768),
+        (spec.Activation, (32, 5, 5), 0),
+        (spec.BatchNorm, (32, 5, 5), 64),
+        (spec.Conv, (10, 5, 5), 320),
+        (spec.GlobalAvgPool, (10,), 0),
     ],
 }
 
@@ -147,17 +136,7 @@ RECIPES = (
     Recipe(Adadelta(), lr=0.1, batch_size=4, epochs=2, schedule=StepDecay(0.7)),
     Recipe(Adam(), lr=0.1, batch_size=4, epochs=2, schedule=Constant()),
 )
-SPECS = (
-    ModelSpec(
-        "m",
-        (
-            *(Conv(4, 3, padding=1), BatchNorm(), Activation(), MaxPool(2), SpatialDropout(0.2)),
-            *(Flatten(), Dense(8), Dropout(0.5), Dense(3, bias=False)),
-        ),
-        (2, 8, 8),
-    ),
-    ModelSpec("n", (Conv(4, 1), GlobalAvgPool()), (2, 8, 8)),
-)
+SPECS = tuple(example.network for example in EXAMPLES)
 
 
 def variants(value: Any) -> Iterator[tuple[str, Any]]:
@@ -177,7 +156,7 @@ def variants(value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, str):
         yield "", f"{value}x"
     else:
-        assert value is None, f"teach this test to change {value!r}"
+        assert value is None, f"this test has no change of {value!r}"
         yield "", Affine()
 
 
@@ -197,44 +176,38 @@ def test_the_hashed_examples_hold_every_kind() -> None:
 
 
 def test_recipe_hash_changes_with_every_field() -> None:
-    seen = set()
-    for spec, recipe in [(SPECS[0], recipe) for recipe in RECIPES] + [(SPECS[1], RECIPES[0])]:
-        seen.add(recipe_hash(spec, recipe))
-        if recipe is RECIPES[0]:
-            for _, changed in variants(spec):
-                seen.add(recipe_hash(changed, recipe))
-        if spec is SPECS[0]:
-            for _, changed in variants(recipe):
-                seen.add(recipe_hash(spec, changed))
-    tried = len(RECIPES) + 1
-    tried += sum(1 for spec in SPECS for _ in variants(spec))
-    tried += sum(1 for recipe in RECIPES for _ in variants(recipe))
-    assert len(seen) == tried > 80, "two different recipes have one hash"
+    pairs = [(network, RECIPES[0]) for network in SPECS] + [(SPECS[0], recipe) for recipe in RECIPES[1:]]
+    pairs += [(changed, RECIPES[0]) for network in SPECS for _, changed in variants(network)]
+    pairs += [(SPECS[0], changed) for recipe in RECIPES for _, changed in variants(recipe)]
+    hashes = {recipe_hash(network, recipe) for network, recipe in pairs}
+    assert len(hashes) == len(pairs) > 80, "two different recipes have one hash"
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("layers", "others"),
     [
-        ((GlobalAvgPool(),), (Flatten(),)),
-        ((Dropout(0.5), Flatten()), (SpatialDropout(0.5), Flatten())),
-        ((Flatten(), Activation()), (Activation(), Flatten())),
+        ((spec.GlobalAvgPool(),), (spec.Flatten(),)),
+        ((spec.Dropout(0.5), spec.Flatten()), (spec.SpatialDropout(0.5), spec.Flatten())),
+        ((spec.Flatten(), spec.Activation()), (spec.Activation(), spec.Flatten())),
     ],
 )
-def test_recipe_hash_tells_kinds_and_orders_apart(one: tuple[Layer, ...], other: tuple[Layer, ...]) -> None:
-    hashes = {recipe_hash(ModelSpec("m", layers, (4, 1, 1)), RECIPES[0]) for layers in (one, other)}
+def test_recipe_hash_differs_between_kinds_and_orders(
+    layers: tuple[Layer, ...], others: tuple[Layer, ...]
+) -> None:
+    hashes = {recipe_hash(ModelSpec("m", order, (4, 1, 1)), RECIPES[0]) for order in (layers, others)}
     assert len(hashes) == 2
 
 
 def test_labels_of_pytorch_model_1_see_only_the_upper_half() -> None:
-    """Why its accuracy is what it is: ink in the lower half moves none of the ten logits that are labels."""
-    spec = ZOO["pytorch-model-1"].spec
+    """Ink in the lower half changes none of the ten logits that are labels, which explains its accuracy."""
+    network = ZOO["pytorch-model-1"].spec
     random = np.random.default_rng(0)
-    state = {name: random.normal(size=shape) for name, shape in spec.weights.items()}
+    state = {name: random.normal(size=shape) for name, shape in network.weights.items()}
     image = random.normal(size=(1, 1, 28, 28))
     upper, lower = image.copy(), image.copy()
     lower[:, :, 14:] += 1
     upper[:, :, 13] += 1
-    logits, of_upper, of_lower = (reference.forward(spec, state, x)[0][0] for x in (image, upper, lower))
+    logits, of_upper, of_lower = (reference.forward(network, state, x)[0][0] for x in (image, upper, lower))
     np.testing.assert_array_equal(of_lower[:10], logits[:10])
     assert not np.array_equal(of_lower, logits)
     assert not np.array_equal(of_upper[:10], logits[:10])

@@ -1,11 +1,17 @@
-"""The Python blocks of docs/math.md, run as they stand."""
+"""The Python blocks of docs/math.md, executed unchanged."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
+
+from numpy.typing import NDArray
+
+from common.model import spec
+from common.model.spec import Node
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "math.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -14,8 +20,37 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
 
 @cache
 def formulas() -> dict[str, Any]:
-    """What the page's blocks define, run in order in one namespace as a reader would paste them."""
+    """The functions that the page's blocks define, executed in order in one namespace."""
     namespace: dict[str, Any] = {}
     for block in BLOCKS:
         exec(compile(block, str(PAGE), "exec"), namespace)
     return namespace
+
+
+def as_written(node: Node, state: Mapping[str, NDArray[Any]], image: Any) -> Any:
+    """The node's output for one image, in inference, computed by the page's plain Python."""
+    page, layer = formulas(), node.layer
+    own = {name.split(".")[1]: state[name].tolist() for name in (*node.weights, *node.statistics)}
+    zeros = [0.0] * node.output_shape[0]
+    match layer:
+        case spec.Conv():
+            bias = own.get("bias", zeros)
+            return page["conv"](image, own["weight"], bias, layer.padding, layer.stride, layer.groups)
+        case spec.BatchNorm():
+            planes = image if isinstance(image[0], list) else [[[value]] for value in image]
+            normed = page["batch_norm_inference"](planes, *own.values(), layer.eps)
+            return normed if isinstance(image[0], list) else [plane[0][0] for plane in normed]
+        case spec.MaxPool():
+            return page["max_pool"](image, layer.kernel_size)
+        case spec.Dense():
+            return page["dense"](image, own["weight"], own.get("bias", zeros))
+        case spec.Activation():
+            return page["relu"](image) if isinstance(image[0], list) else page["relu"]([[image]])[0][0]
+        case spec.GlobalAvgPool():
+            return page["global_avg_pool"](image)
+        case spec.Flatten():
+            return page["flatten"](image)
+        case spec.Dropout() | spec.SpatialDropout():
+            return image
+        case _:
+            assert_never(layer)

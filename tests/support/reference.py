@@ -1,4 +1,4 @@
-"""Every layer, loss and update rule in float64 NumPy: the arbiter both frameworks are compared with.
+"""Every layer, loss and update rule in float64 NumPy: the arbiter to which both frameworks are compared.
 
 Images are (N, C, H, W) and vectors (N, F). Weights, running statistics and optimizer slots are named as in
 `common.model.spec` and `common.model.optimizer`. Nothing here is shared with a framework, and nothing is
@@ -14,22 +14,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from common.model import spec
 from common.model.optimizer import SGD, Adadelta, Adam, Optimizer
 from common.model.optimizer import slots as slot_names
-from common.model.spec import (
-    Activation,
-    BatchNorm,
-    Conv,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    MaxPool,
-    ModelSpec,
-    Node,
-    Shape,
-    SpatialDropout,
-)
+from common.model.spec import ModelSpec, Node, Shape
 
 Array = NDArray[np.float64]
 Arrays = dict[str, Array]
@@ -89,7 +77,7 @@ def relu(x: Array) -> Array:
 
 
 def max_pool(x: Array, size: int) -> Array:
-    """Largest of each size x size square; what is left over at the bottom and the right is dropped."""
+    """Largest of each size x size square; incomplete squares at the bottom and the right are dropped."""
     height, width = x.shape[2] // size, x.shape[3] // size
     whole = x[:, :, : height * size, : width * size]
     squares = whole.reshape(*x.shape[:2], height, size, width, size)
@@ -123,10 +111,10 @@ def spatial_dropout(x: Array, keep: Array | None = None, *, rate: float = 0.0) -
 
 
 def apply(node: Node, weights: Mapping[str, Array], x: Array, training: bool = False) -> tuple[Array, Arrays]:
-    """One layer in its place: (output, the node's statistics after it). Dropout is the identity, always."""
+    """(output, statistics after it) of a node. Dropout is always the identity."""
     layer = node.layer
     match layer:
-        case Conv():
+        case spec.Conv():
             y = conv(
                 x,
                 weights[f"{node.name}.weight"],
@@ -135,7 +123,7 @@ def apply(node: Node, weights: Mapping[str, Array], x: Array, training: bool = F
                 stride=layer.stride,
                 groups=layer.groups,
             )
-        case BatchNorm():
+        case spec.BatchNorm():
             weight, bias = (weights[name] for name in node.weights)
             mean, var = (weights[name] for name in node.statistics)
             if training:
@@ -145,19 +133,19 @@ def apply(node: Node, weights: Mapping[str, Array], x: Array, training: bool = F
             else:
                 y = batch_norm(x, weight, bias, mean, var, eps=layer.eps)
             return y, dict(zip(node.statistics, (mean, var), strict=True))
-        case Activation():
+        case spec.Activation():
             y = relu(x)
-        case MaxPool():
+        case spec.MaxPool():
             y = max_pool(x, layer.kernel_size)
-        case GlobalAvgPool():
+        case spec.GlobalAvgPool():
             y = global_avg_pool(x)
-        case Flatten():
+        case spec.Flatten():
             y = flatten(x)
-        case Dense():
+        case spec.Dense():
             y = dense(x, weights[f"{node.name}.weight"], weights[f"{node.name}.bias"] if layer.bias else None)
-        case Dropout():
+        case spec.Dropout():
             y = dropout(x)
-        case SpatialDropout():
+        case spec.SpatialDropout():
             y = spatial_dropout(x)
         case _:
             assert_never(layer)
@@ -165,17 +153,17 @@ def apply(node: Node, weights: Mapping[str, Array], x: Array, training: bool = F
 
 
 def forward(
-    spec: ModelSpec, weights: Mapping[str, Array], images: Array, training: bool = False
+    network: ModelSpec, weights: Mapping[str, Array], images: Array, training: bool = False
 ) -> tuple[Array, Arrays]:
-    """(logits, statistics) of images (N, *spec.input_shape).
+    """(logits, statistics) of images (N, *network.input_shape).
 
-    `weights` holds the running statistics too, under their names in `spec.statistics`; those returned are the
-    updated ones in training, and the given ones in inference.
+    `weights` also holds the running statistics, under their names in `network.statistics`. The statistics
+    returned are updated in training, unchanged in inference.
     """
     x = np.asarray(images, np.float64)
     held = {name: np.asarray(array, np.float64) for name, array in weights.items()}
     statistics: Arrays = {}
-    for node in spec.nodes():
+    for node in network.nodes():
         x, updated = apply(node, held, x, training)
         statistics |= updated
     return x, statistics
@@ -188,16 +176,16 @@ def softmax(logits: Array) -> Array:
 
 
 def cross_entropy(logits: Array, labels: NDArray[np.integer], *, smoothing: float = 0.0) -> float:
-    """Mean over the batch of -sum(wanted * log softmax(logits)), in nats: of the label 1 - smoothing is
-    wanted, the rest of all classes evenly."""
+    """Mean over the batch of -sum(target * log softmax(logits)), in nats; the target distribution has
+    1 - smoothing at the label, and the rest evenly over all classes."""
     shifted = logits - logits.max(1, keepdims=True)
-    wanted = np.full(logits.shape, smoothing / logits.shape[1])
-    wanted[np.arange(len(labels)), labels] += 1 - smoothing
-    return float(np.mean(np.log(np.exp(shifted).sum(1)) - (wanted * shifted).sum(1)))
+    target = np.full(logits.shape, smoothing / logits.shape[1])
+    target[np.arange(len(labels)), labels] += 1 - smoothing
+    return float(np.mean(np.log(np.exp(shifted).sum(1)) - (target * shifted).sum(1)))
 
 
 def initial_slots(optimizer: Optimizer, shapes: Mapping[str, Shape]) -> Arrays:
-    """Zeros for the weights of `shapes` (`spec.weights`), named as in a checkpoint: optimizer.SLOT.WEIGHT."""
+    """Zeros for the weights of `shapes` (a network's), named as in a checkpoint: optimizer.SLOT.WEIGHT."""
     return {
         f"optimizer.{slot}.{name}": np.zeros(shape)
         for slot in slot_names(optimizer)
@@ -216,8 +204,8 @@ def optimizer_step(
 ) -> tuple[Arrays, Arrays]:
     """(new weights, new slots) after one update; nothing is changed in place.
 
-    `weights` are the trained ones only. `step_number` counts from 1. `slots` is what the step before
-    returned, or `initial_slots`. `momentum` takes the place of SGD's own, where a schedule cycles it.
+    `weights` are only the trained ones. `step_number` counts from 1. `slots` are those that the previous step
+    returned, or `initial_slots`. `momentum` replaces SGD's own, where a schedule cycles it.
     """
     if momentum is not None and not isinstance(optimizer, SGD):
         raise ValueError(f"{type(optimizer).__name__} has no momentum to set to {momentum}.")
