@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import importlib
 import multiprocessing
-import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from typing import Any
@@ -23,7 +22,6 @@ from common.data.batches import Scaling, normalise
 from common.data.datasets import Dataset, Digits
 from common.model.optimizer import Optimizer
 from common.model.spec import ModelSpec
-from common.tables import machine
 from common.training import initial_weights
 from common.training.backend import Execution, LoaderOptions
 from common.training.evaluate import evaluate
@@ -141,33 +139,6 @@ def accuracy(backend: Any, *, dataset: Dataset, job: Job) -> float:
     scaled = partial(normalise, mean=job.recipe.mean, std=job.recipe.std)
     labels = dataset.test.labels.astype(np.int64)
     return evaluate(model, dataset.test.images, labels, scaled, batch_size=1000).accuracy
-
-
-def overhead(
-    backend: Any,
-    *,
-    images: np.ndarray,
-    labels: np.ndarray,
-    order: np.ndarray,
-    rate: np.ndarray,
-    rounds: int,
-    **model: Any,
-) -> tuple[float, float]:
-    """Seconds of len(order) training steps, and of as many of a bare loop on one fixed batch: the quickest
-    of `rounds`, taken in turn."""
-    machine.keep_freed_pages()
-    built = build(backend, **model)
-    bare = built.partial_steps(images, labels, order, until="bare")
-    loops = (lambda: built.train_steps(images, labels, order, rate), bare)
-    for loop in loops:
-        loop()
-    seconds: list[list[float]] = [[], []]
-    for _ in range(rounds):
-        for loop, taken in zip(loops, seconds, strict=True):
-            begun = time.perf_counter()
-            loop()
-            taken.append(time.perf_counter() - begun)
-    return min(seconds[0]), min(seconds[1])
 
 
 def own_epoch(

@@ -1,0 +1,84 @@
+"""Which tasks are missing, in which order they run, and how long they are expected to take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.tables import add_run
+
+from common.bench.tasks import Task, missing, seconds_left, tasks_of
+from common.model.recipe import recipe_hash
+from common.tables import store
+
+
+def add(folder: Path, task: Task, **columns: object) -> None:
+    """Append a row as a run of the zoo's own recipe would leave it."""
+    add_run(folder, task.model, task.framework, seed=task.seed, **columns)
+
+
+def test_seeds_come_first_and_frameworks_alternate() -> None:
+    order = tasks_of(["a", "b"], ["pytorch", "tensorflow"], [1, 2])
+    assert [(task.model, task.framework, task.seed) for task in order[:4]] == [
+        ("a", "pytorch", 1),
+        ("a", "tensorflow", 1),
+        ("b", "pytorch", 1),
+        ("b", "tensorflow", 1),
+    ]
+    assert [task.seed for task in order] == [1] * 4 + [2] * 4
+
+
+@pytest.mark.parametrize(
+    "columns, counts",
+    [
+        ({}, True),
+        ({"status": "diverged"}, True),
+        ({"status": "interrupted"}, False),
+        ({"status": "failed"}, False),
+        ({"native": "init"}, False),
+        ({"precision": "float64"}, False),
+        ({"loader": "native"}, False),
+        ({"dataset": "fashion-mnist"}, False),
+        ({"dataset": "mnist-validation-10000"}, False),
+        ({"recipe_hash": "0" * 12}, False),
+        ({"device": "cuda (H200)"}, False),
+    ],
+    ids=str,
+)
+def test_only_a_finished_run_of_the_recipe_completes_a_task(
+    tmp_path: Path, columns: dict[str, object], counts: bool
+) -> None:
+    task, other = Task("tf-model-1", "pytorch", 2), Task("tf-model-1", "pytorch", 3)
+    add(tmp_path, task, **columns)
+    todo = missing([task, other], store.rows(tmp_path, "results.csv"))
+    assert todo == ([other] if counts else [task, other])
+
+
+def test_a_changed_recipe_is_a_different_task(tmp_path: Path) -> None:
+    tasks = tasks_of(
+        ["tf-model-1"], ["pytorch"], [1], overrides=[["lr=0.5", "epochs=2"], []], validation=10000
+    )
+    changed, plain = tasks
+    assert str(changed) == "tf-model-1 pytorch seed 1 lr=0.5 epochs=2"
+    command = changed.command(tmp_path)
+    assert command[command.index("--validation") :] == [
+        *("--validation", "10000", "--lr", "0.5", "--vary", "epochs=2")
+    ]
+    changed_hash = recipe_hash(changed.entry.spec, changed.entry.recipe)
+    add(tmp_path, plain)  # on the test set
+    assert missing(tasks, store.rows(tmp_path, "results.csv")) == tasks
+    add(tmp_path, plain, dataset="mnist-validation-10000")
+    assert missing(tasks, store.rows(tmp_path, "results.csv")) == [changed]
+    add(tmp_path, changed, dataset="mnist-validation-10000", recipe_hash=changed_hash)
+    assert missing(tasks, store.rows(tmp_path, "results.csv")) == []
+
+
+def test_expected_seconds_are_those_of_the_runs_most_like_the_task(tmp_path: Path) -> None:
+    add(tmp_path, Task("tf-model-1", "pytorch", 1), total_seconds=10.0)
+    add(tmp_path, Task("tf-model-1", "pytorch", 2), total_seconds=20.0)
+    add(tmp_path, Task("nextjournal", "tensorflow", 1), total_seconds=100.0)
+    rows = store.rows(tmp_path, "results.csv")
+    todo = [Task("tf-model-1", "pytorch", 3), Task("nextjournal", "pytorch", 1)]
+    assert seconds_left(todo[:1], rows) == pytest.approx(15)
+    assert seconds_left(todo, rows) == pytest.approx(115)
+    assert seconds_left(todo, []) is None
