@@ -1,4 +1,4 @@
-"""Tasks on a real Dask cluster on this machine: whichever process is killed, each task has one row at the end."""
+"""Tasks on a real Dask cluster on this machine: each has one row at the end, whichever process is killed."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from common.bench import __main__ as bench
+from common.bench import cluster
 from common.frameworks import FRAMEWORKS, ROOT
 from common.tables import store
 
@@ -24,7 +25,7 @@ pytest.importorskip("distributed", reason="Dask is not installed")
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 DASK = [sys.executable, "-m", "dask"]
-OPTIONS = ["--models", "tf-model-1", "--threads", "1"]
+OPTIONS = ["--models", "tf-model-1", "--vary", "epochs=2", "--threads", "1"]
 
 
 def free_port() -> int:
@@ -170,15 +171,16 @@ def test_a_task_that_fails_twice_has_a_row_with_the_reason(
 
 
 def test_workers_of_this_machine_are_started(tmp_path: Path) -> None:
-    assert bench.main([*OPTIONS[:2], "--seeds", "1", "--workers", "2", "--results", str(tmp_path)]) == 0
+    assert bench.main([*OPTIONS[:4], "--seeds", "1", "--workers", "2", "--results", str(tmp_path)]) == 0
     rows = store.rows(tmp_path, "results.csv")
     assert tasks_of(tmp_path) == each(1)
     assert all(int(row["at_once"]) >= 2 for row in rows)
 
 
 def test_a_missing_scheduler_is_named_by_its_address(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
     address = f"tcp://127.0.0.1:{free_port()}"
     assert bench.main([*OPTIONS, "--cluster", address, "--results", str(tmp_path)]) == 2
     assert address in capsys.readouterr().err
