@@ -1,1 +1,1 @@
-"""The parts of each framework that make the two scripts exact, quick and measurable."""
+"""What makes each framework's page exact, fast or measurable: a folder a framework, with the same files."""

@@ -1,1 +1,1 @@
-"""What the PyTorch script needs beside its page."""
+"""PyTorch's parts of the benchmark."""

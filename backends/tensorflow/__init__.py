@@ -1,1 +1,1 @@
-"""What the TensorFlow script needs beside its page."""
+"""TensorFlow's parts of the benchmark."""

@@ -86,7 +86,7 @@ def main(backend: type[Backend], invocation: Invocation) -> NoReturn:
 def _main(backend: type[Backend], invocation: Invocation) -> int:
     """Execute the command line; return the exit status."""
     if invocation.defaults:
-        return _print_defaults(backend, invocation.defaults)
+        return _print_defaults(backend(accelerate=False, threads=1), invocation.defaults)
     if invocation.serve:
         serve(backend(accelerate=False, threads=1), invocation.serve, sys.stdin, sys.stdout)
         return 0
@@ -134,7 +134,7 @@ def _run_seeds(
     return 1 if "diverged" in statuses else 0
 
 
-def _print_defaults(backend: type[Backend], file: Path) -> int:
+def _print_defaults(backend: Backend, file: Path) -> int:
     """Print the framework's own defaults and write them to `file`."""
     defaults = read_defaults(backend.defaults)
     print(f"{backend.name} {backend.defaults.versions}")

@@ -66,13 +66,13 @@ def profile(framework: Backend, dataset: Dataset, job: Job, *, whole: bool = Fal
         yield from _options(framework, dataset.train, job)
         return
     model = build(framework, job)
-    yield from _overhead(model, dataset, job)
+    yield from _overhead(framework, model, dataset, job)
     if whole:
         return
     yield from _preparation(dataset.train, job)
     yield from _parts(framework, model, dataset.train, job)
     yield from _prediction(model, dataset, job)
-    yield from _kernels(model, dataset.train, job)
+    yield from _kernels(framework, model, dataset.train, job)
 
 
 def operations(spec: ModelSpec, batch_size: int) -> float:
@@ -85,12 +85,13 @@ def operations(spec: ModelSpec, batch_size: int) -> float:
     return 2.0 * batch_size * (3 * sum(counts) - counts[0])
 
 
-def _overhead(model: Model, dataset: Dataset, job: Job) -> Iterator[Measurement]:
+def _overhead(framework: Backend, model: Model, dataset: Dataset, job: Job) -> Iterator[Measurement]:
     """Milliseconds a step: of an epoch as a run trains it, the next one's pixels prepared meanwhile, and of a
     bare loop of as many steps on one batch. They take turns several times a second."""
     batch_size = job.recipe.batch_size
     images, labels, order = _inputs(dataset.train, batch_size)
-    probe = model.partial_steps(images, labels, order[:5], until="bare")
+    partial_steps = partial(framework.instruments.partial_steps, model)
+    probe = partial_steps(images, labels, order[:5], until="bare")
     probe()
     step = _seconds(probe) / 5
     steps = int(np.clip(SITTING_SECONDS / step, 20, len(order)))
@@ -101,7 +102,7 @@ def _overhead(model: Model, dataset: Dataset, job: Job) -> Iterator[Measurement]
         train=Digits(dataset.train.images[: steps * batch_size], dataset.train.labels[: steps * batch_size]),
         test=Digits(dataset.test.images[:10], dataset.test.labels[:10]),
     )
-    bare = model.partial_steps(images, labels, order[:together], until="bare")
+    bare = partial_steps(images, labels, order[:together], until="bare")
     rounds = int(np.clip(ROUNDS * SITTING_SECONDS / (steps * step), ROUNDS, 5 * ROUNDS))
     # The first epoch, which also makes its own pixels, and the last, which makes none, are not counted.
     recipe = dataclasses.replace(job.recipe, epochs=rounds + 2)
@@ -135,14 +136,15 @@ def _preparation(digits: Digits, job: Job) -> Iterator[Measurement]:
 def _parts(framework: Backend, model: Model, digits: Digits, job: Job) -> Iterator[Measurement]:
     """Milliseconds a step of its parts, and GFLOP/s of the whole and of a matrix product."""
     images, labels, order = _inputs(digits, job.recipe.batch_size)
-    step = _seconds(model.partial_steps(images, labels, order[:10], until="bare")) / 10
+    partial_steps = partial(framework.instruments.partial_steps, model)
+    step = _seconds(partial_steps(images, labels, order[:10], until="bare")) / 10
     order = order[: int(np.clip(SITTING_SECONDS / 2 / step, 10, STEPS))]
     rate = np.full(len(order), job.recipe.lr)
     arms: dict[str, Callable[[], object]] = {
-        stage: model.partial_steps(images, labels, order, until=stage) for stage in STAGES
+        stage: partial_steps(images, labels, order, until=stage) for stage in STAGES
     }
     arms["whole"] = lambda: model.train_steps(images, labels, order, rate)
-    product = framework.product(PRODUCT, precision=job.execution.precision)
+    product = framework.instruments.product(PRODUCT, precision=job.execution.precision)
     arms["product"] = lambda: [product() for _ in range(10)]
     taken = _in_turn(arms)
     per_step = {
@@ -212,11 +214,11 @@ def _prediction(model: Model, dataset: Dataset, job: Job) -> Iterator[Measuremen
             )
 
 
-def _kernels(model: Model, digits: Digits, job: Job) -> Iterator[Measurement]:
+def _kernels(framework: Backend, model: Model, digits: Digits, job: Job) -> Iterator[Measurement]:
     """Milliseconds a step of the ten kernels that take most, as the framework's profiler has them."""
     images, labels, order = _inputs(digits, job.recipe.batch_size)
     order = order[:20]
-    seconds = model.kernels(images, labels, order)
+    seconds = framework.instruments.kernels(model, images, labels, order)
     for name in sorted(seconds, key=lambda name: -seconds[name])[:10]:
         yield measurement("kernel", name, "ms", [1000 * seconds[name] / len(order)])
 

@@ -220,12 +220,13 @@ def _require_rate(rate: float) -> None:
 
 @dataclass(frozen=True)
 class Node:
-    """A layer in its place in a network: its name, and its shapes in and out (without the batch)."""
+    """A layer in its place: its name, its shapes in and out (without the batch), and the layer after it."""
 
     name: str
     layer: Layer
     input_shape: Shape
     output_shape: Shape
+    following: Layer | None = None
 
     @property
     def weights(self) -> dict[str, Shape]:
@@ -288,14 +289,14 @@ class ModelSpec:
         """The layers in order, named, with their shapes."""
         count: Counter[str] = Counter()
         shape = self.input_shape
-        for layer in self.layers:
+        for layer, following in zip(self.layers, (*self.layers[1:], None), strict=True):
             count[layer.prefix] += 1
             name = f"{layer.prefix}{count[layer.prefix]}"
             try:
                 after = layer.output_shape(shape)
             except SpecError as error:
                 raise SpecError(f"{self.name}, layer {name}: {error}") from None
-            yield Node(name, layer, shape, after)
+            yield Node(name, layer, shape, after, following)
             shape = after
 
     @property

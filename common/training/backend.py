@@ -84,37 +84,6 @@ class Model(Protocol):
         """
         ...
 
-    def train_epoch(
-        self,
-        digits: Digits,
-        rate: NDArray[np.float64],
-        momentum: NDArray[np.float64] | None = None,
-        *,
-        batch_size: int,
-        seed: int,
-    ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        """Train len(rate) steps on batches of the framework's own loader (built with `Execution.feed`).
-
-        Yields each time some steps are done their losses and correct predictions, as train_steps returns
-        them; a framework that tells only means repeats these. `seed` is of the loader's order.
-        """
-        ...
-
-    def partial_steps(
-        self, images: Array, labels: Array, order: NDArray[np.int64], *, until: Stage
-    ) -> Callable[[], None]:
-        """For measurements: a call that takes len(order) times the part of a training step up to a stage.
-
-        "input" gathers each batch, "forward" goes on to its loss, "backward" to the gradients. "bare" takes
-        whole steps on one batch, order[0], and does nothing else. Images and labels as in train_steps.
-        """
-        ...
-
-    def kernels(self, images: Array, labels: Array, order: NDArray[np.int64]) -> dict[str, float]:
-        """Seconds that len(order) training steps at rate 0 spend in each of the framework's kernels, as its
-        own profiler tells them. Those that run at the same time are counted in full."""
-        ...
-
     def predict(self, images: Array) -> NDArray[np.float32] | NDArray[np.float64]:
         """Logits (N, outputs) of images (N, 1, 28, 28), floats, in inference mode."""
         ...
@@ -183,6 +152,50 @@ class DefaultsProbe(Protocol):
         ...
 
 
+class NativeLoader(Protocol):
+    """A framework's own loader and usual training loop (`--loader native`)."""
+
+    def train_epoch(
+        self,
+        model: Any,
+        digits: Digits,
+        rate: NDArray[np.float64],
+        momentum: NDArray[np.float64] | None = None,
+        *,
+        batch_size: int,
+        seed: int,
+    ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Train `model`, built with `Execution.loader`, len(rate) steps; `seed` is of the loader's order.
+
+        Yields losses and numbers of correct predictions of some steps at a time, as train_steps returns
+        them; a framework that reports only the epoch's mean returns it for every step.
+        """
+        ...
+
+
+class Instruments(Protocol):
+    """Measurements of a framework, for `common.cli.profile`; `model` is one that its backend built."""
+
+    def partial_steps(
+        self, model: Any, images: Array, labels: Array, order: NDArray[np.int64], *, until: Stage
+    ) -> Callable[[], None]:
+        """A function that does len(order) times the part of a training step up to a stage.
+
+        "input" gathers each batch, "forward" goes on to its loss, "backward" to the gradients. "bare" takes
+        whole steps on one batch, order[0], and does nothing else. Images and labels as in train_steps.
+        """
+        ...
+
+    def kernels(self, model: Any, images: Array, labels: Array, order: NDArray[np.int64]) -> dict[str, float]:
+        """Seconds that len(order) training steps at rate 0 spend in each kernel, by the framework's own
+        profiler. Kernels that run at the same time are counted in full."""
+        ...
+
+    def product(self, size: int, *, precision: Precision) -> Callable[[], None]:
+        """A function that multiplies two square matrices of `size`: the framework at its best."""
+        ...
+
+
 class Backend(Protocol):
     """A framework, set up for one process."""
 
@@ -190,7 +203,13 @@ class Backend(Protocol):
     version: str
     device: str  # "cpu", or the accelerator's kind and name
     threads: int  # of one operation, as read back from the framework
-    defaults: DefaultsProbe
+
+    @property
+    def defaults(self) -> DefaultsProbe: ...
+    @property
+    def instruments(self) -> Instruments: ...
+    @property
+    def native_loader(self) -> NativeLoader: ...
 
     def __init__(self, *, accelerate: bool, threads: int) -> None: ...
 
@@ -199,8 +218,4 @@ class Backend(Protocol):
 
         Raises Unavailable where this machine cannot do what `execution` asks for.
         """
-        ...
-
-    def product(self, size: int, *, precision: Precision) -> Callable[[], None]:
-        """A call that multiplies two square matrices of `size`: what the framework reaches at its best."""
         ...

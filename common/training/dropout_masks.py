@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from common.identity import kind_of
+from common.model.spec import Dropout, Node, SpatialDropout
+
 _PURPOSE = 0xD409  # keeps these draws apart from those of the weights, the order and the augmentation
 
 
@@ -26,6 +29,13 @@ class Masks:
     seed: int
     whole_channels: bool = False
     random: np.random.Generator = field(init=False)
+
+    @classmethod
+    def of(cls, node: Node, seed: int) -> Masks:
+        """The masks of a dropout layer of a network. Raises TypeError for another layer."""
+        if not isinstance(node.layer, Dropout | SpatialDropout):
+            raise TypeError(f"{node.name} is a {kind_of(node.layer)}, which drops nothing.")
+        return cls(node.layer.rate, node.name, seed, isinstance(node.layer, SpatialDropout))
 
     def __post_init__(self) -> None:
         self.random = np.random.default_rng([_PURPOSE, self.seed, *self.name.encode()])

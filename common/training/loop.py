@@ -10,7 +10,6 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from common.data.augment import EpochPrefetcher
 from common.data.batches import epoch_order
 from common.data.datasets import Dataset, Digits
 from common.model import schedule
-from common.training.backend import Array, Model
+from common.training.backend import Array, Model, NativeLoader
 from common.training.evaluate import Evaluation, evaluate
 from common.training.job import Job
 
@@ -69,26 +68,12 @@ class Diverged(Exception):
         super().__init__(f"The loss is {loss} at step {step} of epoch {epoch}: training diverged.")
 
 
-class NativeEpoch(Protocol):
-    """An epoch on batches of a framework's own loader, see `common.training.backend`."""
-
-    def __call__(
-        self,
-        digits: Digits,
-        rate: NDArray[np.float64],
-        momentum: NDArray[np.float64] | None = None,
-        *,
-        batch_size: int,
-        seed: int,
-    ) -> Iterator[tuple[Array, Array]]: ...
-
-
 def train(
-    model: Model, dataset: Dataset, job: Job, *, native_epoch: NativeEpoch | None = None
+    model: Model, dataset: Dataset, job: Job, *, native_loader: NativeLoader | None = None
 ) -> Iterator[Progress | Epoch]:
     """Train `model` on dataset.train; test it on dataset.test before training and after each epoch.
 
-    With `native_epoch` batches come from the framework's own loader. Raises Diverged at the first step whose
+    With `native_loader` batches come from the framework's own loader. Raises Diverged at the first step whose
     loss is not finite.
     """
     recipe = job.recipe
@@ -116,9 +101,11 @@ def train(
         started_at = time.perf_counter()
         rate = rates[epoch - 1]
         momentum = None if momenta is None else momenta[epoch - 1]
-        if native_epoch:
+        if native_loader:
             seed = job.seed * 10_000 + epoch
-            chunks = native_epoch(dataset.train, rate, momentum, batch_size=recipe.batch_size, seed=seed)
+            chunks = native_loader.train_epoch(
+                model, dataset.train, rate, momentum, batch_size=recipe.batch_size, seed=seed
+            )
         else:
             order = epoch_order(len(labels), batch_size=recipe.batch_size, seed=job.seed, epoch=epoch)
             batches = images.of(epoch), labels, order, rate, momentum

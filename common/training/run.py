@@ -47,7 +47,7 @@ def execute(
         started_at = time.perf_counter()
         model = build(framework, job)
         build_seconds = time.perf_counter() - started_at
-        for epoch in _train_and_report(model, dataset, job, show if first_rank else _discard):
+        for epoch in _train_and_report(framework, model, dataset, job, show if first_rank else _discard):
             epochs.append(epoch)
     except Diverged as error:
         status, sentence = "diverged", str(error)
@@ -94,12 +94,12 @@ def _discard(line: str) -> None:
 
 
 def _train_and_report(
-    model: Model, dataset: Dataset, job: Job, show: Callable[[str], None]
+    framework: Backend, model: Model, dataset: Dataset, job: Job, show: Callable[[str], None]
 ) -> Iterator[Epoch]:
     """Train; show each report and yield each epoch as it ends."""
-    native_epoch = model.train_epoch if job.execution.loader else None
+    native_loader = framework.native_loader if job.execution.loader else None
     seconds_before = 0.0
-    for event in train(model, dataset, job, native_epoch=native_epoch):
+    for event in train(model, dataset, job, native_loader=native_loader):
         match event:
             case Progress():
                 show(_progress_line(event, job, seconds_before))

@@ -40,7 +40,7 @@ def test_a_run_in_pytorch_leaves_its_compiler_out() -> None:
     program = (
         "import sys, numpy as np, pytorch\n"
         "from common.training.backend import Execution\nfrom common.model.zoo import ZOO\n"
-        "backend = pytorch.PyTorch(accelerate=False, threads=1)\n"
+        "backend = pytorch.Backend(accelerate=False, threads=1)\n"
         "for name in ('tf-model-1', 'examples-cnn', 'nextjournal'):\n"
         "    entry = ZOO[name]\n"
         "    model = backend.build(entry.spec, entry.recipe.optimizer, execution=Execution(), seed=1)\n"

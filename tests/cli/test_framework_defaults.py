@@ -65,23 +65,23 @@ class Made:
         answer = "os.environ['OMP_NUM_THREADS']" if ways.get("obeys") else "7"
         self.threads_program = f"import os; print({answer})"
 
-    def compiles(self) -> bool:
+    def compiles_by_default(self) -> bool:
         return bool(self.ways.get("compiles"))
 
-    def dense(self, fan_in: int, fan_out: int) -> tuple[np.ndarray, np.ndarray]:
+    def initial_dense(self, fan_in: int, fan_out: int) -> tuple[np.ndarray, np.ndarray]:
         random, shape = np.random.default_rng(0), (fan_out, fan_in)
         bound = self.ways.get("bound", 1 / math.sqrt(fan_in))
         normal = random.normal(0, bound / 4.2, shape)  # whose largest is near the bound
         return normal if self.ways.get("normal") else random.uniform(-bound, bound, shape), np.zeros(fan_out)
 
-    def statistics(self, batch: np.ndarray) -> tuple[float, float]:
+    def batch_norm_statistics(self, batch: np.ndarray) -> tuple[float, float]:
         weight = self.ways.get("weight", 0.25)
         return weight * batch.mean(), 1 - weight + weight * batch.var(ddof=self.ways.get("ddof", 0))
 
-    def parameters_of_batch_norm(self, channels: int) -> int:
+    def batch_norm_parameters(self, channels: int) -> int:
         return int(self.ways.get("each", 2)) * channels
 
-    def convolve(
+    def convolution(
         self, images: np.ndarray, channels: int, *, stride: int = 1, padding: str = "valid"
     ) -> np.ndarray:
         if padding == "same":
@@ -92,7 +92,7 @@ class Made:
             return np.array([[image[y : y + 3, x : x + 3].sum() for x in (0, stride)] for y in (0, stride)])
         return np.zeros((1, 2, 2, channels) if self.ways.get("last") else (1, channels, 2, 2))
 
-    def descend(
+    def optimizer_trajectory(
         self,
         optimizer: type,
         weight: float,
@@ -122,7 +122,7 @@ class Made:
             after.append(weight)
         return after
 
-    def batches(self, count: int) -> list[list[int]]:
+    def loader_batches(self, count: int) -> list[list[int]]:
         order = list(range(count))
         order = order[::-1] if self.ways.get("shuffles") else order
         return [order[start : start + 30] for start in range(0, count, 30)]

@@ -1,4 +1,4 @@
-"""Rows like those that a run writes."""
+"""Rows as a run writes them."""
 
 from __future__ import annotations
 

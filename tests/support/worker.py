@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import atexit
 import importlib
+import inspect
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from common import frameworks
 from common.cli import profile as profiling
 from common.cli.trace import Trace
 from common.cli.trace import trace as take_trace
@@ -29,27 +32,40 @@ from common.training.job import Job
 from common.training.run import build as build_job
 from common.training.run import execute as run_job
 
-SCRIPTS = {"pytorch": ("pytorch", "PyTorch"), "tensorflow": ("tf", "TensorFlow")}
+SCRIPTS = {name: Path(framework.script).stem for name, framework in frameworks.FRAMEWORKS.items()}
 FRAMEWORKS = tuple(SCRIPTS)
 
 
 @cache
-def _pool(framework: str) -> ProcessPoolExecutor:
-    pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+def _pool(framework: str, plain: bool) -> ProcessPoolExecutor:
+    start = partial(_empty_fast, framework) if plain else None
+    pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=start)
     atexit.register(pool.shutdown, cancel_futures=True)
     return pool
 
 
-def run(framework: str, task: str, **arguments: Any) -> Any:
-    """Result of `task` in the process of `framework`, which stays for the next task."""
-    return _pool(framework).submit(_call, framework, task, arguments).result(timeout=600)
+def run(framework: str, task: str, *, plain: bool = False, **arguments: Any) -> Any:
+    """Result of `task` in the process of `framework`, which stays for the next task; with `plain` in one
+    whose backends/FRAMEWORK/fast.py is empty."""
+    return _pool(framework, plain).submit(_call, framework, task, arguments).result(timeout=600)
+
+
+def _empty_fast(framework: str) -> None:
+    """Let every function of fast.py return its first argument."""
+    importlib.import_module(SCRIPTS[framework])
+    fast = importlib.import_module(f"backends.{framework}.fast")
+    functions = inspect.getmembers(
+        fast, lambda member: inspect.isfunction(member) and member.__module__ == fast.__name__
+    )
+    assert functions
+    for name, _ in functions:
+        setattr(fast, name, lambda first, *rest, **options: first)
 
 
 @cache
 def start_backend(framework: str, *, threads: int = 2) -> Any:
     """The backend of `framework` on the CPU of this process."""
-    module, name = SCRIPTS[framework]
-    return getattr(importlib.import_module(module), name)(accelerate=False, threads=threads)
+    return importlib.import_module(SCRIPTS[framework]).Backend(accelerate=False, threads=threads)
 
 
 def _call(framework: str, task: str, arguments: dict[str, Any]) -> Any:
@@ -146,7 +162,9 @@ def own_epoch(
 ) -> dict[str, Any]:
     """Losses and correct counts of an epoch of the framework's own loader, and the state after it."""
     built = build(backend, **model)
-    parts = list(built.train_epoch(digits, rate, batch_size=batch_size, seed=loader_seed))
+    parts = list(
+        backend.native_loader.train_epoch(built, digits, rate, batch_size=batch_size, seed=loader_seed)
+    )
     losses, correct = (np.concatenate(told) for told in zip(*parts, strict=True))
     return {"losses": losses, "correct": correct, "state": built.state_dict()}
 
@@ -165,8 +183,8 @@ def gradients(
 
     built = build(backend, **model)
     built.module.train()
-    inputs = torch.from_numpy(images).to(memory_format=built.layout)
-    _, loss = built._loss(inputs, torch.from_numpy(labels))
+    inputs = torch.from_numpy(images).to(memory_format=built.memory_format)
+    _, loss = built.loss(inputs, torch.from_numpy(labels))
     loss.backward()
     found = {name: weight.grad.numpy().copy() for name, weight in built.module.named_parameters()}
     return {"loss": loss.item(), **found}

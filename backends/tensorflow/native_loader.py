@@ -1,0 +1,71 @@
+"""The training loop as TensorFlow's users write it: tf.data and Model.fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from backends.tensorflow import parity
+from common.data.datasets import Digits
+
+Array = NDArray[Any]
+
+
+class NativeLoader:
+    """Epochs of `Model.fit` on a tf.data pipeline (`common.training.backend.NativeLoader`)."""
+
+    def __init__(self) -> None:
+        self._batches: WeakKeyDictionary[Any, tf.data.Dataset] = WeakKeyDictionary()
+
+    def train_epoch(
+        self,
+        model: Any,
+        digits: Digits,
+        rate: Array,
+        momentum: Array | None = None,
+        *,
+        batch_size: int,
+        seed: int,
+    ) -> Iterator[tuple[Array, Array]]:
+        """See common.training.backend.NativeLoader; `model` is a `tf.Model`."""
+        if model not in self._batches:
+            self._batches[model] = _pipeline(model, digits, batch_size=batch_size, seed=seed)
+            _compile(model)
+        momenta = parity.momentum_of(model.optimizer, rate, momentum)
+        set_rate = partial(parity.set_rate, model.optimizer)
+        set_rate(rate[0], momenta[0])
+        each_step = keras.callbacks.LambdaCallback(
+            on_train_batch_begin=lambda step, logs: set_rate(rate[step], momenta[step])
+        )
+        callbacks = [each_step] if np.ptp(rate) or np.ptp(momenta) else []
+        means = model.module.fit(self._batches[model], verbose=0, callbacks=callbacks).history
+        yield np.full(len(rate), means["loss"]), np.full(len(rate), means["accuracy"]) * batch_size
+
+
+def _compile(model: Any) -> None:
+    """Set the Keras model up as its users do."""
+    smoothing = model.execution.label_smoothing
+    usual = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    loss = partial(parity.cross_entropy, smoothing=smoothing) if smoothing else usual
+    options = {"jit_compile": True} if model.execution.compiled else {}
+    model.module.compile(model.optimizer, loss, metrics=["accuracy"], **options)
+
+
+def _pipeline(model: Any, digits: Digits, *, batch_size: int, seed: int) -> tf.data.Dataset:
+    """Batches as TensorFlow's guides to tf.data write them: map, cache, shuffle, batch, prefetch."""
+    mean, std = model.execution.scaling.mean, model.execution.scaling.std
+    workers = model.execution.loader.num_workers or tf.data.AUTOTUNE
+    pairs = tf.data.Dataset.from_tensor_slices((digits.images[..., None], digits.labels.astype(np.int64)))
+    scaled = pairs.map(
+        lambda image, label: ((tf.cast(image, model.dtype) / 255 - mean) / std, label),
+        num_parallel_calls=workers,
+    )
+    shuffled = scaled.cache().shuffle(len(digits), seed=seed)
+    return shuffled.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
