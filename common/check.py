@@ -1,7 +1,7 @@
-"""`python -m common.check`: does what is recorded still reach what each network must reach?
+"""`python -m common.check`: compare the recorded accuracies with each network's thresholds.
 
-Means over the runs of the zoo's own recipes are compared with the zoo's thresholds. Exit status 1 and a table
-of what is wrong; 0 and a table of what holds. A check of nothing does not pass.
+The means over runs of the zoo's own recipes must reach the zoo's thresholds. The exit status is 1, with a
+table of the failures, or 0, with a table of all comparisons. A check without any comparison fails.
 """
 
 from __future__ import annotations
@@ -24,47 +24,47 @@ from common.tables.store import ResultsError
 
 @dataclass(frozen=True)
 class Finding:
-    """A network in a framework: mean accuracy in percent over n runs, or the lowest that every run's last two
-    epochs have, against the threshold.
+    """A comparison of a network in a framework with a threshold, in percent.
 
-    `wrong` says what is wrong, and is empty where it holds.
+    `accuracy` is the mean over n runs, or for the last two epochs the lowest of any run. `failure` is the
+    reason why the comparison fails, and empty if it passes.
     """
 
     model: str
     framework: str
-    mean: float | None
+    accuracy: float | None
     n: int
     threshold: float | None
-    wrong: str = ""
+    failure: str = ""
 
 
 def findings(tables: Tables, *, first_epoch: bool = False, complete: bool = False) -> list[Finding]:
-    """Every group of the zoo's recipes against its threshold; with `first_epoch`, runs of one epoch instead.
+    """Every group of the zoo's recipes against its thresholds; with `first_epoch`, runs of one epoch instead.
 
-    Added to them: every run with an accuracy of 100 %, and with `complete` every network without runs.
+    Failures are also every run with an accuracy of 100 %, and with `complete` every network without runs.
     """
     groups = pooling.groups(_first_epochs(tables) if first_epoch else pooling.zoo_runs(tables.runs))
-    of_one = "first_epoch_threshold" if first_epoch else "threshold"
-    found = [_finding(group, "accuracy", getattr(ZOO[group.model], of_one)) for group in groups]
+    threshold_name = "first_epoch_threshold" if first_epoch else "threshold"
+    result = [_finding(group, "accuracy", getattr(ZOO[group.model], threshold_name)) for group in groups]
     if not first_epoch:
-        found += [
+        result += [
             _finding(group, "shifted_accuracy", threshold)
             for group in groups
             if (threshold := ZOO[group.model].tta_threshold) is not None
         ]
-        found += [
+        result += [
             _last_two(group, tables.epochs)
             for group in groups
             if ZOO[group.model].last_two_epochs_threshold is not None
         ]
-    found += _perfect(tables.runs)
+    result += _perfect(tables.runs)
     if complete:
-        found += _missing(groups)
-    return found
+        result += _missing(groups)
+    return result
 
 
 def _first_epochs(tables: Tables) -> pd.DataFrame:
-    """Default runs of one epoch of networks in the zoo, `accuracy` taken from epochs.csv."""
+    """Default runs of one epoch of networks in the zoo, with `accuracy` from epochs.csv."""
     runs = pooling.default_runs(tables.runs)
     runs = runs[(runs["epochs"] == 1) & runs["model"].isin(set(ZOO))]
     epochs = tables.epochs[tables.epochs["epoch"] == 1]
@@ -73,35 +73,35 @@ def _first_epochs(tables: Tables) -> pd.DataFrame:
 
 
 def _finding(group: Group, column: str, threshold: float) -> Finding:
+    """The mean of an accuracy column, which every run must have, against a threshold."""
     accuracy, runs = group.summary(column), len(group.runs)
-    wrong = ""
+    failure = ""
     if accuracy is None or accuracy.n < runs:
-        known = 0 if accuracy is None else accuracy.n
-        wrong = f"{runs - known} of {runs} runs have no accuracy"
+        measured = 0 if accuracy is None else accuracy.n
+        failure = f"{runs - measured} of {runs} runs have no accuracy"
     elif accuracy.mean < threshold:
-        wrong = "below the threshold"
+        failure = "below the threshold"
     mean = None if accuracy is None else accuracy.mean
-    return Finding(group.model, group.framework, mean, runs, threshold, wrong)
+    return Finding(group.model, group.framework, mean, runs, threshold, failure)
 
 
 def _last_two(group: Group, epochs: pd.DataFrame) -> Finding:
-    """The lowest accuracy of the last two epochs of any run."""
+    """The lowest accuracy in the last two epochs of any run, against the threshold for them."""
     last = group.runs.set_index("run")["epochs"]
-    mine = epochs[epochs["run"].isin(set(last.index))]
-    lowest = float(mine[mine["epoch"] > mine["run"].map(last) - 2]["accuracy"].min())
+    rows = epochs[epochs["run"].isin(set(last.index))]
+    lowest = float(rows[rows["epoch"] > rows["run"].map(last) - 2]["accuracy"].min())
     threshold = ZOO[group.model].last_two_epochs_threshold
-    wrong = (
-        "" if lowest >= (threshold or 0.0) else "one of the last two epochs of a run is below the threshold"
-    )
-    return Finding(group.model, group.framework, lowest, len(group.runs), threshold, wrong)
+    passes = lowest >= (threshold or 0.0)
+    failure = "" if passes else "one of the last two epochs of a run is below the threshold"
+    return Finding(group.model, group.framework, lowest, len(group.runs), threshold, failure)
 
 
 def _perfect(runs: pd.DataFrame) -> list[Finding]:
-    """Nobody is right about 10,000 test images, 15 of which have a wrong label: something has leaked."""
-    whole = ~runs["dataset"].str.contains("-validation-")
-    perfect = runs[(runs["status"] == "ok") & whole & (runs["accuracy"] >= 100)]
+    """Runs with 100 % test accuracy: of 10,000 images 15 have a wrong label, so test labels have leaked."""
+    on_test_set = ~runs["dataset"].str.contains("-validation-")
+    perfect = runs[(runs["status"] == "ok") & on_test_set & (runs["accuracy"] >= 100)]
     return [
-        Finding(model, framework, accuracy, 1, None, f"100 % is a leak, not a result (run {run})")
+        Finding(model, framework, accuracy, 1, None, f"100 % means leaked test labels (run {run})")
         for model, framework, accuracy, run in zip(
             *(perfect[column] for column in ("model", "framework", "accuracy", "run")), strict=True
         )
@@ -109,28 +109,30 @@ def _perfect(runs: pd.DataFrame) -> list[Finding]:
 
 
 def _missing(groups: Sequence[Group]) -> list[Finding]:
-    there = {(group.model, group.framework) for group in groups}
+    """Networks of the zoo that have no runs in a framework."""
+    present = {(group.model, group.framework) for group in groups}
     frameworks = list(dict.fromkeys([*FRAMEWORKS, *(group.framework for group in groups)]))
     return [
         Finding(model, framework, None, 0, None, "no runs")
         for model in ZOO
         for framework in frameworks
-        if (model, framework) not in there
+        if (model, framework) not in present
     ]
 
 
-def table(found: Sequence[Finding]) -> str:
+def table(findings: Sequence[Finding]) -> str:
     """Findings as aligned text, a line each."""
-    rows = [("MODEL", "FRAMEWORK", "MEAN %", "N", "THRESHOLD %", "WRONG")]
-    for one in found:
-        mean = "" if one.mean is None else f"{one.mean:.3f}"
-        threshold = "" if one.threshold is None else f"{one.threshold:g}"
-        rows.append((one.model, display_name(one.framework), mean, str(one.n), threshold, one.wrong))
+    rows = [("MODEL", "FRAMEWORK", "ACCURACY %", "N", "THRESHOLD %", "FAILURE")]
+    for finding in findings:
+        accuracy = "" if finding.accuracy is None else f"{finding.accuracy:.3f}"
+        threshold = "" if finding.threshold is None else f"{finding.threshold:g}"
+        name = display_name(finding.framework)
+        rows.append((finding.model, name, accuracy, str(finding.n), threshold, finding.failure))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     aligned = [
         "  ".join(
-            cell.rjust(width) if place in (2, 3, 4) else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.rjust(width) if column in (2, 3, 4) else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         for row in rows
     ]
@@ -149,9 +151,9 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         default=ROOT / "results",
         metavar="DIR",
-        help="where the tables are (default: results)",
+        help="the folder of the tables (default: results)",
     )
-    add("--complete", action="store_true", help="fail also where a network has no runs in a framework")
+    add("--complete", action="store_true", help="fail also for a network without runs in a framework")
     add(
         "--first-epoch", action="store_true", help="check runs of --epochs 1, against the thresholds for them"
     )
@@ -166,18 +168,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ResultsError as error:
         print(error, file=sys.stderr)
         return 1
-    found = findings(tables, first_epoch=options.first_epoch, complete=options.complete)
-    offenders = [one for one in found if one.wrong]
-    if offenders:
-        print(f"{len(offenders)} of {len(found)} do not hold:")
-        print(table(offenders))
+    all_findings = findings(tables, first_epoch=options.first_epoch, complete=options.complete)
+    failures = [finding for finding in all_findings if finding.failure]
+    if failures:
+        print(f"{len(failures)} of {len(all_findings)} comparisons fail:")
+        print(table(failures))
         return 1
-    if not found:
+    if not all_findings:
         kind = "default runs of one epoch" if options.first_epoch else "runs of the zoo's own recipes"
         print(f"Nothing to check: there are no {kind} in {options.results / 'results.csv'}.", file=sys.stderr)
         return 1
-    print(f"All {len(found)} hold:")
-    print(table(found))
+    print(f"All {len(all_findings)} comparisons pass:")
+    print(table(all_findings))
     return 0
 
 

@@ -26,16 +26,18 @@ class Tables:
 
 
 def read(folder: Path) -> Tables:
-    """The tables in `folder`, empty where there are none. Raises ResultsError for a table it cannot read."""
+    """The tables in `folder`; a missing file is an empty table. Raises ResultsError for an unreadable one."""
     return Tables(*(frame(name, rows(folder, name)) for name in TABLES))
 
 
 def frame(name: str, text: Sequence[Mapping[str, str]]) -> pd.DataFrame:
-    """Rows of `text` of table `name` as a frame of its dataclass's types. Raises ResultsError for a cell that
-    is no number."""
-    kind = TABLES[name]
-    result = pd.DataFrame(list(text), columns=header(kind), dtype=object)
-    for column, hint in typing.get_type_hints(kind).items():
+    """The rows `text` of table `name` as a frame with the types of its row class.
+
+    Raises ResultsError for a cell that should be a number and is not.
+    """
+    row_class = TABLES[name]
+    result = pd.DataFrame(list(text), columns=header(row_class), dtype=object)
+    for column, hint in typing.get_type_hints(row_class).items():
         try:
             if hint is int:
                 result[column] = result[column].astype("int64")

@@ -22,20 +22,20 @@ POOLED = (
     *("framework", "model", "dataset", "batch_size", "epochs", "optimizer", "schedule", "lr", "augment"),
     *("native", "loader", "precision", "device", "threads", "world_size", "recipe_hash"),
 )
-"""Runs that agree in all of these, and ended with status ok, are repetitions with other seeds."""
+"""Runs with status ok that agree in all these columns are repetitions with different seeds."""
 
 ENVIRONMENT = ("machine", "framework_version", "python")
-"""What may differ in a group when accuracy is pooled, but not when time and memory are."""
+"""Columns that may differ where accuracies are pooled, but not where times and memory are."""
 
 DEFAULTS = {"dataset": "mnist", "native": "none", "loader": "memory", "precision": "float32"}
-"""What a run has when the command line asks for nothing else."""
+"""The values of a run whose command line changes none of them."""
 
 TEST_IMAGES = 10_000
 
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Runs that may be pooled: the `fields` they share, by POOLED name, and their rows."""
+    """Runs that may be pooled: their rows, and the `fields` they share, by the names of POOLED."""
 
     fields: Mapping[str, object]
     runs: pd.DataFrame
@@ -50,58 +50,58 @@ class Group:
 
     @property
     def seeds(self) -> int:
-        """Number of different seeds; fewer than runs where one was repeated."""
+        """Number of different seeds; fewer than runs if a seed was repeated."""
         return len(set(self.runs["seed"]))
 
     def summary(self, column: str) -> Summary | None:
-        """Of the values in `column`; None where no run measured it."""
+        """Mean and standard deviation of the values in `column`; None if no run measured it."""
         values = [float(value) for value in self.runs[column] if not math.isnan(value)]
         return summary(values) if values else None
 
 
 def paired(first: Group, second: Group, column: str = "accuracy") -> tuple[list[float], list[float]]:
-    """A column of both groups for each seed that both have, in the seeds' order; repeated seeds averaged.
+    """The values of a column in both groups for each seed in common, by seed; repeated seeds are averaged.
 
-    A seed fixes initial weights and order, so runs with the same one are a pair. Raises ValueError, which
-    names the fields, for groups that differ in more than the framework.
+    A seed fixes initial weights and order, so runs with one seed are a pair. Raises ValueError, which names
+    the fields, for groups that differ in more than the framework.
     """
     differing = differences(first.fields, second.fields, but=("framework",))
     if differing:
-        told = "; ".join(f"{field}: {' and '.join(pair)}" for field, pair in differing.items())
-        raise ValueError(f"Runs of {first.model} that differ in {told} are not compared.")
-    ours, theirs = (by_seed(group, column) for group in (first, second))
-    seeds = sorted(set(ours) & set(theirs))
-    return [ours[seed] for seed in seeds], [theirs[seed] for seed in seeds]
+        fields = "; ".join(f"{field}: {' and '.join(pair)}" for field, pair in differing.items())
+        raise ValueError(f"Runs of {first.model} that differ in {fields} are not compared.")
+    values, other_values = (by_seed(group, column) for group in (first, second))
+    seeds = sorted(set(values) & set(other_values))
+    return [values[seed] for seed in seeds], [other_values[seed] for seed in seeds]
 
 
 def by_seed(group: Group, column: str) -> dict[int, float]:
-    """A column's value for each seed; the mean where a seed was repeated."""
+    """The value of a column for each seed; the mean if a seed was repeated."""
     values: dict[int, list[float]] = {}
     for seed, value in zip(group.runs["seed"], group.runs[column], strict=True):
         values.setdefault(int(seed), []).append(float(value))
-    return {seed: math.fsum(known) / len(known) for seed, known in values.items()}
+    return {seed: math.fsum(repeated) / len(repeated) for seed, repeated in values.items()}
 
 
 def groups(runs: pd.DataFrame, *, by: Sequence[str] = POOLED) -> list[Group]:
-    """Runs of status ok, pooled where all of `by` agree; in the order of the zoo, then of the frameworks."""
-    done = runs[runs["status"] == "ok"]
-    found = [
-        Group(dict(zip(by, key, strict=True)), part)
-        for key, part in done.groupby(list(by), sort=True, dropna=False)
+    """Runs with status ok, pooled if all columns `by` agree, in the order of the zoo and the frameworks."""
+    finished = runs[runs["status"] == "ok"]
+    pooled = [
+        Group(dict(zip(by, key, strict=True)), rows)
+        for key, rows in finished.groupby(list(by), sort=True, dropna=False)
     ]
     return sorted(
-        found, key=lambda group: (sort_key(group.model, ZOO), sort_key(group.framework, FRAMEWORKS))
+        pooled, key=lambda group: (sort_key(group.model, ZOO), sort_key(group.framework, FRAMEWORKS))
     )
 
 
-def sort_key(name: str, known: Iterable[str]) -> tuple[int, str]:
-    """Sorts names as in `known`, unknown ones after them by alphabet."""
-    places = list(known)
-    return (places.index(name.lower()) if name.lower() in places else len(places), name)
+def sort_key(name: str, order: Iterable[str]) -> tuple[int, str]:
+    """A key that sorts names as in `order`, and all others after them by alphabet."""
+    names = list(order)
+    return (names.index(name.lower()) if name.lower() in names else len(names), name)
 
 
 def default_settings(entry: Entry) -> dict[str, object]:
-    """The settings of a run of `entry` with nothing changed, by POOLED name."""
+    """The settings of a run of `entry` with nothing changed, by the names of POOLED."""
     recipe = entry.recipe
     return {
         "model": entry.name,
@@ -117,28 +117,28 @@ def default_settings(entry: Entry) -> dict[str, object]:
 
 
 def default_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """The rows of status ok with everything in DEFAULTS, whatever their recipe."""
-    kept = runs["status"] == "ok"
+    """The rows with status ok and all values of DEFAULTS, whatever their recipe."""
+    selected = runs["status"] == "ok"
     for field, value in DEFAULTS.items():
-        kept &= runs[field] == value
-    return runs[kept]
+        selected &= runs[field] == value
+    return runs[selected]
 
 
 def zoo_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """The default rows whose network and recipe are the zoo's own: those the README reports."""
+    """The default rows with the zoo's own network and recipe: those that the README reports."""
     hashes = {entry.name: recipe_hash(entry.spec, entry.recipe) for entry in ZOO.values()}
     return default_runs(runs[runs["recipe_hash"] == runs["model"].map(hashes)])
 
 
 def undisturbed(runs: pd.DataFrame) -> pd.DataFrame:
-    """The rows whose machine made no other run meanwhile; rows older than the column are of such runs."""
+    """The rows of runs without concurrent runs on their machine; rows older than the column had none."""
     return runs[~(runs["at_once"] > 1)]
 
 
-def largest_groups(found: Iterable[Group], *, by: str = "model") -> list[Group]:
-    """For each model, framework and value of `by` the group with the most runs, the first of equals."""
+def largest_groups(groups: Iterable[Group], *, by: str = "model") -> list[Group]:
+    """The group with the most runs (the first of equals) for each model, framework and value of `by`."""
     best: dict[tuple[object, ...], Group] = {}
-    for group in found:
+    for group in groups:
         key = (group.model, group.framework, group.fields[by])
         if key not in best or len(group.runs) > len(best[key].runs):
             best[key] = group
@@ -148,7 +148,7 @@ def largest_groups(found: Iterable[Group], *, by: str = "model") -> list[Group]:
 def differences(
     first: Mapping[str, object], second: Mapping[str, object], *, but: Iterable[str] = ()
 ) -> dict[str, tuple[str, str]]:
-    """The fields in which two groups (or a group and its recipe) of one model differ, with both values.
+    """The fields in which two groups of one model (or a group and its recipe) differ, with both values.
 
     Fields that only one of them has, and those in `but`, are left out. Raises ValueError for two models.
     """

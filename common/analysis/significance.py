@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import scipy.stats
 
 MARGIN = 0.1
-"""Percentage points of accuracy below which a difference does not matter; fixed before there were results."""
+"""Points of accuracy up to which two accuracies count as equivalent; fixed before there were results."""
 
 ALPHA = 0.05
-"""Of all tests, after adjusting them for how many there are."""
+"""Significance level of every family of tests, after adjustment for their number."""
 
 
 @dataclass(frozen=True)
@@ -28,32 +28,33 @@ class Summary:
 
 
 def summary(values: Iterable[float]) -> Summary:
-    """Mean and spread of one value or more. Raises ValueError for none."""
-    known = list(values)
-    n = len(known)
+    """Mean and standard deviation of at least one value. Raises ValueError for none."""
+    sample = list(values)
+    n = len(sample)
     if n == 0:
         raise ValueError("There is no mean of no values.")
-    mean = math.fsum(known) / n
-    sd = math.sqrt(math.fsum((value - mean) ** 2 for value in known) / (n - 1)) if n > 1 else None
+    mean = math.fsum(sample) / n
+    sd = math.sqrt(math.fsum((value - mean) ** 2 for value in sample) / (n - 1)) if n > 1 else None
     return Summary(mean, sd, n)
 
 
 def interval(values: Sequence[float], *, level: float = 0.95) -> tuple[float, float] | None:
     """Student's confidence interval of the mean; None for one value, which has no interval."""
-    known = summary(values)
-    if known.sd is None:
+    sample = summary(values)
+    if sample.sd is None:
         return None
-    half = float(scipy.stats.t.ppf((1 + level) / 2, known.n - 1)) * known.sd / math.sqrt(known.n)
-    return known.mean - half, known.mean + half
+    half = float(scipy.stats.t.ppf((1 + level) / 2, sample.n - 1)) * sample.sd / math.sqrt(sample.n)
+    return sample.mean - half, sample.mean + half
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Differences of pairs, first less second: their mean, sample standard deviation and number, the 95 %
-    interval of the mean, and two p-values.
+    """Differences of pairs, first less second.
 
-    `p_difference` is of Student's paired test that the mean is 0, `p_equivalence` the larger of two one-sided
-    tests that it is outside ±margin (Schuirmann, 1987). All but mean and n are None for one pair.
+    Mean, sample standard deviation and number of the differences, and the 95 % confidence interval of the
+    mean. `p_difference` is the p-value of Student's paired test that the mean is 0; `p_equivalence` the
+    larger one of two one-sided tests that it is outside ±margin (Schuirmann, 1987). All but mean and n are
+    None for one pair.
     """
 
     mean: float
@@ -65,26 +66,26 @@ class Comparison:
 
 
 def compare(first: Sequence[float], second: Sequence[float], *, margin: float = MARGIN) -> Comparison:
-    """The comparison of pairs in the same order. Raises ValueError if they are not as many, or none."""
+    """Compare pairs in the same order. Raises ValueError for different numbers of values, and for none."""
     differences = [a - b for a, b in zip(first, second, strict=True)]
-    known = summary(differences)
-    if known.sd is None:
-        return Comparison(**vars(known), interval=None, p_difference=None, p_equivalence=None)
-    # Where all differences are the same to rounding the statistics are infinite, and their limits right.
-    error = max(known.sd / math.sqrt(known.n), 1e-12)
-    t = scipy.stats.t(known.n - 1)
-    outside = (t.sf((known.mean + margin) / error), t.sf((margin - known.mean) / error))
+    sample = summary(differences)
+    if sample.sd is None:
+        return Comparison(**vars(sample), interval=None, p_difference=None, p_equivalence=None)
+    # If all differences are equal the statistics would be infinite; a tiny error gives the p-values' limits.
+    error = max(sample.sd / math.sqrt(sample.n), 1e-12)
+    t = scipy.stats.t(sample.n - 1)
+    outside = (t.sf((sample.mean + margin) / error), t.sf((margin - sample.mean) / error))
     return Comparison(
-        **vars(known),
+        **vars(sample),
         interval=interval(differences),
-        p_difference=2 * float(t.sf(abs(known.mean) / error)),
+        p_difference=2 * float(t.sf(abs(sample.mean) / error)),
         p_equivalence=float(max(outside)),
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ratio:
-    """First over second, of pairs: geometric mean, its 95 % interval (None for one pair), number of pairs."""
+    """First over second of n pairs: geometric mean and its 95 % confidence interval (None for one pair)."""
 
     mean: float
     interval: tuple[float, float] | None
@@ -92,50 +93,56 @@ class Ratio:
 
     @property
     def excludes_one(self) -> bool:
-        """That both sides are the same is not within the interval."""
+        """Whether 1, no difference, is outside the interval."""
         return self.interval is not None and not self.interval[0] <= 1 <= self.interval[1]
 
 
 def ratio(first: Sequence[float], second: Sequence[float]) -> Ratio:
-    """Of positive values, in the same order, by Student's interval of their logarithms' mean difference.
+    """The ratio of pairs of positive values in the same order, by Student's interval of their logarithms.
 
-    Raises ValueError if they are not as many, or none, or not positive.
+    Raises ValueError for different numbers of values, for none, and for a value that is not positive.
     """
     if min(*first, *second) <= 0:
-        raise ValueError("Only positive values have a ratio.")
-    known = compare([math.log(value) for value in first], [math.log(value) for value in second])
-    bounds = None if known.interval is None else (math.exp(known.interval[0]), math.exp(known.interval[1]))
-    return Ratio(mean=math.exp(known.mean), interval=bounds, n=known.n)
+        raise ValueError(f"Ratios require positive values, not {min(*first, *second):g}.")
+    logarithms = compare([math.log(value) for value in first], [math.log(value) for value in second])
+    bounds = None
+    if logarithms.interval is not None:
+        bounds = math.exp(logarithms.interval[0]), math.exp(logarithms.interval[1])
+    return Ratio(mean=math.exp(logarithms.mean), interval=bounds, n=logarithms.n)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted for as many tests as there are, in the same order (Holm, 1979)."""
-    adjusted, least = [0.0] * len(p_values), 0.0
-    for rank_, place in enumerate(sorted(range(len(p_values)), key=lambda place: p_values[place])):
-        least = max(least, min(1.0, (len(p_values) - rank_) * p_values[place]))
-        adjusted[place] = least
+    """The p-values adjusted for their number, in the same order (Holm, 1979)."""
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
     return adjusted
 
 
 def verdict(comparison: Comparison, *, p_difference: float, p_equivalence: float, tests: int) -> str:
-    """In words what two p-values adjusted for `tests` networks say at 5 %; how many more seeds if nothing."""
-    same, other = p_equivalence < ALPHA, p_difference < ALPHA
-    if same:
-        return "different but negligible" if other else "equivalent"
-    if other:
+    """The verdict in words from two p-values that are adjusted for `tests` networks, at the level ALPHA.
+
+    An inconclusive one states how many more seeds are needed.
+    """
+    equivalent, different = p_equivalence < ALPHA, p_difference < ALPHA
+    if equivalent:
+        return "different but negligible" if different else "equivalent"
+    if different:
         return "different"
     return f"inconclusive: about {more_seeds(comparison, tests=tests):,} more seeds"
 
 
 def more_seeds(comparison: Comparison, *, tests: int, margin: float = MARGIN) -> int:
-    """How many more pairs, if mean and spread stay as they are, until one of the two tests sees it.
+    """The number of further pairs until one of the two tests is significant, if mean and spread stay.
 
-    With a power of 80 % at LEVEL / `tests`; a mean just at the margin is held to be a tenth of it away.
+    For a power of 80 % at the level ALPHA / `tests`. A mean close to the margin is treated as a tenth of the
+    margin away from it, so that the number stays finite.
     """
     assert comparison.sd is not None
     size = abs(comparison.mean)
     room = max(abs(margin - size), margin / 10)
-    # To show that it is inside the margin, else that it is not 0.
+    # A mean inside the margin is to be shown equivalent, one outside to be different from 0.
     distance, sides = (room, 1) if size < margin else (size, 2)
     n = comparison.n + 1
     while n < 100_000:

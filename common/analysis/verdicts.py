@@ -52,8 +52,8 @@ def judge(tables: Tables) -> tuple[list[ModelVerdict], list[str]]:
     pairs, refused = _pairs(tables)
     compared = [(pair, significance.compare(*pooling.paired(*pair))) for pair in pairs]
     tested = [comparison for _, comparison in compared if comparison.p_difference is not None]
-    unequal = iter(significance.holm([one.p_difference for one in tested if one.p_difference is not None]))
-    equal = iter(significance.holm([one.p_equivalence for one in tested if one.p_equivalence is not None]))
+    unequal = iter(significance.holm([test.p_difference for test in tested if test.p_difference is not None]))
+    equal = iter(significance.holm([test.p_equivalence for test in tested if test.p_equivalence is not None]))
     judged = []
     for (first, second), comparison in compared:
         p_difference = p_equivalence = None

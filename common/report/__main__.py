@@ -22,8 +22,10 @@ def parser() -> argparse.ArgumentParser:
         description="Write README.md's marked blocks, benchmarks.md and results/plots from the tables.",
     )
     add = result.add_argument
-    add("--results", type=Path, metavar="DIR", help="where the tables are and plots go (default: results)")
-    add("--data-dir", type=Path, metavar="DIR", help="where the data set is kept (default: the user's cache)")
+    add(
+        "--results", type=Path, metavar="DIR", help="the folder of the tables and of plots (default: results)"
+    )
+    add("--data-dir", type=Path, metavar="DIR", help="the folder of the data set (default: the user's cache)")
     add("--check", action="store_true", help="write nothing; exit 1 with a diff if a page is stale")
     return result
 
@@ -39,11 +41,11 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
             return _check(wanted)
         if tables.runs.empty:
             print(f"There are no runs in {results / 'results.csv'} yet.")
-        # Before anything is written: without data there are no pictures, and a page would link to none.
+        # Before a page is written: without the data set no picture can be drawn, and links would be broken.
         dataset = load("mnist", data_dir=options.data_dir, log=print) if plots.planned(tables) else None
         if dataset is not None:
-            drawn = plots.draw(tables, dataset, results / "plots")
-            print(f"Wrote {len(drawn)} figures to {results / 'plots'}.")
+            figures = plots.draw(tables, dataset, results / "plots")
+            print(f"Wrote {len(figures)} figures to {results / 'plots'}.")
     except (ReportError, ResultsError, DataError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -54,12 +56,13 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
 
 
 def _check(wanted: Mapping[Path, str]) -> int:
+    """Print a diff of the stale pages; the exit status, 1 if there are any."""
     difference = stale(wanted)
     if not difference:
-        print(f"{', '.join(path.name for path in wanted)} say what the tables say.")
+        print(f"{', '.join(path.name for path in wanted)} are up to date.")
         return 0
     print(difference, end="")
-    print("The pages are stale: run python -m common.report.", file=sys.stderr)
+    print("The pages above are stale; to update them, run python -m common.report.", file=sys.stderr)
     return 1
 
 

@@ -25,24 +25,27 @@ def page(tables: Tables) -> str:
     runs = tables.runs
     parts = [
         "# Benchmarks",
-        "Written from the tables in results/ by `python -m common.report`; do not edit. "
+        "Rendered from the tables in results/ by `python -m common.report`; do not edit. "
         "A value is mean ± sample standard deviation over n runs with different seeds.",
     ]
     if runs.empty:
         return "\n\n".join([*parts, "No runs yet."]) + "\n"
-    main = pooling.zoo_runs(runs)
-    rest = runs.drop(main.index)
+    zoo_runs = pooling.zoo_runs(runs)
+    rest = runs.drop(zoo_runs.index)
     return (
         "\n\n".join(
             [
                 *parts,
-                f"{_counted(runs)}. Of the runs that ended, {len(main)} have a recipe of the zoo's.",
-                *("## Accuracy of the zoo's recipes", run_tables.accuracies(pooling.groups(main))),
+                f"{_counted(runs)}. {len(zoo_runs)} of the finished runs have the zoo's own recipe.",
+                *("## Accuracy of the zoo's recipes", run_tables.accuracies(pooling.groups(zoo_runs))),
                 *("## Verdicts", verdict_tables.details(tables)),
                 *("## First steps", rounding_tables.section(tables.traces)),
                 *("## The defaults", defaults_tables.side_by_side(tables.defaults)),
                 *("## Ablation of the defaults", ablation_tables.section(runs)),
-                *("## Test accuracy per epoch", run_tables.per_epoch(pooling.groups(main), tables.epochs)),
+                *(
+                    "## Test accuracy per epoch",
+                    run_tables.per_epoch(pooling.groups(zoo_runs), tables.epochs),
+                ),
                 *("## Time and memory", run_tables.times(pooling.undisturbed(runs))),
                 *("## Speed", speed_ratios.section(tables), timings.section(tables.speed)),
                 *("## Other settings", run_tables.other_settings(pooling.groups(rest))),
@@ -54,5 +57,6 @@ def page(tables: Tables) -> str:
 
 
 def _counted(runs: pd.DataFrame) -> str:
+    """`12 runs: 10 ok, 1 diverged, 1 interrupted`."""
     counts = [f"{int((runs['status'] == status).sum())} {status}" for status in get_args(Status)]
     return f"{len(runs)} runs: {', '.join(counts)}"

@@ -1,7 +1,7 @@
-"""Curves, points and bars over recorded runs. Every public one returns a new Figure.
+"""Figures of curves, points and bars over recorded runs. Every public function returns a new Figure.
 
 A framework has one colour and one marker in every figure. Accuracies are drawn on a logarithmic axis of the
-error, so that 99.4 and 99.5 % are as far apart as they are hard to get.
+error, which spreads out the accuracies near 100 %.
 """
 
 from __future__ import annotations
@@ -26,44 +26,49 @@ from common.frameworks import FRAMEWORKS, display_name
 from common.model.zoo import ZOO
 from common.report.digit_figures import WIDTH
 
-# Of Okabe and Ito's palette, as the frameworks' own.
+# Colours of Okabe and Ito's palette, as the frameworks' own.
 OTHERS = (("#009E73", "^"), ("#CC79A7", "v"), ("#E69F00", "P"))
 GREY = "#808080"
 RECORDS = ((3_762, 99.52), (9_768, 99.6), (697, 99.0))
-"""Parameters and published accuracies of the smallest networks: one run each, chosen on the test set."""
+"""Parameters and accuracy of published small networks, each a single run selected on the test set."""
 
 WALK_THROUGH = "nextjournal"
-"""The network whose source shows its loss against the examples seen, and its predictions."""
+"""The network whose source shows loss against training images seen, and sample predictions."""
 
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What figures are drawn from: one group a model and framework, their epochs and errors, traces of first
-    steps, the digits."""
+    """The data of all figures: one group for each network and framework, their epochs and errors, comparisons
+    of traces, and the data set."""
 
     groups: list[Group]
     epochs: pd.DataFrame
     errors: pd.DataFrame
-    traced: Sequence[TraceComparison] = ()
+    traces: Sequence[TraceComparison] = ()
     dataset: Dataset | None = None
 
     def of(self, model: str) -> list[Group]:
+        """The groups of one network."""
         return [group for group in self.groups if group.model == model]
 
     def models(self) -> list[str]:
+        """The networks, in the zoo's order."""
         return list(dict.fromkeys(group.model for group in self.groups))
 
     def frameworks(self) -> list[str]:
+        """The frameworks, in the order of FRAMEWORKS."""
         names = {group.framework for group in self.groups}
         return sorted(names, key=lambda name: pooling.sort_key(name, FRAMEWORKS))
 
     def digits(self) -> Dataset:
+        """The data set. Raises ValueError if there is none."""
         if self.dataset is None:
-            raise ValueError("This figure needs the data set.")
+            raise ValueError("This figure requires the data set.")
         return self.dataset
 
 
 def classes(material: Material) -> Figure:
+    """The number of training images of each digit."""
     dataset = material.digits()
     counts = class_counts(dataset.train.labels)
     figure, axes = _single(WIDTH * 0.8, 3.8)
@@ -74,11 +79,12 @@ def classes(material: Material) -> Figure:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.margins(y=0.1)
     axes.set(xlabel="digit", ylabel="training images")
-    axes.set_title("Class spread of the training set", fontsize=12)
+    axes.set_title("Training images of each digit", fontsize=12)
     return figure
 
 
 def overview(material: Material) -> Figure:
+    """Test accuracies of all runs, their means, and the sources' claims, a row a network."""
     models = material.models()
     figure, axes = _single(WIDTH, 1.4 + 0.55 * len(models))
     frameworks = material.frameworks()
@@ -107,15 +113,16 @@ def overview(material: Material) -> Figure:
 
 
 def accuracy_against_parameters(material: Material) -> Figure:
+    """Mean test accuracies against trained parameters, with claims and published records."""
     figure, axes = _single(WIDTH, 6.0)
     frameworks, models = material.frameworks(), material.models()
     points: list[tuple[str | None, int, float]] = []
     for model in models:
         x = _parameters(material, model)
-        mine = [float(_error(group.runs["accuracy"]).mean()) for group in material.of(model)]
-        for group, error in zip(material.of(model), mine, strict=True):
+        for group in material.of(model):
+            error = float(_error(group.runs["accuracy"]).mean())
             colour, marker = look(group.framework, frameworks)
-            # Hollow, as the frameworks' points often fall together.
+            # Hollow, because the frameworks' points often coincide.
             (point,) = axes.plot(x, error, marker, color=colour, fillstyle="none", markersize=9, zorder=4)
             point.set_markeredgewidth(2)
             points.append((model, x, error))
@@ -131,7 +138,7 @@ def accuracy_against_parameters(material: Material) -> Figure:
     axes.margins(x=0.12)
     errors = [error for _, _, error in points]
     _accuracy_axis(axes, errors, which="y")
-    axes.set_ylim(top=min(errors) / 2)  # room for names
+    axes.set_ylim(top=min(errors) / 2)  # space for the names
     axes.set(xlabel="trained parameters", ylabel="test accuracy (%)")
     _legend(figure, "Test accuracy against parameters", frameworks, claim=True)
     _name_points(figure, axes, points)
@@ -139,13 +146,13 @@ def accuracy_against_parameters(material: Material) -> Figure:
 
 
 def _name_points(figure: Figure, axes: Axes, points: list[tuple[str | None, int, float]]) -> None:
-    """Write each model's name beside its points (model or None, x, y), where it covers no point or name."""
-    figure.draw_without_rendering()  # so that positions are final
-    places = axes.transData.transform([(x, y) for _, x, y in points])
-    boxes = [Bbox.from_bounds(x - 10, y - 10, 20, 20) for x, y in places]
+    """Write each network's name beside its `points` (network or None, x, y), without covering others."""
+    figure.draw_without_rendering()  # makes positions final
+    pixels = axes.transData.transform([(x, y) for _, x, y in points])
+    boxes = [Bbox.from_bounds(x - 10, y - 10, 20, 20) for x, y in pixels]
     for model in dict.fromkeys(model for model, _, _ in points if model):
-        mine = [(x, y) for name, x, y in points if name == model]
-        x, above, below = mine[0][0], min(y for _, y in mine), max(y for _, y in mine)
+        own = [(x, y) for name, x, y in points if name == model]
+        x, above, below = own[0][0], min(y for _, y in own), max(y for _, y in own)
         sides = (
             (above, (0, 9), "center", "bottom"),
             (below, (0, -9), "center", "top"),
@@ -166,30 +173,35 @@ def _name_points(figure: Figure, axes: Axes, points: list[tuple[str | None, int,
 
 
 def learning_rate(material: Material) -> Figure:
+    """The recorded learning rate of each epoch's first step, a panel a network."""
+
     def panel(axes: Axes, group: Group, epochs: pd.DataFrame, colour: str, first: bool) -> None:
-        known = epochs.dropna(subset=["lr"]).groupby("epoch")["lr"].mean()
+        rates = epochs.dropna(subset=["lr"]).groupby("epoch")["lr"].mean()
         if first:
-            axes.plot(known.index, known, color=colour, linewidth=4.0, alpha=0.5)
+            axes.plot(rates.index, rates, color=colour, linewidth=4.0, alpha=0.5)
         else:
-            axes.plot(known.index, known, color=colour, linewidth=1.4, marker=".")
+            axes.plot(rates.index, rates, color=colour, linewidth=1.4, marker=".")
         axes.set_ylim(bottom=0)
 
     return _panels(material, panel, "Learning rate per epoch", ylabel="learning rate", share=False)
 
 
 def accuracy_per_epoch(material: Material) -> Figure:
-    seen: list[float] = []
+    """Test accuracy after each epoch, a panel a network."""
+    drawn: list[float] = []
 
     def panel(axes: Axes, group: Group, epochs: pd.DataFrame, colour: str, first: bool) -> None:
         errors = epochs.assign(error=_error(epochs["accuracy"]))
         _lines(axes, errors, "error", colour, first=first)
-        seen.extend(errors["error"])
-        _accuracy_axis(axes, seen, which="y")
+        drawn.extend(errors["error"])
+        _accuracy_axis(axes, drawn, which="y")
 
     return _panels(material, panel, "Test accuracy per epoch", ylabel="test accuracy (%)", share=True)
 
 
 def loss_per_epoch(material: Material) -> Figure:
+    """Test and training loss of each epoch, a panel a network."""
+
     def panel(axes: Axes, group: Group, epochs: pd.DataFrame, colour: str, first: bool) -> None:
         _lines(axes, epochs, "loss", colour, first=first)
         _lines(axes, epochs, "train_loss", colour, first=first, dashes=True)
@@ -200,31 +212,30 @@ def loss_per_epoch(material: Material) -> Figure:
 
 
 def first_steps(material: Material) -> Figure:
-    found = material.traced
-    columns = min(3, len(found))
-    figure, panels = _grid(len(found), columns)
-    for axes, one in zip(panels, found, strict=False):
-        steps = np.arange(1, len(one.between_frameworks) + 1)
-        curves = {"between the frameworks, float32": (one.between_frameworks, "black", "-")}
-        for name in one.self_baselines:
-            curves[f"{display_name(name)}, start one ulp away"] = (
-                one.self_baselines[name],
-                FRAMEWORKS[name].colour,
-                "-",
-            )
-        curves["between the frameworks, float64 (relative)"] = (one.float64_error, GREY, "--")
+    """Largest differences of losses up to each step, with the self-baselines, a panel a network."""
+    traces = material.traces
+    columns = min(3, len(traces))
+    figure, panels = _grid(len(traces), columns)
+    for axes, trace in zip(panels, traces, strict=False):
+        steps = np.arange(1, len(trace.between_frameworks) + 1)
+        curves = {"between the frameworks, float32": (trace.between_frameworks, "black", "-")}
+        for name, baseline in trace.self_baselines.items():
+            label = f"self-baseline of {display_name(name)}, start one ulp away"
+            curves[label] = (baseline, FRAMEWORKS[name].colour, "-")
+        curves["between the frameworks, float64 (relative)"] = (trace.float64_error, GREY, "--")
         for text, (values, colour, style) in curves.items():
             largest = np.maximum.accumulate(values)
-            # A difference of nothing has no place on a logarithmic axis.
+            # A logarithmic axis has no zero.
             shown = np.where(largest > 0, largest, np.nan)
             axes.plot(steps, shown, style, color=colour, linewidth=1.3, label=text)
-        axes.set(yscale="log", ylim=(1e-17, 1e1), title=one.model)
-    for axes in panels[len(found) :]:
+        axes.set(yscale="log", ylim=(1e-17, 1e1), title=trace.model)
+    for axes in panels[len(traces) :]:
         axes.set_axis_off()
     for axes in panels[::columns]:
-        axes.set_ylabel("largest difference so far")
-    for axes in panels[max(0, len(found) - columns) : len(found)]:
+        axes.set_ylabel("largest difference up to step")
+    for axes in panels[max(0, len(traces) - columns) : len(traces)]:
         axes.set_xlabel("step")
+        axes.tick_params(labelbottom=True)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
     return figure
 
@@ -238,21 +249,22 @@ def _grid(count: int, columns: int) -> tuple[Figure, list[Axes]]:
 
 
 def loss_against_examples(material: Material) -> Figure:
+    """Test and training loss of WALK_THROUGH against training images seen."""
     figure, axes = _single(WIDTH * 0.8, 4.4)
     frameworks = material.frameworks()
     images = len(material.digits().train)
     for order, group in enumerate(material.of(WALK_THROUGH)):
         colour, marker = look(group.framework, frameworks)
-        # The first is drawn larger, as the next often lies on it.
+        # The first is drawn larger, because the second often covers it.
         size: dict[str, Any] = (
             {"linewidth": 1.5, "markersize": 5} if order else {"linewidth": 4, "markersize": 11}
         )
         batch = int(group.runs["batch_size"].iloc[0])
-        each = images // batch * batch  # the incomplete last batch is left out
+        per_epoch = images // batch * batch  # the incomplete last batch is left out
         epochs = _epochs_of(material, group)
         for name, column, shift, style in (("test", "loss", 0.0, "-"), ("train", "train_loss", 0.5, "--")):
-            known = epochs.dropna(subset=[column]).groupby("epoch")[column].mean()
-            seen = (known.index.to_numpy() - shift) * each
+            losses = epochs.dropna(subset=[column]).groupby("epoch")[column].mean()
+            images_seen = (losses.index.to_numpy() - shift) * per_epoch
             fill = colour if name == "test" else "white"
             style_of: dict[str, Any] = {
                 "marker": marker,
@@ -260,7 +272,7 @@ def loss_against_examples(material: Material) -> Figure:
                 "color": colour,
                 "markerfacecolor": fill,
             }
-            axes.plot(seen, known, **style_of, **size)
+            axes.plot(images_seen, losses, **style_of, **size)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.set_ylim(bottom=0)
     axes.set(xlabel="training images seen", ylabel="loss (nats)")
@@ -268,11 +280,11 @@ def loss_against_examples(material: Material) -> Figure:
     return figure
 
 
-# What charts share
+# Parts of several figures
 
 
 def look(framework: str, present: Iterable[str]) -> tuple[str, str]:
-    """Colour and marker of a framework; those without their own take what is left, by alphabet."""
+    """Colour and marker of a framework; frameworks not in FRAMEWORKS have those of OTHERS, by alphabet."""
     name = framework.lower()
     if name in FRAMEWORKS:
         return FRAMEWORKS[name].colour, FRAMEWORKS[name].marker
@@ -281,14 +293,14 @@ def look(framework: str, present: Iterable[str]) -> tuple[str, str]:
 
 
 def _error(accuracy: pd.Series[float]) -> pd.Series[float]:
-    """Error in percent; at least half of one image in 10,000, as a logarithm has no zero."""
+    """Error in percent, at least half of one image in 10,000 for the logarithmic axis."""
     return (100 - accuracy).clip(lower=0.005)
 
 
 def _accuracy_axis(axes: Axes, errors: Iterable[float], *, which: Literal["x", "y"]) -> None:
-    """Label errors in percent, on a logarithmic scale, with accuracies; better is up or to the right."""
-    known = list(errors)
-    low, high = min(known) / 1.2, min(max(known) * 1.2, 100.0)
+    """A logarithmic axis of `errors` in percent, labelled with accuracies; better is up or to the right."""
+    values = list(errors)
+    low, high = min(values) / 1.2, min(max(values) * 1.2, 100.0)
     steps = [90, 80, 50, 20, 10, 5, 3, 2, 1.5, 1, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01]
     if high / low > 20:
         steps = [90, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01]
@@ -324,7 +336,7 @@ def _panels(
     share: bool,
     dashes: bool = False,
 ) -> Figure:
-    """A panel a model; `panel` draws a group's epochs in its framework's colour."""
+    """A panel a network, in which `panel` draws the epochs of each group in its framework's colour."""
     models, frameworks = material.models(), material.frameworks()
     columns = min(4, len(models))
     lines = -(-len(models) // columns)
@@ -347,12 +359,12 @@ def _panels(
 def _lines(
     axes: Axes, epochs: pd.DataFrame, column: str, colour: str, *, first: bool, dashes: bool = False
 ) -> None:
-    """Each run thin, their mean thick; the first framework's thickest, as the next often lies on it."""
+    """Each run as a thin line, their mean as a thick one, thickest where `first`, which others cover."""
     style = "--" if dashes else "-"
-    known = epochs.dropna(subset=[column])
-    for _, run in known.groupby("run"):
+    rows = epochs.dropna(subset=[column])
+    for _, run in rows.groupby("run"):
         axes.plot(run["epoch"], run[column], style, color=colour, linewidth=0.7, alpha=0.35)
-    mean = known.groupby("epoch")[column].mean()
+    mean = rows.groupby("epoch")[column].mean()
     axes.plot(mean.index, mean, style, color=colour, linewidth=4.0 if first else 1.6)
 
 
@@ -365,7 +377,7 @@ def _legend(
     dashes: bool = False,
     line: bool = False,
 ) -> None:
-    """The heading, and below it what the marks mean, in a row above the axes."""
+    """The heading, and below it the legend in one row, above the axes."""
     handles = []
     for framework in frameworks:
         colour, marker = look(framework, frameworks)

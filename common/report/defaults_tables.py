@@ -9,24 +9,26 @@ from common.report.markdown import markdown
 
 
 def side_by_side(defaults: pd.DataFrame) -> str:
-    """Both frameworks' defaults, with the versions that were asked."""
-    sides = {framework: snapshot(defaults, framework) for framework in FRAMEWORKS}
-    items = dict.fromkeys(item for side in sides.values() for item in side)
+    """Both frameworks' defaults as a table, with the versions they were read from."""
+    snapshots = {framework: snapshot(defaults, framework) for framework in FRAMEWORKS}
+    items = dict.fromkeys(item for values in snapshots.values() for item in values)
     if not items:
         return "Not read yet: `python -m common.bench defaults`."
     versions = defaults.groupby("framework")["framework_version"].last()
-    asked = " and ".join(f"{display_name(name)} {versions[name]}" for name, side in sides.items() if side)
-    note = (
-        "What each framework does when nothing is said, read from the installed library: constants from its "
-        "signatures, formulas from what it does with numbers that tell them apart. Runs are pinned to one "
-        f"definition of all this unless `--native` says otherwise. Read from {asked}."
+    sources = " and ".join(
+        f"{display_name(name)} {versions[name]}" for name, values in snapshots.items() if values
     )
-    rows = [[item, *(side.get(item, "") for side in sides.values())] for item in items]
-    return f"{note}\n\n{markdown(['OF', *(display_name(name).upper() for name in sides)], rows)}"
+    note = (
+        "What each framework does by default, read from the installed library: constants from its "
+        "signatures, formulas from its results for numbers on which the candidates differ. Runs are pinned "
+        f"to one definition of all of this unless `--native` hands a part back. Read from {sources}."
+    )
+    rows = [[item, *(values.get(item, "") for values in snapshots.values())] for item in items]
+    return f"{note}\n\n{markdown(['DEFAULT', *(display_name(name).upper() for name in snapshots)], rows)}"
 
 
 def snapshot(defaults: pd.DataFrame, framework: str) -> dict[str, str]:
-    """The defaults of a framework as they were last recorded."""
-    mine = defaults[defaults["framework"] == framework]
-    last = mine[mine["sitting"] == mine["sitting"].max()]
+    """The defaults of a framework by item, as they were last recorded."""
+    rows = defaults[defaults["framework"] == framework]
+    last = rows[rows["sitting"] == rows["sitting"].max()]
     return dict(zip(last["item"], last["value"], strict=True))

@@ -1,7 +1,7 @@
-"""Figures made of digits, and of which were taken for which: from recorded errors, no framework needed.
+"""Figures of digits, of misclassified ones, and confusion matrices, from the recorded errors.
 
-Every function returns a new Figure. Images are uint8 (N, 28, 28), labels uint8 (N,), errors the rows of
-errors.csv (run, index, predicted) of the runs concerned.
+Functions return a new Figure. Images are uint8 (N, 28, 28), labels uint8 (N,), errors the rows (run, index,
+predicted) of errors.csv that belong to the runs of the figure.
 """
 
 from __future__ import annotations
@@ -14,13 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from common.data.datasets import Digits
+from common.data.datasets import CLASSES, Digits
+from common.data.idx import SIDE
 
 WIDTH = 10.0
 """Inches: at GitHub's page width a point is then a little more than a pixel."""
-
-_SIDE = 28
-_CLASSES = 10
 
 
 def grid(digits: Digits, captions: Sequence[str], *, heading: str, columns: int = 3) -> Figure:
@@ -41,20 +39,20 @@ def mosaic(
 ) -> Figure:
     """All of `images`, `columns` to a row, with captions of `lines` lines below them.
 
-    One image drawn once: hundreds of axes would take minutes.
+    They share one pair of axes: hundreds of axes would take minutes.
     """
     rows = max(1, -(-len(images) // columns))
-    pitch = WIDTH / columns  # inches from one digit to the next
+    pitch = WIDTH / columns  # inches between the left edges of neighbouring digits
     image_share = 0.86
-    step = _SIDE / image_share
+    step = SIDE / image_share
     text = lines * 0.16 * step / pitch
-    height = _SIDE + text + 0.5 * (step - _SIDE)
+    height = SIDE + text + 0.5 * (step - SIDE)
     figure = Figure(figsize=(WIDTH, 0.5 + rows * height / step * pitch))
     figure.suptitle(heading, y=1 - 0.08 / figure.get_figheight(), va="top")
     axes = figure.add_axes((0.0, 0.0, 1.0, 1 - 0.45 / figure.get_figheight()))
     axes.set_axis_off()
     for place, (image, caption) in enumerate(zip(images, captions, strict=True)):
-        left = place % columns * step + (step - _SIDE) / 2
+        left = place % columns * step + (step - SIDE) / 2
         top = place // columns * height
         axes.imshow(
             image,
@@ -62,9 +60,9 @@ def mosaic(
             vmin=0,
             vmax=255,
             interpolation="nearest",
-            extent=(left, left + _SIDE, top + _SIDE, top),
+            extent=(left, left + SIDE, top + SIDE, top),
         )
-        axes.text(left + _SIDE / 2, top + _SIDE + text / 2, caption, ha="center", va="center", fontsize=8.5)
+        axes.text(left + SIDE / 2, top + SIDE + text / 2, caption, ha="center", va="center", fontsize=8.5)
     axes.set_xlim(0, columns * step)
     axes.set_ylim(rows * height, 0)
     axes.set_aspect("auto")
@@ -72,17 +70,20 @@ def mosaic(
 
 
 def most_often_wrong(digits: Digits, errors: pd.DataFrame, *, runs: int, count: int = 40) -> Figure:
-    """The `count` test images that most of the `runs` runs got wrong, with what was said most often."""
+    """The `count` test images that most of the `runs` runs misclassified, with the commonest prediction."""
     votes = errors.groupby("index")["predicted"]
     times = votes.size().reset_index(name="times").sort_values(["times", "index"], ascending=[False, True])
-    chosen = times.head(count)
-    index = chosen["index"].to_numpy()
-    said = [_commonest(votes.get_group(place)) for place in index]
+    worst = times.head(count)
+    index = worst["index"].to_numpy()
+    predicted = [_commonest(votes.get_group(image)) for image in index]
     captions = [
-        f"true {digits.labels[place]}, said {digit}\n{wrong} of {runs} runs"
-        for place, digit, wrong in zip(index, said, chosen["times"], strict=True)
+        f"{digits.labels[image]} → {digit}\n{errors} of {runs}"
+        for image, digit, errors in zip(index, predicted, worst["times"], strict=True)
     ]
-    heading = f"The {len(captions)} test images wrong most often, over {runs} runs of all networks"
+    heading = (
+        f"The {len(captions)} test images misclassified in most of {runs} runs of all networks "
+        "(true → commonest prediction, number of runs)"
+    )
     return mosaic(digits.images[index], captions, heading=heading, columns=10, lines=2)
 
 
@@ -92,9 +93,9 @@ def _commonest(predicted: pd.Series[int]) -> int:
 
 
 def wrong_in_run(digits: Digits, errors: pd.DataFrame, *, run: str, most: int = 420) -> Figure:
-    """Every test image that one run got wrong, in the test set's order; `run` names it in the heading.
+    """Every test image that one run misclassified, in the test set's order; the heading names the run.
 
-    Of more than `most` the first ones: a network that is mostly wrong would fill metres of paper.
+    At most `most` images are shown, because some networks misclassify thousands.
     """
     ordered = errors.sort_values("index").head(most)
     index = ordered["index"].to_numpy()
@@ -102,48 +103,50 @@ def wrong_in_run(digits: Digits, errors: pd.DataFrame, *, run: str, most: int = 
         f"{digits.labels[place]} → {digit}" for place, digit in zip(index, ordered["predicted"], strict=True)
     ]
     which = "All" if len(index) == len(errors) else f"The first {len(index)} of"
-    heading = f"{which} {len(errors):,} wrong test images of {run} (true → predicted)"
+    heading = f"{which} {len(errors):,} misclassified test images of {run} (true → predicted)"
     return mosaic(digits.images[index], captions, heading=heading, columns=14)
 
 
 def confusion_matrix(labels: NDArray[np.uint8], errors: pd.DataFrame, *, runs: int) -> NDArray[np.float64]:
-    """Mean number of test images a run by true (row) and predicted (column) digit, shape (10, 11).
+    """Mean number of test images per run by true (row) and predicted (column) digit, shape (10, 11).
 
-    The last column counts predictions that are no digit: a network with more than ten logits can make them.
+    The last column counts predictions of no digit, which networks with more than ten logits can make.
     """
-    total = np.zeros((_CLASSES, _CLASSES + 1))
+    total = np.zeros((CLASSES, CLASSES + 1))
     true = labels[errors["index"].to_numpy()]
-    predicted = np.minimum(errors["predicted"].to_numpy(), _CLASSES)
+    predicted = np.minimum(errors["predicted"].to_numpy(), CLASSES)
     np.add.at(total, (true, predicted), 1)
-    right = runs * np.bincount(labels, minlength=_CLASSES) - total.sum(axis=1)
-    total[np.arange(_CLASSES), np.arange(_CLASSES)] += right
+    right = runs * np.bincount(labels, minlength=CLASSES) - total.sum(axis=1)
+    total[np.arange(CLASSES), np.arange(CLASSES)] += right
     return total / runs
 
 
 def confusion(matrices: Mapping[str, tuple[NDArray[np.float64], int]], *, model: str) -> Figure:
-    """Confusion matrices side by side: by framework title, the matrix and the number of runs in it."""
+    """Confusion matrices side by side; `matrices` has matrix and number of runs by framework title."""
     figure = Figure(figsize=(max(5.5, 5.2 * len(matrices)), 5.9), layout="constrained")
     figure.suptitle(f"{model}: confusion matrix on the test set, images per run")
-    scale = max(float(_mistakes(matrix).max()) for matrix, _ in matrices.values())
-    no_digit = any(matrix[:, _CLASSES].any() for matrix, _ in matrices.values())
+    scale = max(float(_off_diagonal(matrix).max()) for matrix, _ in matrices.values())
+    no_digit = any(matrix[:, CLASSES].any() for matrix, _ in matrices.values())
     for place, (framework, (matrix, runs)) in enumerate(matrices.items()):
         axes = figure.add_subplot(1, len(matrices), place + 1)
-        shown = matrix if no_digit else matrix[:, :_CLASSES]
-        axes.imshow(_mistakes(shown), cmap="Oranges", vmin=0, vmax=max(scale, 1.0), interpolation="nearest")
+        shown = matrix if no_digit else matrix[:, :CLASSES]
+        axes.imshow(
+            _off_diagonal(shown), cmap="Oranges", vmin=0, vmax=max(scale, 1.0), interpolation="nearest"
+        )
         axes.set_title(f"{framework}, " + ("1 run" if runs == 1 else f"mean of {runs} runs"))
         axes.set_xlabel("predicted digit")
         axes.set_ylabel("true digit")
-        names = [*map(str, range(_CLASSES)), *(["none"] if no_digit else [])]
+        names = [*map(str, range(CLASSES)), *(["none"] if no_digit else [])]
         axes.set_xticks(range(len(names)), names)
-        axes.set_yticks(range(_CLASSES))
+        axes.set_yticks(range(CLASSES))
         axes.tick_params(length=0)
         axes.grid(visible=False)
         _write_counts(axes, shown, dark=0.6 * scale)
     return figure
 
 
-def _mistakes(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Without the diagonal, which would drown all else."""
+def _off_diagonal(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The matrix without its diagonal, whose numbers would dominate the colour scale."""
     return matrix * (1 - np.eye(*matrix.shape))
 
 

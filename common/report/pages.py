@@ -77,6 +77,6 @@ def stale(wanted: Mapping[Path, str]) -> str:
         present = path.read_text(encoding="utf-8") if path.exists() else ""
         parts += difflib.unified_diff(
             *(present.splitlines(keepends=True), text.splitlines(keepends=True)),
-            *(f"{path.name} (as it is)", f"{path.name} (as the tables say)"),
+            *(f"{path.name} (present)", f"{path.name} (rendered)"),
         )
     return "".join(parts)

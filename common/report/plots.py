@@ -1,7 +1,7 @@
-"""Rows in, deterministic figures out: the same rows and digits give the same bytes.
+"""The list of figures, and their drawing: the same rows and digits give the same bytes.
 
-What is drawn follows from the rows alone (`planned`), so a report can name the pictures without drawing them.
-Only the zoo's own recipes are shown; where a network ran in several settings, those with the most runs.
+The list follows from the rows alone (`planned`), so a report can link pictures without drawing them. Figures
+show the zoo's own recipes only, and of a network with several settings those with the most runs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from common.report.curves import WALK_THROUGH, Material
 
 DPI = 140
 STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine has the same one
+    "font.family": "DejaVu Sans",  # part of matplotlib, so every machine has the same one
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.grid": True,
@@ -43,26 +43,30 @@ STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure to be: its file name, its title (also the alternative text), a sentence on how to read it."""
+    """A planned figure.
+
+    It has a file name, a title (also the alternative text), and a caption on how to read it. Pictures that
+    every network has share a `kind`.
+    """
 
     file: str
     title: str
     caption: str
     draw: Callable[[Material], Figure]
     model: str | None = None
-    kind: str | None = None  # of pictures that there is one of for each network
+    kind: str | None = None
 
 
 def planned(tables: Tables) -> list[Picture]:
-    """The pictures that these tables give, in the order of a walk through them; none without main runs."""
+    """The pictures of these tables, in the order of the pages; none without runs of the zoo's recipes."""
     material = _material(tables)
     if not material.groups:
         return []
-    return [*_of_data(), *_of_training(material), *_of_mistakes(material)]
+    return [*_of_data(), *_of_training(material), *_of_errors(material)]
 
 
 def draw(tables: Tables, dataset: Dataset, folder: Path) -> list[Path]:
-    """Draw every planned picture into `folder`, each written whole or not at all. Returns their paths."""
+    """Draw every planned picture into `folder`; returns their paths."""
     material = _material(tables, dataset)
     folder.mkdir(parents=True, exist_ok=True)
     return [save(picture, material, folder) for picture in planned(tables)]
@@ -72,7 +76,7 @@ def save(picture: Picture, material: Material, folder: Path) -> Path:
     """Draw one picture as PNG under a temporary name, then rename it."""
     buffer = io.BytesIO()
     with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # a user's own matplotlibrc must not show
+        matplotlib.rcdefaults()  # ignores a user's own matplotlibrc
         matplotlib.rcParams.update(STYLE)
         figure = picture.draw(material)
         FigureCanvasAgg(figure)
@@ -85,10 +89,10 @@ def save(picture: Picture, material: Material, folder: Path) -> Path:
 
 
 def _material(tables: Tables, dataset: Dataset | None = None) -> Material:
-    found = pooling.largest_groups(pooling.groups(pooling.zoo_runs(tables.runs)))
-    known = {run for group in found for run in group.runs["run"]}
-    epochs, errors = (part[part["run"].isin(known)] for part in (tables.epochs, tables.errors))
-    return Material(found, epochs, errors, list(trace_comparisons(tables.traces)), dataset)
+    groups = pooling.largest_groups(pooling.groups(pooling.zoo_runs(tables.runs)))
+    runs = {run for group in groups for run in group.runs["run"]}
+    epochs, errors = (part[part["run"].isin(runs)] for part in (tables.epochs, tables.errors))
+    return Material(groups, epochs, errors, list(trace_comparisons(tables.traces)), dataset)
 
 
 def _of_data() -> list[Picture]:
@@ -96,27 +100,28 @@ def _of_data() -> list[Picture]:
         Picture("samples.png", "Sample digits", "The first six test images with their labels.", _samples),
         Picture(
             "class-counts.png",
-            "Class spread",
-            "How often each digit occurs in the training set.",
+            "Class counts",
+            "The number of training images of each digit.",
             curves.classes,
         ),
     ]
 
 
 def _of_training(material: Material) -> list[Picture]:
-    seen = Picture(
+    loss = Picture(
         "loss-against-examples.png",
-        f"{WALK_THROUGH}: loss against examples seen",
-        "The first test point is before any training. A training point is the mean over an epoch's batches, "
+        f"{WALK_THROUGH}: loss against training images seen",
+        "The first test point is before training. A training point is the mean over an epoch's batches, "
         "drawn at the middle of the epoch.",
         curves.loss_against_examples,
         WALK_THROUGH,
     )
-    traced = Picture(
+    first_steps = Picture(
         "first-steps.png",
-        "First steps, framework against framework and against rounding",
-        "The largest difference of losses up to each step, dropout masks given to both. Where the black line "
-        "keeps to the coloured ones, rounding is all that parts the frameworks.",
+        "First steps: difference of the frameworks and self-baselines",
+        "The largest difference of losses up to each step, with the same dropout masks in both frameworks. "
+        "Where the black line is not above the coloured ones, rounding explains the difference of the "
+        "frameworks.",
         curves.first_steps,
     )
     return [
@@ -131,13 +136,13 @@ def _of_training(material: Material) -> list[Picture]:
             "accuracy-against-parameters.png",
             "Test accuracy against parameters",
             "Means over the runs. Each network has its own recipe. Stars are published records, single runs "
-            "chosen on the test set.",
+            "selected on the test set.",
             curves.accuracy_against_parameters,
         ),
         Picture(
             "lr-per-epoch.png",
             "Learning rate per epoch",
-            "The rate of each epoch's first step, as recorded; both frameworks are handed the same one.",
+            "The rate of each epoch's first step, as recorded. Both frameworks are given the same rates.",
             curves.learning_rate,
         ),
         Picture(
@@ -149,21 +154,21 @@ def _of_training(material: Material) -> list[Picture]:
         Picture(
             "loss-per-epoch.png",
             "Loss per epoch",
-            "Training loss is the mean over the epoch's batches while the weights move, with dropout and "
-            "augmentation on; test loss is measured after the epoch.",
+            "Training loss is the mean over the epoch's batches, each before its own update, with dropout "
+            "and augmentation on; test loss is measured after the epoch.",
             curves.loss_per_epoch,
         ),
-        *([seen] if material.of(WALK_THROUGH) else []),
-        *([traced] if material.traced else []),
+        *([loss] if material.of(WALK_THROUGH) else []),
+        *([first_steps] if material.traces else []),
     ]
 
 
-def _of_mistakes(material: Material) -> list[Picture]:
+def _of_errors(material: Material) -> list[Picture]:
     pictures = [
         Picture(
             "predictions.png",
             "Predictions",
-            "The same six test images with what a recorded run says they are.",
+            "The same six test images with the predictions of a recorded run.",
             _predictions,
         )
     ]
@@ -172,25 +177,28 @@ def _of_mistakes(material: Material) -> list[Picture]:
             Picture(
                 f"confusion-{model}.png",
                 f"{model}: confusion matrix",
-                "Colour leaves out the diagonal.",
+                "The colour scale excludes the diagonal.",
                 partial(_confusion, model=model),
                 model,
                 "confusion",
             )
         )
-    wrong = set(material.errors["run"])
-    if wrong:
+    misclassified = set(material.errors["run"])
+    if misclassified:
         caption = (
-            "By all frameworks and networks; below each its label, what was said most often, and how often."
+            "Over all frameworks and networks. Below each image: its label, its most frequent wrong "
+            "prediction, and in how many runs it was wrong."
         )
-        pictures.append(Picture("wrong-digits.png", "Digits wrong most often", caption, _wrong_digits))
+        pictures.append(
+            Picture("wrong-digits.png", "Test images misclassified most often", caption, _wrong_digits)
+        )
     for model in material.models():
-        if one_run(material, model)[1] in wrong:
+        if example_run(material, model)[1] in misclassified:
             pictures.append(
                 Picture(
                     f"wrong-{model}.png",
-                    f"{model}: every wrong test image of one run",
-                    "Below each its label and what was predicted; of very many the first.",
+                    f"{model}: misclassified test images of one run",
+                    "Below each image: its label and the prediction. Of very many only the first are shown.",
                     partial(_wrong_in_run, model=model),
                     model,
                     "wrong",
@@ -199,8 +207,8 @@ def _of_mistakes(material: Material) -> list[Picture]:
     return pictures
 
 
-def one_run(material: Material, model: str) -> tuple[str, str]:
-    """The run that stands for `model`: smallest seed of its first framework; its description and its id."""
+def example_run(material: Material, model: str) -> tuple[str, str]:
+    """Description and id of the run with the smallest seed in the network's first framework."""
     group = material.of(model)[0]
     row = group.runs.sort_values(["seed", "run"]).iloc[0]
     return f"{model}, {display_name(group.framework)}, seed {row['seed']}", str(row["run"])
@@ -217,12 +225,13 @@ def _samples(material: Material) -> Figure:
 
 def _predictions(material: Material) -> Figure:
     test = material.digits().test
-    run, known = one_run(material, WALK_THROUGH if material.of(WALK_THROUGH) else material.models()[0])
+    model = WALK_THROUGH if material.of(WALK_THROUGH) else material.models()[0]
+    description, run = example_run(material, model)
     predicted = test.labels.astype(np.int64)
-    errors = material.errors[material.errors["run"] == known]
+    errors = material.errors[material.errors["run"] == run]
     predicted[errors["index"].to_numpy()] = errors["predicted"].to_numpy()
     captions = [f"Prediction: {digit}" for digit in predicted[:6]]
-    return digit_figures.grid(test, captions, heading=f"Predictions of {run}")
+    return digit_figures.grid(test, captions, heading=f"Predictions of {description}")
 
 
 def _confusion(material: Material, *, model: str) -> Figure:
@@ -244,6 +253,6 @@ def _wrong_digits(material: Material) -> Figure:
 
 
 def _wrong_in_run(material: Material, *, model: str) -> Figure:
-    run, known = one_run(material, model)
-    errors = material.errors[material.errors["run"] == known]
-    return digit_figures.wrong_in_run(material.digits().test, errors, run=run)
+    description, run = example_run(material, model)
+    errors = material.errors[material.errors["run"] == run]
+    return digit_figures.wrong_in_run(material.digits().test, errors, run=description)

@@ -22,13 +22,13 @@ from common.tables.schema import TABLES, columns
 
 NO_RUNS = "No runs yet."
 SHOWN = "under-5k"
-"""The network whose confusion matrix and wrong images the README shows; the others' are linked."""
+"""The network whose confusion matrix and wrong images the README shows; it links those of the others."""
 
 HELP_WIDTH = 100
 
 
 def blocks(tables: Tables, link: str) -> dict[str, str]:
-    """Every block by the name of its markers; pictures are linked in the folder `link`."""
+    """The blocks by the names of their markers; `link` is the folder of the pictures."""
     return {
         "results": results_block(tables, link),
         "walk-through": walk_through_block(tables, link),
@@ -39,11 +39,11 @@ def blocks(tables: Tables, link: str) -> dict[str, str]:
 
 
 def results_block(tables: Tables, link: str) -> str:
-    """Verdicts, the overview, the zoo's own recipes with the sources' claims beside them, what to know."""
+    """Verdicts, the overview picture, the results of the zoo's own recipes beside the claims, remarks."""
     groups = pooling.groups(pooling.zoo_runs(tables.runs))
     if not groups:
         return NO_RUNS
-    head = "MODEL | FRAMEWORK | BATCHES | EPOCHS | ACCURACY | PARAMS | TRAIN ACCURACY | SOURCE'S CLAIM"
+    head = "MODEL | FRAMEWORK | BATCH SIZE | EPOCHS | ACCURACY | PARAMS | TRAIN ACCURACY | SOURCE'S CLAIM"
     rows = [_result(group, groups) for group in groups]
     overview = next(picture for picture in plots.planned(tables) if picture.file == "overview.png")
     return "\n\n".join(
@@ -54,8 +54,8 @@ def results_block(tables: Tables, link: str) -> str:
             markdown(head.split(" | "), rows, right=(2, 3, 4, 5, 6)),
             "ACCURACY is on the 10,000 test images after the last epoch: mean ± sample standard deviation "
             "over n runs with different seeds. TRAIN ACCURACY is the mean over the last epoch's training "
-            "batches, with dropout and augmentation on. The rows of one network can be compared; networks "
-            "have different recipes, so no row is ranked against another network's.",
+            "batches, with dropout and augmentation on. Compare the rows of one network only: different "
+            "networks have different recipes.",
             *_remarks(tables, groups),
         ]
         if part
@@ -63,6 +63,7 @@ def results_block(tables: Tables, link: str) -> str:
 
 
 def _result(group: Group, groups: Sequence[Group]) -> list[str]:
+    """The row of a group; settings stand behind the framework if it has several groups of the network."""
     same = [other for other in groups if (other.model, other.framework) == (group.model, group.framework)]
     varying = {field for other in same for field in pooling.differences(group.fields, other.fields)}
     note = "".join(
@@ -82,26 +83,26 @@ def _result(group: Group, groups: Sequence[Group]) -> list[str]:
 
 
 def _remarks(tables: Tables, groups: Sequence[Group]) -> list[str]:
-    """What differs between the rows of a network, what was not run, what is not in the table."""
+    """Differing settings within a network, missing runs, and the number of runs outside the table."""
     remarks = []
     differing = run_tables.differing(groups)
     if differing:
         remarks.append(f"{run_tables.DIFFERING}\n\n{listed(differing)}")
-    there = {(group.model, group.framework.lower()) for group in groups}
-    missing = [f"`{m}` in {display_name(f)}" for m in ZOO for f in FRAMEWORKS if (m, f) not in there]
+    present = {(group.model, group.framework.lower()) for group in groups}
+    missing = [f"`{m}` in {display_name(f)}" for m in ZOO for f in FRAMEWORKS if (m, f) not in present]
     if missing:
         remarks.append(f"Not run yet: {', '.join(missing)}.")
     shown = sum(len(group.runs) for group in groups)
-    done = int((tables.runs["status"] == "ok").sum())
+    finished = int((tables.runs["status"] == "ok").sum())
     remarks.append(
         f"Runs in this table: {shown}. In [benchmarks.md](benchmarks.md): their times, memory and machines, "
-        f"runs with other settings ({done - shown}) and failed ones ({len(tables.runs) - done})."
+        f"runs with other settings ({finished - shown}) and failed ones ({len(tables.runs) - finished})."
     )
     return remarks
 
 
 def walk_through_block(tables: Tables, link: str) -> str:
-    """Every planned picture but the overview, with its caption; of a kind with one a network, one."""
+    """Every picture but the overview, with its caption; of pictures per network those of SHOWN, and links."""
     pictures = [picture for picture in plots.planned(tables) if picture.file != "overview.png"]
     if not pictures:
         return NO_RUNS
@@ -119,7 +120,7 @@ def walk_through_block(tables: Tables, link: str) -> str:
 
 
 def _alone(picture: plots.Picture, pictures: Iterable[plots.Picture]) -> bool:
-    """Whether there is no picture of its kind of another network."""
+    """Whether no other network has a picture of this kind."""
     return picture.kind is None or sum(other.kind == picture.kind for other in pictures) == 1
 
 
@@ -128,9 +129,9 @@ def _image(picture: plots.Picture, link: str) -> str:
 
 
 def zoo_block(entries: Iterable[Entry]) -> str:
-    """The networks: size, recipe, source, threshold, and what was assumed."""
+    """The networks: size, recipe, threshold, source, and the assumptions made where the source is silent."""
     entries = list(entries)
-    head = "NAME | PARAMS | MULTIPLY-ADDS | BATCHES | EPOCHS | TRAINING | THRESHOLD | SOURCE"
+    head = "NAME | PARAMS | MULTIPLY-ADDS | BATCH SIZE | EPOCHS | TRAINING | THRESHOLD | SOURCE"
     rows = [
         [
             f"`{entry.name}`",
@@ -157,9 +158,9 @@ def _training(entry: Entry) -> str:
 
 
 def command_line_block() -> str:
-    """What `--help` prints, 100 columns wide, with no path of this machine in it."""
+    """The text of `--help`, HELP_WIDTH columns wide, without paths of this machine."""
     parser = arguments.parser(next(iter(FRAMEWORKS)))
-    # The width of argparse is its formatter's; two columns are its margin, as for a terminal.
+    # argparse gets its width from the formatter; it leaves two columns free, as for a terminal.
     formatter: Any = parser.formatter_class
     parser.formatter_class = functools.partial(formatter, width=HELP_WIDTH - 2)
     text = parser.format_help().replace(str(ROOT), ".").replace(str(Path.home()), "~")

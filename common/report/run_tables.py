@@ -1,6 +1,6 @@
-"""Runs as tables: accuracy, test accuracy per epoch, time and memory, other settings, failed runs.
+"""Tables of runs: accuracy, test accuracy per epoch, time and memory, other settings, failed runs.
 
-Rows are groups of runs that may be pooled (common.analysis.pooling).
+A row is a group of runs that may be pooled (`common.analysis.pooling`).
 """
 
 from __future__ import annotations
@@ -17,15 +17,17 @@ from common.report import cells
 from common.report.markdown import listed, markdown
 
 DIFFERING = (
-    "Rows of one network with other settings too; a difference between them need not be the framework's:"
+    "These rows of one network differ in more than the framework, which may be why their accuracies differ:"
 )
+"""Introduces the list of `differing` rows."""
 
 
 def accuracies(groups: Sequence[Group]) -> str:
+    """Accuracy and loss of every group, on the test and the training images."""
     if not groups:
         return "None yet."
     head = (
-        "MODEL | FRAMEWORK | DEVICE | ACCURACY | LOWEST | HIGHEST | THRESHOLD | SHIFTED | AIM | TEST LOSS | "
+        "MODEL | FRAMEWORK | DEVICE | ACCURACY | LOWEST | HIGHEST | THRESHOLD | TTA | TARGET | TEST LOSS | "
         "TRAIN ACCURACY | TRAIN LOSS"
     )
     rows = [
@@ -35,7 +37,7 @@ def accuracies(groups: Sequence[Group]) -> str:
             *(f"{group.runs['accuracy'].min():.2f} %", f"{group.runs['accuracy'].max():.2f} %"),
             f"{ZOO[group.model].threshold:g} %",
             cells.accuracy(group, "shifted_accuracy"),
-            "" if (aim := ZOO[group.model].target) is None else f"{aim:g} %",
+            "" if (target := ZOO[group.model].target) is None else f"{target:g} %",
             cells.mean_and_sd(group, "loss", 4),
             cells.accuracy(group, "train_accuracy"),
             cells.mean_and_sd(group, "train_loss", 4),
@@ -43,15 +45,17 @@ def accuracies(groups: Sequence[Group]) -> str:
         for group in groups
     ]
     note = (
-        "SHIFTED is by the mean logits of five views of each test image, itself and shifted up, down, left "
-        "and right by the pixels that the recipe says, if it does: there it is what AIM is for."
+        "TTA is the accuracy with test-time augmentation, in recipes that have it: by the mean logits of "
+        "five views of each test image, the image itself and its shifts up, down, left and right. TARGET is "
+        "the mean that a recipe was designed to reach, with test-time augmentation where the recipe has it."
     )
     table = f"{note}\n\n{markdown(head.split(' | '), rows, right=range(3, 12))}"
-    names = differing(groups)
-    return f"{table}\n\n{DIFFERING}\n\n{listed(names)}" if names else table
+    remarks = differing(groups)
+    return f"{table}\n\n{DIFFERING}\n\n{listed(remarks)}" if remarks else table
 
 
 def per_epoch(groups: Sequence[Group], epochs: pd.DataFrame) -> str:
+    """Mean test accuracy of every group after each epoch."""
     if not groups:
         return "None yet."
     tables = [(group, epochs[epochs["run"].isin(set(group.runs["run"]))]) for group in groups]
@@ -62,22 +66,25 @@ def per_epoch(groups: Sequence[Group], epochs: pd.DataFrame) -> str:
             epoch: f"{significance.summary(part['accuracy']).mean:.2f}"
             for epoch, part in table.groupby("epoch")
         }
-        cells = [means.get(epoch, "") for epoch in range(last + 1)]
-        rows.append([f"`{group.model}`", display_name(group.framework), device(group), *cells])
+        accuracy = [means.get(epoch, "") for epoch in range(last + 1)]
+        rows.append([f"`{group.model}`", display_name(group.framework), device(group), *accuracy])
     head = ["MODEL", "FRAMEWORK", "DEVICE", *map(str, range(last + 1))]
     note = "Mean in percent after each epoch; 0 is before training."
     return f"{note}\n\n{markdown(head, rows, right=range(3, last + 4))}"
 
 
 def times(runs: pd.DataFrame) -> str:
-    """Grouped also by what time depends on; letters stand for machines."""
+    """Seconds, throughput, memory and load of runs that had their machine to themselves.
+
+    They are grouped also by machine and versions, which stand as numbers in the table and in full below it.
+    """
     groups = pooling.groups(runs, by=(*POOLED, *ENVIRONMENT))
     if not groups:
         return "None yet."
-    places = list(dict.fromkeys(_place(group) for group in groups))
+    machines = list(dict.fromkeys(_machine(group) for group in groups))
     head = (
-        "MODEL | FRAMEWORK | SETTINGS | ON | N | TRAIN S | S / EPOCH | IMPORT S | BUILD S | FIRST STEP S | "
-        "PREDICT S | IMAGES / S | MEMORY MIB | TOTAL S | CPU S | LOAD BEFORE | AFTER"
+        "MODEL | FRAMEWORK | SETTINGS | MACHINE | N | TRAIN S | S / EPOCH | IMPORT S | BUILD S | FIRST STEP "
+        "S | PREDICT S | IMAGES / S | MEMORY MIB | TOTAL S | CPU S | LOAD BEFORE | LOAD AFTER"
     )
     rows = []
     for group in groups:
@@ -90,7 +97,7 @@ def times(runs: pd.DataFrame) -> str:
                     f"`{group.model}`",
                     display_name(group.framework),
                     _from_zoo(group),
-                    str(places.index(_place(group)) + 1),
+                    str(machines.index(_machine(group)) + 1),
                 ),
                 str(len(group.runs)),
                 *(cells.mean_and_sd(group, "train_seconds", 1), cells.mean_and_sd(per_epoch, "each", 2)),
@@ -107,14 +114,15 @@ def times(runs: pd.DataFrame) -> str:
             ]
         )
     note = (
-        "ON is the machine and the versions in the list below. Training time leaves tests out; total and CPU "
-        "seconds are of the whole process, the latter of all cores; loads are averages of a minute."
+        "MACHINE is the number of machine and versions in the list below. TRAIN excludes tests. TOTAL and "
+        "CPU are seconds of the whole process, CPU those of all cores. Loads are averages over one minute."
     )
-    machines = "\n".join(f"{number}. {place}" for number, place in enumerate(places, start=1))
-    return f"{note}\n\n{markdown(head.split(' | '), rows, right=range(3, 17))}\n\n{machines}"
+    numbered = "\n".join(f"{number}. {name}" for number, name in enumerate(machines, start=1))
+    return f"{note}\n\n{markdown(head.split(' | '), rows, right=range(3, 17))}\n\n{numbered}"
 
 
 def other_settings(groups: Sequence[Group]) -> str:
+    """Accuracies of groups whose settings are not those of the zoo, with the differences."""
     if not groups:
         return "None."
     head = ["MODEL", "FRAMEWORK", "DEVICE", "ACCURACY", "TRAIN ACCURACY", "DIFFERS FROM THE ZOO'S RECIPE IN"]
@@ -125,11 +133,12 @@ def other_settings(groups: Sequence[Group]) -> str:
         ]
         for group in groups
     ]
-    note = "Not comparable with the rows above; after 'instead of' stands what the zoo's recipe has."
+    note = "These rows are not comparable with the rows above. After 'instead of' is the zoo's own value."
     return f"{note}\n\n{markdown(head, rows, right=(3, 4))}"
 
 
 def failed(runs: pd.DataFrame) -> str:
+    """Every run that diverged, failed or was interrupted, with the reason."""
     failed = runs[runs["status"] != "ok"].sort_values(["started", "run"])
     if failed.empty:
         return "None."
@@ -151,37 +160,38 @@ def failed(runs: pd.DataFrame) -> str:
 
 
 def differing(groups: Sequence[Group]) -> list[str]:
-    """For each group that differs from its network's first in more than the framework: in what."""
+    """A line for each group that differs from its network's first one in more than the framework."""
     first: dict[str, Group] = {}
-    found = []
+    lines = []
     for group in groups:
         against = first.setdefault(group.model, group)
-        names = pooling.differences(group.fields, against.fields, but=("framework",))
-        if names:
+        fields = pooling.differences(group.fields, against.fields, but=("framework",))
+        if fields:
             pair = f"{display_name(group.framework)} against {display_name(against.framework)}"
-            found.append(f"`{group.model}`, {pair}: {settings(names)}")
-    return found
+            lines.append(f"`{group.model}`, {pair}: {settings(fields)}")
+    return lines
 
 
 def settings(differences: Mapping[str, tuple[str, str]]) -> str:
     """`lr 0.1 instead of 0.01; threads 1 instead of 2`."""
-    return "; ".join(f"{field} {ours} instead of {theirs}" for field, (ours, theirs) in differences.items())
+    return "; ".join(f"{field} {value} instead of {other}" for field, (value, other) in differences.items())
 
 
 def device(group: Group) -> str:
-    """`cpu, 2 threads`, and the number of processes where there are several."""
+    """`cpu, 2 threads`, with the number of processes if there are several."""
     threads, processes = group.fields["threads"], group.fields["world_size"]
     several = "" if processes == 1 else f", {processes} processes"
     return f"{group.fields['device']}, {threads} thread{'s' * (threads != 1)}{several}"
 
 
-def _place(group: Group) -> str:
+def _machine(group: Group) -> str:
+    """Machine, device and versions."""
     version = f"{display_name(group.framework)} {group.fields['framework_version']}"
     return f"{group.fields['machine']}; {device(group)}; {version}; Python {group.fields['python']}"
 
 
 def _from_zoo(group: Group) -> str:
-    """In what a group's settings differ from the zoo's recipe."""
+    """The settings of a group that differ from the zoo's."""
     entry = ZOO.get(group.model)
     if entry is None:
         return "not in the zoo"

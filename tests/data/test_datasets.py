@@ -162,7 +162,7 @@ class Slow:
                 time.sleep(0.01)
         return CONTENT
 registry = {"tiny": datasets.DatasetFiles(HASHES, (Slow(),))}
-for _ in range(1 if mode == "once" else 50):
+for _ in range(1 if mode == "once" else 20):
     train = datasets.load("tiny", data_dir=folder, registry=registry).train
     if mode != "once":
         (folder / "tiny" / "train-images-idx3-ubyte").unlink(missing_ok=True)
@@ -178,12 +178,15 @@ def start_loaders(folder: Path, mode: str) -> list[subprocess.Popen[str]]:
 INK = int(idx.decode_idx(CONTENT[FILES[0]], rank=3).sum())
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes no file that another process reads")
 def test_processes_may_download_at_once(tmp_path: Path) -> None:
     processes = start_loaders(tmp_path, "again and again")
     assert [int(process.communicate(timeout=60)[0]) for process in processes] == [INK] * 3
     assert files_in(tmp_path / "tiny") == {file: CONTENT[file] for file in FILES[1:]}
 
 
+@pytest.mark.slow
 def test_of_processes_that_start_together_one_downloads(tmp_path: Path) -> None:
     processes = start_loaders(tmp_path, "once")
     while not (tmp_path / "tiny").exists():
@@ -230,6 +233,7 @@ def a_forbidden_folder(tmp_path: Path) -> Path:
 AS_ROOT = pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may read everything")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the reasons of Windows have other words")
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
@@ -245,6 +249,7 @@ def test_a_data_folder_that_cannot_be_used(make: Callable[[Path], Path], reason:
     assert all(word in str(caught.value) for word in (str(folder / "tiny"), reason, "--data-dir"))
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no HOME")
 def test_which_folder_is_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

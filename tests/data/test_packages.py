@@ -68,7 +68,7 @@ DEBIAN = download.DebianPackage("tiny-data", folder="./usr/share/datasets/tiny")
 
 @pytest.fixture
 def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that is all the real pip knows of."""
+    """The only folder in which the real pip looks for packages."""
     if importlib.util.find_spec("pip") is None:
         pytest.skip("this Python has no pip")
     folder = tmp_path / "wheels"
@@ -110,6 +110,8 @@ def test_a_python_without_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def put_program(folder: Path, name: str, script: str) -> Path:
+    if os.name == "nt":
+        pytest.skip("the stand-in programs are scripts of sh")
     folder.mkdir(exist_ok=True)
     path = folder / name
     path.write_text(f"#!/bin/sh\n{script}\n")
@@ -119,7 +121,9 @@ def put_program(folder: Path, name: str, script: str) -> Path:
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of stand-in programs; besides them there is only what /bin has under the names used here."""
+    """A folder of stand-in programs; the only other programs are those of the system that they use."""
+    if os.name == "nt":
+        pytest.skip("the stand-in programs are scripts of sh")
     folder = tmp_path / "programs"
     folder.mkdir()
     for name in ("cat", "cp", "sh", "sleep"):
@@ -198,6 +202,7 @@ def test_the_reason_of_a_failed_program(script: str, reason: str, programs: Path
         DEBIAN.fetch(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_command_that_hangs_is_killed_with_its_children(programs: Path, tmp_path: Path) -> None:
     script = put_program(programs, "hang", "sleep 60 & echo $! > child; sleep 60")
     with pytest.raises(DownloadError, match=r"^hang .* 0\.5 seconds\.$"):

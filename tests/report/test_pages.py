@@ -1,4 +1,4 @@
-"""The pages say what the tables say; `--check` knows when they do not, and writes nothing."""
+"""The pages have what the tables have; `--check` detects where they do not, and writes nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def no_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only tests that say so have digits; none asks the network."""
+    """Tests have no data set, and none downloads it, unless they use `no_pictures`."""
 
     def load(*_: object, **__: object) -> None:
         raise DataError("There are no digits here.")
@@ -99,7 +99,7 @@ def test_the_table_of_results(root: Path) -> None:
     table, _ = rendered(root)
     lines = table.splitlines()
     start = lines.index(next(line for line in lines if line.startswith("| MODEL | FRAMEWORK")))
-    assert lines[start].startswith("| MODEL | FRAMEWORK | BATCHES | EPOCHS | ACCURACY | PARAMS |")
+    assert lines[start].startswith("| MODEL | FRAMEWORK | BATCH SIZE | EPOCHS | ACCURACY | PARAMS |")
     assert table.strip().startswith("| MODEL | SEEDS |")  # the verdicts come first
     ours = "| `tf-model-1` | PyTorch | 128 | 8 | 98.00 ± 1.00 % (n=3) | 101,770 | 98.50 ± 1.00 % (n=3) |"
     assert lines[start + 2].startswith(ours)
@@ -108,7 +108,7 @@ def test_the_table_of_results(root: Path) -> None:
     assert any(line.endswith("(results/plots/overview.png)") for line in lines[:start])
 
 
-def test_a_repeated_seed_is_told(root: Path) -> None:
+def test_a_repeated_seed_is_counted_once(root: Path) -> None:
     add_run(results(root), accuracy=98.0)
     add_run(results(root), accuracy=98.0)
     assert "98.00 ± 0.00 % (n=2, 1 seed)" in rendered(root)[0]
@@ -130,7 +130,7 @@ def test_rows_of_other_recipes_are_named_and_kept_apart(root: Path) -> None:
     assert "97.77" not in others
 
 
-def test_rows_of_one_network_with_other_settings_are_told_apart(root: Path) -> None:
+def test_rows_of_one_network_with_other_settings_are_listed(root: Path) -> None:
     add_run(results(root), threads=2)
     assert run_tables.DIFFERING not in rendered(root)[0]
     add_run(results(root), framework="tensorflow", threads=8)
@@ -151,7 +151,7 @@ def test_failed_runs_are_counted_and_listed(root: Path) -> None:
     assert failed.run in marks.split("## Failed runs")[1]
 
 
-def test_what_was_not_run_is_said(root: Path) -> None:
+def test_missing_runs_are_listed(root: Path) -> None:
     add_run(results(root))
     missing = next(line for line in rendered(root)[0].splitlines() if line.startswith("Not run yet"))
     assert "`tf-model-1` in TensorFlow" in missing
@@ -230,7 +230,7 @@ def test_without_digits_nothing_is_written(root: Path, capsys: pytest.CaptureFix
     add_run(results(root))
     before = (root / "README.md").read_bytes()
     assert command.main([], root=root) == 1
-    assert capsys.readouterr().err == "There are no digits here.\n"
+    assert capsys.readouterr().err.splitlines() == ["There are no digits here."]
     assert (root / "README.md").read_bytes() == before
     assert not (root / "benchmarks.md").exists()
 

@@ -1,4 +1,4 @@
-"""Rows as a run writes them."""
+"""Rows like those that a run writes."""
 
 from __future__ import annotations
 

@@ -45,6 +45,7 @@ def test_a_run_alone_is_one(tmp_path: Path) -> None:
     assert end(second) == 1
 
 
+@pytest.mark.slow
 def test_runs_that_came_and_went_meanwhile_count(tmp_path: Path) -> None:
     longest = start(tmp_path)
     one = start(tmp_path)
@@ -55,6 +56,7 @@ def test_runs_that_came_and_went_meanwhile_count(tmp_path: Path) -> None:
     assert [end(third), end(last), end(longest)] == [3, 3, 3]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_does_not_count(tmp_path: Path) -> None:
     killed = start(tmp_path)
     killed.kill()

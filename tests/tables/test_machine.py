@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -35,6 +36,7 @@ def test_the_wall_clock_moves_no_start_time_on_linux(monkeypatch: pytest.MonkeyP
     assert machine.seconds_since_start() > 0
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps no ended processes")
 def test_a_process_that_has_ended_has_no_start_time() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
     assert process.stdout

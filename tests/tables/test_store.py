@@ -1,8 +1,9 @@
-"""The tables survive what happens to them: writers at once, a kill at any byte, foreign files, odd text."""
+"""The tables survive writers at once, a kill at any byte, foreign files and odd text."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 import subprocess
 import sys
 import time
@@ -35,12 +36,18 @@ COLUMNS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests cut files themselves; a thousand appends would take seconds to reach the disk."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
 def runs(folder: Path, name: str = "results.csv") -> list[str]:
     return [row["run"] for row in rows(folder, name)]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file but the lock, which may stay."""
+    """Every file but the lock, which may remain."""
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
 
 
@@ -102,10 +109,10 @@ def test_any_row_is_read_as_it_was_written(
     add(folder, "after")
     tables: dict[str, Sequence[Row]] = {"results.csv": [run], "epochs.csv": epochs, "errors.csv": errors}
     for name, written in tables.items():
-        found = rows(folder, name)
-        own = {"results.csv": 1, "epochs.csv": 2, "errors.csv": 3}[name]
-        assert len(found) == len(written) + 2 * own
-        for row, cells in zip(written, found[own:-own], strict=True):
+        table = rows(folder, name)
+        others = {"results.csv": 1, "epochs.csv": 2, "errors.csv": 3}[name]
+        assert len(table) == len(written) + 2 * others
+        for row, cells in zip(written, table[others:-others], strict=True):
             for column, value in dataclasses.asdict(row).items():
                 if value is None:
                     assert cells[column] == ""
@@ -120,7 +127,7 @@ def test_any_row_is_read_as_it_was_written(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_row_cut_at_any_byte_costs_that_row_alone(tmp_path: Path, name: str) -> None:
-    """And the next append takes the torn row away. The text has bytes that are no character by themselves."""
+    """The next append removes the torn row. The text has bytes that are no character by themselves."""
     folder = tmp_path / "results"
     for run in ("a", "b"):
         add(folder, run, epochs=1, errors=1)
@@ -141,7 +148,7 @@ def test_a_row_cut_at_any_byte_costs_that_row_alone(tmp_path: Path, name: str) -
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_header_cut_at_any_byte_is_written_anew(tmp_path: Path, name: str) -> None:
+def test_a_header_cut_at_any_byte_is_written_again(tmp_path: Path, name: str) -> None:
     add(tmp_path, "a")
     line = (tmp_path / name).read_bytes().splitlines(keepends=True)[0]
     for size in range(0, len(line), 7):
@@ -152,7 +159,7 @@ def test_a_header_cut_at_any_byte_is_written_anew(tmp_path: Path, name: str) -> 
 
 
 def test_the_last_row_is_found_in_a_table_longer_than_the_search_window(tmp_path: Path) -> None:
-    """The end is searched for backwards in pieces of 64 KiB: torn rows shorter and longer than a piece."""
+    """The end is searched for backwards in blocks of 64 KiB: torn rows shorter and longer than a block."""
     add(tmp_path, "a", errors=20_000)
     path = tmp_path / "errors.csv"
     intact = path.read_bytes()
@@ -179,9 +186,10 @@ for number in range(5):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writers", [2, 8])
 def test_writers_at_once_lose_nothing(tmp_path: Path, writers: int) -> None:
-    """They wait for each other at the start, so that even making the folder and the tables is contended."""
+    """They wait for each other at the start, so that even the creation of folder and tables is contended."""
     paths = f"{ROOT}:{ROOT / 'tests'}"
     processes = [
         subprocess.Popen(
@@ -204,11 +212,11 @@ def test_writers_at_once_lose_nothing(tmp_path: Path, writers: int) -> None:
     expected = sorted(f"w{writer}-{number}" for writer in range(writers) for number in range(5))
     assert sorted(runs(folder)) == expected
     for name, column, each in (("epochs.csv", "epoch", 3), ("errors.csv", "index", 4)):
-        found = rows(folder, name)
-        # A run's rows stand together and in order: one write under one lock.
-        assert [int(row[column]) for row in found] == list(range(each)) * len(expected)
-        assert sorted(row["run"] for row in found[::each]) == expected
-        assert all(row["run"] == found[index - index % each]["run"] for index, row in enumerate(found))
+        table = rows(folder, name)
+        # A run's rows are together and in order: one write under one lock.
+        assert [int(row[column]) for row in table] == list(range(each)) * len(expected)
+        assert sorted(row["run"] for row in table[::each]) == expected
+        assert all(row["run"] == table[index - index % each]["run"] for index, row in enumerate(table))
 
 
 # Older versions
@@ -217,7 +225,7 @@ FIRST = COLUMNS["results.csv"].partition(", import_seconds")[0].split(", ")
 
 
 def test_a_table_without_the_columns_that_came_later_is_read_and_completed(tmp_path: Path) -> None:
-    """Row by row, whatever stands in their cells; a torn last row goes."""
+    """Row by row, whatever their cells contain; a torn last row is removed."""
     folder = tmp_path / "results"
     check_writable(folder)
     name, old = "results.csv", [str(number) for number in range(len(FIRST))]
@@ -249,11 +257,11 @@ OTHER_HEADERS: dict[str, Callable[[list[str]], list[str]]] = {
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("other", OTHER_HEADERS)
-def test_another_header_is_refused_and_nothing_written(tmp_path: Path, name: str, other: str) -> None:
+def test_another_header_is_refused_and_nothing_is_written(tmp_path: Path, name: str, other: str) -> None:
     add(tmp_path, "a")
     columns = COLUMNS[name].split(", ")
-    found = ",".join(OTHER_HEADERS[other](columns))
-    (tmp_path / name).write_text(f"{found}\n1,2\n")
+    wrong = ",".join(OTHER_HEADERS[other](columns))
+    (tmp_path / name).write_text(f"{wrong}\n1,2\n")
     before = contents(tmp_path)
     for action in (
         lambda: add(tmp_path, "b"),
@@ -263,13 +271,11 @@ def test_another_header_is_refused_and_nothing_written(tmp_path: Path, name: str
         with pytest.raises(ResultsError) as refusal:
             action()
         message = str(refusal.value)
-        assert f"found:    {found}\n" in message
-        assert f"expected: {','.join(columns)}\n" in message
-        assert str(tmp_path / name) in message
+        assert all(fact in message for fact in (wrong, ",".join(columns), str(tmp_path / name)))
     assert contents(tmp_path) == before
 
 
-def test_no_table_is_made_beside_a_refused_one(tmp_path: Path) -> None:
+def test_no_table_is_created_beside_a_refused_one(tmp_path: Path) -> None:
     (tmp_path / "errors.csv").write_text("date,price\n")
     with pytest.raises(ResultsError):
         add(tmp_path, "a")
@@ -280,32 +286,29 @@ def test_no_table_is_made_beside_a_refused_one(tmp_path: Path) -> None:
 def test_a_cell_of_two_lines_is_refused(tmp_path: Path, text: str) -> None:
     add(tmp_path, "a")
     before = contents(tmp_path)["results.csv"]
-    with pytest.raises(ResultsError, match="must be one line, not"):
+    with pytest.raises(ResultsError, match="must be one line"):
         append(tmp_path, dataclasses.replace(RUN, machine=text))
     assert contents(tmp_path)["results.csv"] == before
     assert runs(tmp_path) == ["a"]
 
 
-@pytest.mark.parametrize(
-    "action", [check_writable, lambda folder: add(folder, "a")], ids=["prepare", "append"]
-)
-def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, action: Any) -> None:
-    """Below a regular file not even root can make one."""
+@pytest.mark.parametrize("action", [check_writable, lambda folder: add(folder, "a")], ids=["check", "append"])
+def test_a_folder_that_cannot_be_created_is_one_sentence(tmp_path: Path, action: Any) -> None:
+    """Below a regular file not even root can create one."""
     (tmp_path / "file").write_text("in the way")
     folder = tmp_path / "file" / "results"
     with pytest.raises(ResultsError) as refusal:
         action(folder)
-    assert str(refusal.value) == f"Cannot write results to {folder}: Not a directory."
+    assert str(folder) in str(refusal.value)
+    assert "\n" not in str(refusal.value)
     assert rows(folder, "results.csv") == []
 
 
-@pytest.mark.parametrize(
-    "action", [check_writable, lambda folder: add(folder, "a")], ids=["prepare", "append"]
-)
+@pytest.mark.parametrize("action", [check_writable, lambda folder: add(folder, "a")], ids=["check", "append"])
 def test_a_read_only_folder_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: Any
 ) -> None:
-    """The system's answer is put in by hand: permissions do not bind root, as which tests may run."""
+    """The refusal is simulated: permissions do not bind root, as whom tests may run."""
 
     def refuse(*arguments: object, **settings: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -314,4 +317,4 @@ def test_a_read_only_folder_is_one_sentence(
         monkeypatch.setattr(Path, method, refuse)
     with pytest.raises(ResultsError) as refusal:
         action(tmp_path)
-    assert str(refusal.value) == f"Cannot write results to {tmp_path}: Permission denied."
+    assert all(fact in str(refusal.value) for fact in (str(tmp_path), "Permission denied"))
