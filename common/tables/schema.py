@@ -26,7 +26,7 @@ Device = Annotated[str, Column("`cpu`, or the accelerator")]
 Machine = Annotated[str, Column("processor, cores and operating system")]
 FrameworkVersion = Annotated[str, Column("version of the framework")]
 PythonVersion = Annotated[str, Column("version of Python")]
-Commit = Annotated[str, Column("git commit of the code; `-dirty` where tracked files had been changed")]
+Commit = Annotated[str, Column("git commit of the code; with `-dirty` if tracked files were changed")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,93 +39,101 @@ class Run:
 
     framework: FrameworkName
     model: NetworkName
-    batch_size: Annotated[int, Column("images in a training step", unit="images")]
+    batch_size: Annotated[int, Column("images per training step", unit="images")]
     epochs: Annotated[int, Column("passes over the training images", unit="epochs")]
     accuracy: Annotated[float | None, Column("on the test set after the last epoch", unit="percent")]
     parameters: Annotated[int, Column("trained values; BatchNorm's running statistics are not counted")]
     train_accuracy: Annotated[
         float | None,
-        Column("mean over the last epoch's training batches, as they were trained on", unit="percent"),
+        Column("mean over the last epoch's training batches, with dropout and augmentation", unit="percent"),
     ]
     loss: Annotated[
         float | None, Column("mean cross-entropy on the test set after the last epoch", unit="nats")
     ]
     train_loss: Annotated[
         float | None,
-        Column("mean over the last epoch's training batches, as they were trained on", unit="nats"),
+        Column("mean over the last epoch's training batches, with dropout and augmentation", unit="nats"),
     ]
-    seed: Annotated[int, Column("of initial weights, order, augmentation and dropout")]
+    seed: Annotated[int, Column("seed of initial weights, order, augmentation and dropout")]
     train_seconds: Annotated[
-        float | None, Column("all epochs' training, tests left out; empty after `--resume`", unit="seconds")
+        float | None,
+        Column("training of all epochs without the tests; empty after `--resume`", unit="seconds"),
     ]
     first_step_seconds: Annotated[
-        float | None, Column("the first step, in which a framework compiles and allocates", unit="seconds")
+        float | None, Column("first step, in which a framework compiles and allocates", unit="seconds")
     ]
     predict_seconds: Annotated[
-        float | None, Column("predictions of the whole test set, after the last epoch", unit="seconds")
+        float | None, Column("prediction of the whole test set after the last epoch", unit="seconds")
     ]
     images_per_second: Annotated[
         float | None,
-        Column("training images a second of training, the first step left out", unit="images / second"),
+        Column("training images per second of training, without the first step", unit="images / second"),
     ]
     peak_memory_mib: Annotated[float | None, Column("largest resident memory of the process", unit="MiB")]
-    total_seconds: Annotated[float | None, Column("from the start of the process to the row", unit="seconds")]
+    total_seconds: Annotated[
+        float | None, Column("from the start of the process until the row is written", unit="seconds")
+    ]
     dataset: Annotated[
         str, Column("`mnist`, `fashion-mnist`; with `-validation-N` where N training images were held out")
     ]
     optimizer: Annotated[str, Column("update rule and its constants that are not the default")]
     schedule: Annotated[str, Column("learning-rate schedule and its constants that are not the default")]
-    lr: Annotated[float, Column("learning rate that the schedule multiplies")]
+    lr: Annotated[float, Column("learning rate, which the schedule multiplies")]
     augment: Annotated[str, Column("augmentation of the training images, or `none`")]
     native: Annotated[str, Column("parts left to the framework's own defaults, or `none`")]
     loader: Annotated[
-        str, Column("`memory`, or `native` and its knobs: the framework's own loader and usual loop")
+        str, Column("`memory`, or `native` and its options: the framework's own loader and usual loop")
     ]
-    precision: Annotated[
-        str, Column("number format of training; with `+compile` where --compile was asked for")
-    ]
+    precision: Annotated[str, Column("number format of training; with `+compile` under `--compile`")]
     device: Device
-    threads: Annotated[int, Column("of one operation, as read back from the framework", unit="threads")]
-    world_size: Annotated[int, Column("that trained together", unit="processes")]
+    threads: Annotated[int, Column("threads of one operation, as reported by the framework", unit="threads")]
+    world_size: Annotated[int, Column("processes that trained together", unit="processes")]
     machine: Machine
     framework_version: FrameworkVersion
     python: PythonVersion
     commit: Commit
-    recipe_hash: Annotated[str, Column("changes with anything in the network or its recipe")]
+    recipe_hash: Annotated[str, Column("digest of the network and its recipe")]
     status: Annotated[
         Status,
-        Column(
-            "`ok`, `diverged`, `interrupted` or `failed`; what a run did not reach is empty, not a number"
-        ),
+        Column("`ok`, `diverged`, `interrupted` or `failed`; cells that a run did not reach are empty"),
     ]
-    started: Annotated[str, Column("time the run began", unit="UTC")]
-    run: Annotated[str, Column("name of the run, the key into the other two tables")]
+    started: Annotated[str, Column("time at which the run started", unit="UTC")]
+    run: Annotated[str, Column("name of the run, its key in the other two tables")]
     import_seconds: Annotated[
         float | None, Column("from the start of the process until the framework was imported", unit="seconds")
     ] = None
     build_seconds: Annotated[
-        float | None, Column("until the network was built and had its weights", unit="seconds")
+        float | None,
+        Column("from the start of the process until the network had its weights", unit="seconds"),
     ] = None
     cpu_seconds: Annotated[
         float | None,
-        Column("processor time of all cores, from the start of the process to the row", unit="seconds"),
+        Column(
+            "processor time of all cores, from the start of the process until the row is written",
+            unit="seconds",
+        ),
     ] = None
     load_before: Annotated[
-        float | None, Column("load average of the last minute before the run", unit="processes")
+        float | None, Column("load average of the minute before the run", unit="processes")
     ] = None
     load_after: Annotated[
-        float | None, Column("the same after it, the run itself included", unit="processes")
+        float | None,
+        Column("load average of the run's last minute, the run itself included", unit="processes"),
     ] = None
     at_once: Annotated[
         float | None,
-        Column("on the machine at most meanwhile, this one included; times count if it is 1", unit="runs"),
+        Column(
+            "largest number of runs at once on the machine, this one included; times are comparable if "
+            "it is 1",
+            unit="runs",
+        ),
     ] = None
-    reason: Annotated[str, Column("why a run failed")] = ""
+    reason: Annotated[str, Column("reason of a failed run")] = ""
     shifted_accuracy: Annotated[
         float | None,
         Column(
-            "on the test set after the last epoch, by the mean logits of each image and of it shifted up, "
-            "down, left and right; only where the recipe has `shifted`",
+            "on the test set after the last epoch, with test-time augmentation: from the mean logits of each "
+            "image and of its shifts up, down, left and right; only if the recipe has `tta_shift`",
             unit="percent",
         ),
     ] = None
@@ -135,29 +143,31 @@ class Run:
 class EpochRow:
     """A row of epochs.csv. Epoch 0 is the test before training: its training figures are None."""
 
-    run: Annotated[str, Column("the run")]
-    epoch: Annotated[int, Column("1 is the first; 0 is the test before training")]
+    run: Annotated[str, Column("name of the run")]
+    epoch: Annotated[int, Column("number of the epoch, from 1; 0 is the test before training")]
     lr: Annotated[float | None, Column("learning rate of the epoch's first step")]
     train_loss: Annotated[
-        float | None, Column("mean over the epoch's training batches, as they were trained on", unit="nats")
+        float | None,
+        Column("mean over the epoch's training batches, with dropout and augmentation", unit="nats"),
     ]
     train_accuracy: Annotated[
         float | None,
-        Column("mean over the epoch's training batches, as they were trained on", unit="percent"),
+        Column("mean over the epoch's training batches, with dropout and augmentation", unit="percent"),
     ]
     loss: Annotated[float, Column("on the test set after the epoch", unit="nats")]
     accuracy: Annotated[float, Column("on the test set after the epoch", unit="percent")]
-    seconds: Annotated[float, Column("the epoch's training, tests left out", unit="seconds")]
+    seconds: Annotated[float, Column("training of the epoch without the tests", unit="seconds")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorRow:
     """A row of errors.csv: a test image that was classified wrongly after a run's last epoch."""
 
-    run: Annotated[str, Column("the run")]
-    index: Annotated[int, Column("of the test image, from 0")]
+    run: Annotated[str, Column("name of the run")]
+    index: Annotated[int, Column("index of the test image, from 0")]
     predicted: Annotated[
-        int, Column("what the run said it is after its last epoch; every other prediction was right")
+        int,
+        Column("class predicted after the last epoch; test images without a row were classified correctly"),
     ]
 
 
@@ -169,19 +179,19 @@ class SpeedRow:
     """
 
     sitting: Annotated[
-        str, Column("time the sitting began; only within one can times be compared", unit="UTC")
+        str, Column("start of the session; times can be compared within one session only", unit="UTC")
     ]
-    measure: Annotated[str, Column("what was measured")]
+    measure: Annotated[str, Column("quantity that was measured")]
     framework: FrameworkName
     model: NetworkName
-    arm: Annotated[str, Column("which of the things that are compared, or which part")]
-    value: Annotated[float, Column("the median of the rounds", unit="`unit`")]
-    low: Annotated[float, Column("the lowest of the rounds", unit="`unit`")]
-    high: Annotated[float, Column("the highest of the rounds", unit="`unit`")]
-    unit: Annotated[str, Column("of the three before it")]
-    rounds: Annotated[int, Column("how often it was measured, in turn with what it is compared with")]
+    arm: Annotated[str, Column("one of the alternatives that are compared, or one part of a step or a start")]
+    value: Annotated[float, Column("median of the rounds", unit="`unit`")]
+    low: Annotated[float, Column("minimum of the rounds", unit="`unit`")]
+    high: Annotated[float, Column("maximum of the rounds", unit="`unit`")]
+    unit: Annotated[str, Column("unit of `value`, `low` and `high`")]
+    rounds: Annotated[int, Column("number of measurements, alternating with those of the other arms")]
     device: Device
-    threads: Annotated[int, Column("of one operation", unit="threads")]
+    threads: Annotated[int, Column("threads of one operation", unit="threads")]
     machine: Machine
     framework_version: FrameworkVersion
     python: PythonVersion
@@ -192,20 +202,22 @@ class SpeedRow:
 class TraceRow:
     """A row of traces.csv: the loss of one of a run's first steps, as text with all its digits."""
 
-    sitting: Annotated[str, Column("time the sitting began", unit="UTC")]
+    sitting: Annotated[str, Column("start of the session", unit="UTC")]
     framework: FrameworkName
     model: NetworkName
     precision: Annotated[str, Column("number format of training")]
-    perturb: Annotated[str, Column("`ulp`: from weights one unit in the last place larger; else `none`")]
-    seed: Annotated[int, Column("of initial weights, order, augmentation and dropout masks")]
-    step: Annotated[int, Column("1 is the first")]
-    loss: Annotated[str, Column("of the step's batch, with all its digits", unit="nats")]
+    perturb: Annotated[
+        str, Column("`ulp` if the initial weights are one unit in the last place larger, else `none`")
+    ]
+    seed: Annotated[int, Column("seed of initial weights, order, augmentation and dropout")]
+    step: Annotated[int, Column("number of the step, from 1")]
+    loss: Annotated[str, Column("mean over the step's batch, with all digits", unit="nats")]
     machine: Machine
     framework_version: FrameworkVersion
     commit: Commit
     accuracy: Annotated[
         float | None,
-        Column("on the test set after the step, where it is the last of the epoch", unit="percent"),
+        Column("on the test set, after the last step of an epoch", unit="percent"),
     ] = None
 
 
@@ -213,11 +225,11 @@ class TraceRow:
 class DefaultRow:
     """A row of defaults.csv: one of a framework's own defaults, in words."""
 
-    sitting: Annotated[str, Column("time they were read", unit="UTC")]
+    sitting: Annotated[str, Column("time at which the defaults were read", unit="UTC")]
     framework: FrameworkName
     framework_version: Annotated[str, Column("version of the framework, and of Keras")]
-    item: Annotated[str, Column("what the default is of")]
-    value: Annotated[str, Column("what it is")]
+    item: Annotated[str, Column("name of the setting")]
+    value: Annotated[str, Column("the framework's default")]
 
 
 Row = Run | EpochRow | ErrorRow | SpeedRow | TraceRow | DefaultRow
