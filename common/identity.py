@@ -7,7 +7,8 @@ digest.
 
 from __future__ import annotations
 
-from dataclasses import Field, field
+import dataclasses
+from dataclasses import Field
 from typing import Any
 
 _ADDED, _RECORDED = "added", "recorded"
@@ -25,14 +26,14 @@ def added_field(default: Any, *, recorded: str = "") -> Any:
     At its default it is left out of the digest, so rows older than the field keep their digest. `recorded` is
     its name in the digest where that is not the field's own.
     """
-    return field(default=default, metadata={_ADDED: True, _RECORDED: recorded})
+    return dataclasses.field(default=default, metadata={_ADDED: True, _RECORDED: recorded})
 
 
-def is_added(entry: Field[Any]) -> bool:
-    """Whether a field was made by `added_field`."""
-    return bool(entry.metadata.get(_ADDED))
+def is_added(field: Field[Any]) -> bool:
+    """True for a field that `added_field` has defined."""
+    return bool(field.metadata.get(_ADDED))
 
 
-def recorded_name(entry: Field[Any]) -> str:
+def recorded_name(field: Field[Any]) -> str:
     """A field's name in the digest."""
-    return str(entry.metadata.get(_RECORDED) or entry.name)
+    return str(field.metadata.get(_RECORDED) or field.name)

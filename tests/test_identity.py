@@ -1,4 +1,4 @@
-"""What recorded rows depend on stays as it is, whatever a class is called."""
+"""Digests and labels in recorded rows do not depend on the names of classes."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def test_recipe_digests_are_the_recorded_ones(name: str, digest: str) -> None:
 
 
 def test_recorded_digests_are_in_the_table() -> None:
-    found = {(row["model"], row["recipe_hash"]) for row in store.rows(RESULTS, "results.csv")}
-    assert set(RECORDED.items()) <= found
-    assert {model for model, _ in found} == set(RECORDED)
+    in_table = {(row["model"], row["recipe_hash"]) for row in store.rows(RESULTS, "results.csv")}
+    assert set(RECORDED.items()) <= in_table
+    assert {model for model, _ in in_table} == set(RECORDED)
 
 
 @pytest.mark.parametrize("kind", [Dense, SGD, OneCycle, Affine])

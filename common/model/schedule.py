@@ -46,7 +46,7 @@ class Linear:
 class OneCycle:
     """Cosine up from `1 / start_div` to 1 in the first `warm_up` of all steps, then cosine down, per step.
 
-    The end is `1 / (start_div * final_div)`. With `momentum` = (low, high) the momentum goes the other way:
+    The end is `1 / (start_div * final_div)`. With `momentum` = (low, high) the momentum cycles the other way:
     high, low at the peak, high. Formulas and defaults of torch.optim.lr_scheduler.OneCycleLR (Smith and
     Topin, "Super-Convergence", 2018).
     """

@@ -70,8 +70,8 @@ def _separable(into: int, out: int) -> tuple[Layer, ...]:
     return *_norm_block(into, 3, groups=into), *_norm_block(out, 1)
 
 
-def _separables(before: tuple[int, int, int], after: tuple[int, int, int, int]) -> tuple[Layer, ...]:
-    """A convolution and depthwise separable ones, with these numbers of channels before and after pooling."""
+def _separable_network(before: tuple[int, int, int], after: tuple[int, int, int, int]) -> tuple[Layer, ...]:
+    """Layers of depthwise separable convolutions, given their channels before and after pooling."""
     return (
         *_norm_block(before[0], 3),
         *_separable(before[0], before[1]),
@@ -87,7 +87,7 @@ _TEMPLATE = (
     *(Conv(32, 5, padding=2), Activation(), MaxPool(2)),
     Flatten(),
 )
-_SEPARABLE = _separables((16, 16, 32), (16, 16, 24, 32))
+_SEPARABLE = _separable_network((16, 16, 32), (16, 16, 24, 32))
 _UNDER_5K = ModelSpec(
     "under-5k",
     (
@@ -120,8 +120,8 @@ ENTRIES = (
         threshold=33.2,
         first_epoch_threshold=29.0,
         assumed="1,568 logits of which only the first ten are ever a label, as its printed summary shows; "
-        "its softmax is part of the loss. Those ten are the upper left of one 7x7 map and see only the upper "
-        "half of a digit: the network as printed cannot come near its claim, with a head it does.",
+        "its softmax is part of the loss. Those ten are the upper left of one 7x7 map and depend only on the "
+        "upper half of a digit: the network as printed cannot reach its claim; with a head it does.",
     ),
     Entry(
         ModelSpec("pytorch-model-1-head", (*_TEMPLATE, Dense(10))),
@@ -274,7 +274,7 @@ ENTRIES = (
         last_two_epochs_threshold=99.4,
     ),
     _project_entry(
-        ModelSpec("smallest", _separables((10, 12, 15), (14, 16, 20, 28))),
+        ModelSpec("smallest", _separable_network((10, 12, 15), (14, 16, 20, 28))),
         replace(_SEPARABLE_RECIPE, epochs=20),
         threshold=99.47,
         first_epoch_threshold=88.0,

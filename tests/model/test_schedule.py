@@ -1,4 +1,4 @@
-"""Every step has the learning rate its source had; the one-cycle is also held against torch's own."""
+"""Every step has the learning rate of its source; the one-cycle schedule equals torch's own."""
 
 from __future__ import annotations
 
@@ -75,14 +75,14 @@ def test_linear_of_the_zoo_is_the_one_tested_here() -> None:
 @settings(max_examples=50)
 @given(st.integers(1, 60))
 def test_linear_keeps_its_points_and_is_never_negative(epochs: int) -> None:
-    """A shorter run is the beginning of the schedule, a longer one the whole of it, stretched."""
-    found = by_epoch(UNDER_5K, lr=0.01, epochs=epochs)
-    assert min(found) > 0
+    """A shorter run has the beginning of the schedule, a longer run the whole schedule, stretched."""
+    by_epochs = by_epoch(UNDER_5K, lr=0.01, epochs=epochs)
+    assert min(by_epochs) > 0
     if epochs <= 12:
-        assert found == by_epoch(UNDER_5K, lr=0.01, epochs=12)[:epochs]
+        assert by_epochs == by_epoch(UNDER_5K, lr=0.01, epochs=12)[:epochs]
     else:
         stretched = np.interp(np.arange(epochs) * 12 / epochs, [0, 2, 5, 12], [0.001, 0.01, 0.0002, 0])
-        np.testing.assert_allclose(found, stretched, rtol=1e-9)
+        np.testing.assert_allclose(by_epochs, stretched, rtol=1e-9)
 
 
 def test_linear_of_two_points_is_a_line_however_long_the_run() -> None:
@@ -144,6 +144,7 @@ def torch_tables() -> dict[tuple[float, ...], list[list[float]]]:
     return dict(zip(CASES, json.loads(answer.stdout), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_one_cycle_is_torch_s(
     case: tuple[int, float, float, float, float, float],
