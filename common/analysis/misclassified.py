@@ -63,13 +63,13 @@ def select(digits: pd.DataFrame, choice: Filter) -> pd.DataFrame:
 def page(digits: pd.DataFrame, *, start: int, count: int) -> tuple[int, list[dict[str, Any]]]:
     """The number of test images, and `count` of them from `start` on, those wrong most often first.
 
-    Each has its index, its label, and the wrong predictions (`said`) with network, framework and runs.
+    Each has its index, its label, and the wrong `predictions` with network, framework and runs.
     """
     error_rate = (digits["runs"] / digits["of"]).groupby(digits["index"]).sum()
     order = error_rate.sort_values(ascending=False, kind="stable").index
     shown = []
     for index in order[start : start + count]:
         rows = digits[digits["index"] == index].sort_values(["runs", "model"], ascending=[False, True])
-        said = rows[["model", "framework", "predicted", "runs", "of"]].to_dict("records")
-        shown.append({"index": int(index), "label": int(rows["label"].iloc[0]), "said": said})
+        predictions = rows[["model", "framework", "predicted", "runs", "of"]].to_dict("records")
+        shown.append({"index": int(index), "label": int(rows["label"].iloc[0]), "predictions": predictions})
     return len(order), shown

@@ -14,7 +14,7 @@ from itertools import product
 from pathlib import Path
 
 from common.bench.arguments import add_folders, add_frameworks, add_models
-from common.bench.measure import ROUNDS, Session, measured, row, summarise, train
+from common.bench.measure import ROUNDS, Session, row, run_session, summarise, train
 from common.tables import store
 from common.tables.schema import SpeedRow
 
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure every network; print the ratios."""
-    return measured(options, _measure)
+    return run_session(options, _measure)
 
 
 def _measure(session: Session) -> str:
@@ -62,9 +62,9 @@ def rounds(session: Session, model: str) -> Iterator[SpeedRow]:
         apart = dataclasses.replace(session, folder=Path(folder))
         for number in range(1, ROUNDS + 1):
             for arm, framework in product(ARMS, session.frameworks[:: 1 if number % 2 else -1]):
-                made = train(apart, framework, model, "--epochs", "1", "--seed", str(number))
-                about = {name: made[name] for name in ("framework", "model", "framework_version", "device")}
+                trained = train(apart, framework, model, "--epochs", "1", "--seed", str(number))
+                about = {name: trained[name] for name in ("framework", "framework_version", "device")}
                 for column, unit in COLUMNS.items():
-                    value = summarise([float(made[column])])
+                    value = summarise([float(trained[column])])
                     arms = {"measure": f"again {column}", "arm": f"{arm} {number}", "unit": unit}
-                    yield row(**arms, **about, threads=int(made["threads"]), **value)
+                    yield row(**arms, **about, model=model, threads=int(trained["threads"]), **value)

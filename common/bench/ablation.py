@@ -1,7 +1,7 @@
 """`bench ablation MODEL`: run a network with every part matched, with one part after the other left to each
 framework's own defaults, and with all of them.
 
-The runs are compared in time, too, so they are made one after another on this machine.
+Their times are compared too, so the runs follow one another on this machine.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def run_on_cluster(
         for future in completed:
             task, attempt = waiting.pop(future)
             ended = _finished(task, future)
-            if attempt < MAX_ATTEMPTS and not ended.finished:
+            if attempt < MAX_ATTEMPTS and not ended.completed:
                 again = submit(task, attempt + 1)
                 waiting[again] = (task, attempt + 1)
                 completed.add(again)

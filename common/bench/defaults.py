@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 
 from common.bench.arguments import add_frameworks, add_results
-from common.bench.measure import Session, measured, run_json
+from common.bench.measure import Session, run_json, run_session
 from common.frameworks import FRAMEWORKS
 from common.tables import store
 from common.tables.schema import DefaultRow
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Record the defaults; print them side by side."""
-    return measured(options, _record)
+    return run_session(options, _record)
 
 
 def _record(session: Session) -> str:

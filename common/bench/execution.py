@@ -74,7 +74,7 @@ def _record_all(
             _report_progress(remaining, folder, done=0, failed=0, slots=slots())
             for ended in finished:
                 remaining.remove(ended.task)
-                failed += not ended.finished
+                failed += not ended.completed
                 _record(ended, folder)
                 done = len(todo) - len(remaining) - failed
                 _report_progress(remaining, folder, done=done, failed=failed, slots=slots())
@@ -94,7 +94,7 @@ def _record_all(
 def _record(ended: Finished, folder: Path) -> None:
     """Append the rows of a task, or one row with the reason why it has none."""
     outcome = ended.outcome
-    if outcome and ended.finished:
+    if outcome and ended.completed:
         store.merge(folder, outcome.tables)
         accuracy = outcome.row["accuracy"]
         result = f"{accuracy} %" if accuracy else outcome.row["status"]

@@ -48,7 +48,7 @@ class Session:
         return len(dated)
 
 
-def measured(options: argparse.Namespace, record: Callable[[Session], str]) -> int:
+def run_session(options: argparse.Namespace, record: Callable[[Session], str]) -> int:
     """Let `record` append the rows of a new session and return a page, and print that; an exit status."""
     store.check_writable(options.results)
     session = Session(

@@ -64,8 +64,8 @@ def _rows(digits: pd.DataFrame, model: str, framework: str, count: int) -> Itera
 
     _, images = page(select(digits, Filter(model=model, framework=framework)), start=0, count=count)
     for image in images:
-        answers = image["said"]
-        wrong, runs = sum(answer["runs"] for answer in answers), answers[0]["of"]
-        predicted = ", ".join(f"{answer['predicted']} ({answer['runs']})" for answer in answers)
+        predictions = image["predictions"]
+        wrong, runs = sum(prediction["runs"] for prediction in predictions), predictions[0]["of"]
+        predicted = ", ".join(f"{each['predicted']} ({each['runs']})" for each in predictions)
         about = [f"`{model}`", display_name(framework), str(image["index"]), str(image["label"])]
         yield [*about, f"{wrong} of {runs} runs", predicted]

@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from common.bench.arguments import add_folders, add_frameworks
-from common.bench.measure import Session, append_and_print, measured, row
+from common.bench.measure import Session, append_and_print, row, run_session
 from common.tables import store
 from common.tables.schema import SpeedRow
 from common.tables.store import ResultsError
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure; print docs/scale.md as it then is."""
-    return measured(options, _measure)
+    return run_session(options, _measure)
 
 
 def _measure(session: Session) -> str:
@@ -65,7 +65,7 @@ def _timed(todo: Sequence[Task], folder: Path, data_dir: Path | None, *, workers
     with cluster.connected(None, workers=workers) as client:
         start = time.perf_counter() - started_at
         for ended in cluster.run_on_cluster(client, todo, data_dir=data_dir, threads=1):
-            if not (ended.finished and ended.outcome):
+            if not (ended.completed and ended.outcome):
                 raise ResultsError(f"{ended.task} failed: {ended.reason}")
             store.merge(folder, ended.outcome.tables)
             runs.append(float(ended.outcome.row["total_seconds"]))

@@ -15,9 +15,9 @@ from common.bench.measure import (
     ROUNDS,
     Session,
     append_and_print,
-    measured,
     row,
     run_json,
+    run_session,
     summarise,
     train,
 )
@@ -31,14 +31,14 @@ RACE = ("one-epoch-215k", "speedrun")
 """The networks that are trained to a high accuracy in seconds."""
 
 RACE_SEEDS = 10
-PART_OF_MNIST = ("--epochs", "1", "--validation", "40000")
-NATIVE_LOADER_RUNS = (
-    ("pytorch", "pytorch-model-1", ("--epochs", "1")),
-    ("tensorflow", "tf-model-1", ()),
-    ("pytorch", "examples-cnn", PART_OF_MNIST),
-    ("tensorflow", "examples-cnn", PART_OF_MNIST),
-)
-"""Framework, network and how much of it is trained with the framework's own loader and usual loop."""
+COMMON_MODEL = "examples-cnn"
+"""The network that every framework trains with its own loader, beside its default one."""
+
+SHORTENED = {
+    "pytorch-model-1": ("--epochs", "1"),
+    COMMON_MODEL: ("--epochs", "1", "--validation", "40000"),
+}
+"""Options that shorten the slower of the runs with a framework's own loader."""
 
 
 def profiles(session: Session, *words: str) -> Iterator[SpeedRow]:
@@ -63,13 +63,17 @@ def options(session: Session) -> Iterator[SpeedRow]:
 
 def native_loaders(session: Session) -> Iterator[SpeedRow]:
     """Training seconds and test accuracy with this project's loader and with the framework's own."""
-    for framework, model, extent in NATIVE_LOADER_RUNS:
-        if framework not in session.frameworks or model not in session.models:
-            continue
+    networks = [
+        (framework, model)
+        for framework in session.frameworks
+        for model in (FRAMEWORKS[framework].default_model, COMMON_MODEL)
+        if model in session.models
+    ]
+    for framework, model in networks:
         runs: dict[str, list[dict[str, str]]] = {"memory": [], "native": []}
         for seed in range(1, ROUNDS + 1):
             for loader, rows in runs.items():
-                words = ("--loader", loader, *extent, "--seed", str(seed))
+                words = ("--loader", loader, *SHORTENED.get(model, ()), "--seed", str(seed))
                 rows.append(train(session, framework, model, *words))
         yield from _summaries("idiom", runs, framework, model)
 
@@ -148,7 +152,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure the parts; print their tables."""
-    return measured(options, lambda session: _measure(session, options.parts or tuple(PARTS)))
+    return run_session(options, lambda session: _measure(session, options.parts or tuple(PARTS)))
 
 
 def _measure(session: Session, parts: Sequence[str]) -> str:

@@ -38,7 +38,7 @@ class Task:
     model: str
     framework: str
     seed: int
-    variant: str = ablation.NONE  # what is left to the framework's own defaults
+    variant: str = ablation.NONE  # the part left to the framework's own defaults
     accelerated: bool = False  # on an accelerator
     vary: tuple[str, ...] = ()  # changes of the recipe, as `with_overrides` reads them
     validation: int = 0  # training images held out to test on
@@ -103,13 +103,13 @@ class Finished:
     failure: str = ""
 
     @property
-    def finished(self) -> bool:
+    def completed(self) -> bool:
         """Whether the run has a row that another attempt would repeat."""
         return self.outcome is not None and self.outcome.status in (0, 1) and bool(self.outcome.tables)
 
     @property
     def reason(self) -> str:
-        """Why the task is not finished."""
+        """Why the task is not completed."""
         if self.outcome is None:
             return self.failure
         last = self.outcome.last_lines.splitlines()[-1:] or ["no output"]
@@ -240,7 +240,7 @@ def run_sequentially(
     for task in todo:
         for attempt in range(1, MAX_ATTEMPTS + 1):
             ended = Finished(task, run_task(task, data_dir=data_dir, threads=threads, log=log))
-            if ended.finished or attempt == MAX_ATTEMPTS:
+            if ended.completed or attempt == MAX_ATTEMPTS:
                 yield ended
                 break
 

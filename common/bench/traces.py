@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from common.bench.arguments import UsageError, add_folders, add_frameworks, add_models
-from common.bench.measure import Session, measured, run_json
+from common.bench.measure import Session, run_json, run_session
 from common.cli.arguments import number, one_of
 from common.frameworks import ROOT
 from common.tables import machine, store
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     kinds = options.kinds or KINDS
     if options.seeds and "epoch" not in kinds:
         raise UsageError("--seeds is the number of epochs' seeds: `steps` has seed 1 alone.")
-    return measured(options, lambda session: _record(session, kinds, options.seeds or SEEDS))
+    return run_session(options, lambda session: _record(session, kinds, options.seeds or SEEDS))
 
 
 def _record(session: Session, kinds: tuple[str, ...], seeds: int) -> str:

@@ -1,4 +1,4 @@
-"""Who was wrong about what: the rows of errors.csv, counted and chosen."""
+"""Misclassified digits: the rows of errors.csv counted, selected and paged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LABELS = (np.arange(100) % 10).astype(np.uint8)
 
 
 @pytest.fixture
-def known(tmp_path: Path) -> pd.DataFrame:
+def digits(tmp_path: Path) -> pd.DataFrame:
     """Digit 3 is wrong in both frameworks, 14 in PyTorch's both runs, 25 in one of TensorFlow's."""
     for seed in (1, 2):
         add_run(tmp_path, seed=seed, errors={3: 5, 14: 9})
@@ -30,9 +30,9 @@ def indices(rows: pd.DataFrame) -> list[int]:
     return sorted(set(rows["index"]))
 
 
-def test_runs_are_counted_and_other_recipes_left_out(known: pd.DataFrame) -> None:
-    assert indices(known) == [3, 14, 25]
-    (row,) = known[(known["index"] == 14) & (known["model"] == "tf-model-1")].to_dict("records")
+def test_runs_are_counted_and_other_recipes_left_out(digits: pd.DataFrame) -> None:
+    assert indices(digits) == [3, 14, 25]
+    (row,) = digits[(digits["index"] == 14) & (digits["model"] == "tf-model-1")].to_dict("records")
     assert row == {
         **{"model": "tf-model-1", "framework": "pytorch", "index": 14, "predicted": 9},
         **{"runs": 2, "of": 2, "label": 4},
@@ -55,15 +55,16 @@ def test_runs_are_counted_and_other_recipes_left_out(known: pd.DataFrame) -> Non
     ],
     ids=str,
 )
-def test_choices(known: pd.DataFrame, choice: Filter, expected: list[int]) -> None:
-    assert indices(select(known, choice)) == expected
+def test_filters_select_rows(digits: pd.DataFrame, choice: Filter, expected: list[int]) -> None:
+    assert indices(select(digits, choice)) == expected
 
 
-def test_pages_begin_with_what_was_wrong_most_often(known: pd.DataFrame) -> None:
-    total, shown = page(known, start=0, count=2)
+def test_pages_begin_with_the_digits_that_most_runs_misclassified(digits: pd.DataFrame) -> None:
+    total, shown = page(digits, start=0, count=2)
     assert total == 3
-    assert {one["index"] for one in shown} == {3, 14}
-    assert next(said["predicted"] for said in next(one for one in shown if one["index"] == 3)["said"]) == 5
-    assert [one["index"] for one in page(known, start=2, count=5)[1]] == [25]
-    assert page(known, start=3, count=5) == (3, [])
-    assert page(known[:0], start=0, count=5) == (0, [])
+    assert {digit["index"] for digit in shown} == {3, 14}
+    (three,) = (digit for digit in shown if digit["index"] == 3)
+    assert three["predictions"][0]["predicted"] == 5
+    assert [digit["index"] for digit in page(digits, start=2, count=5)[1]] == [25]
+    assert page(digits, start=3, count=5) == (3, [])
+    assert page(digits[:0], start=0, count=5) == (0, [])

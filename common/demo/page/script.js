@@ -277,14 +277,14 @@ async function gallery(more = false) {
   const { total, digits } = await (await fetch(`api/mistakes?${query}`)).json();
   byId("total").textContent = total ? `${total} test digits.` : "No test digit was misclassified in this way.";
   const titles = Object.fromEntries(frameworks.map(({ name, title }) => [name, title]));
-  const items = digits.map(({ index, label, said }) => {
-    const predictions = [...new Set(said.map(({ predicted }) => predicted))].join(", ");
+  const items = digits.map(({ index, label, predictions }) => {
+    const answers = [...new Set(predictions.map(({ predicted }) => predicted))].join(", ");
     const item = document.createElement("li");
     const button = document.createElement("button");
     button.type = "button";
     button.dataset.index = index;
-    button.innerHTML = `<img src="digits/${index}.png" alt="" loading="lazy">a ${label}, predicted ${predictions}`;
-    button.title = said
+    button.innerHTML = `<img src="digits/${index}.png" alt="" loading="lazy">a ${label}, predicted ${answers}`;
+    button.title = predictions
       .map(({ model, framework, ...row }) => {
         return `${model} in ${titles[framework]}: ${row.predicted} in ${row.runs} of ${row.of} runs`;
       })
