@@ -215,6 +215,7 @@ class Backend:
 
     def __init__(self, *, accelerate: bool, threads: int) -> None:
         torch.set_num_threads(threads)
+        torch.backends.cudnn.allow_tf32 = False  # its convolutions would keep three digits
         self.threads = torch.get_num_threads()
         accelerator = torch.accelerator.current_accelerator(check_available=True) if accelerate else None
         self.place = distributed.own_accelerator(accelerator) if accelerator else torch.device("cpu")

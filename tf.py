@@ -224,6 +224,7 @@ class Backend:
             if not accelerate:
                 tf.config.set_visible_devices([], "GPU")
             accelerators = tf.config.get_visible_devices("GPU")
+        tf.config.experimental.enable_tensor_float_32_execution(False)  # which has three digits
         self.strategy = distributed.connect(read_world(self.name, os.environ))
         self.device = "cpu"
         if accelerators:

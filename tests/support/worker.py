@@ -10,6 +10,7 @@ import atexit
 import importlib
 import inspect
 import multiprocessing
+import os
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from pathlib import Path
@@ -64,8 +65,9 @@ def _empty_fast(framework: str) -> None:
 
 @cache
 def start_backend(framework: str, *, threads: int = 2) -> Any:
-    """The backend of `framework` on the CPU of this process."""
-    return importlib.import_module(SCRIPTS[framework]).Backend(accelerate=False, threads=threads)
+    """The backend of `framework` in this process, on the CPU unless TEST_ON_ACCELERATOR is set."""
+    accelerate = "TEST_ON_ACCELERATOR" in os.environ
+    return importlib.import_module(SCRIPTS[framework]).Backend(accelerate=accelerate, threads=threads)
 
 
 def _call(framework: str, task: str, arguments: dict[str, Any]) -> Any:
@@ -179,14 +181,11 @@ def gradients(
     backend: Any, *, images: np.ndarray, labels: np.ndarray, **model: Any
 ) -> dict[str, np.ndarray | float]:
     """PyTorch's loss on a batch and its gradient for each weight, as a training step computes them."""
-    import torch  # here only: this runs in PyTorch's process
-
     built = build(backend, **model)
     built.module.train()
-    inputs = torch.from_numpy(images).to(memory_format=built.memory_format)
-    _, loss = built.loss(inputs, torch.from_numpy(labels))
+    _, loss = built.loss(*built.on_device(images, labels))
     loss.backward()
-    found = {name: weight.grad.numpy().copy() for name, weight in built.module.named_parameters()}
+    found = {name: weight.grad.cpu().numpy().copy() for name, weight in built.module.named_parameters()}
     return {"loss": loss.item(), **found}
 
 
