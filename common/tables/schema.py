@@ -71,7 +71,10 @@ class Run:
     ]
     peak_memory_mib: Annotated[float | None, Column("largest resident memory of the process", unit="MiB")]
     total_seconds: Annotated[
-        float | None, Column("from the start of the process until the row is written", unit="seconds")
+        float | None,
+        Column(
+            "from the start of the process, or of a later run in it, until the row is written", unit="seconds"
+        ),
     ]
     dataset: Annotated[
         str, Column("`mnist`, `fashion-mnist`; with `-validation-N` where N training images were held out")
@@ -104,12 +107,12 @@ class Run:
     ] = None
     build_seconds: Annotated[
         float | None,
-        Column("from the start of the process until the network had its weights", unit="seconds"),
+        Column("construction of the network and its initial weights", unit="seconds"),
     ] = None
     cpu_seconds: Annotated[
         float | None,
         Column(
-            "processor time of all cores, from the start of the process until the row is written",
+            "processor time of all cores in `total_seconds`",
             unit="seconds",
         ),
     ] = None
