@@ -1,4 +1,4 @@
-"""A verdict for each network: do the two frameworks reach the same accuracy?
+"""The verdict of each network on whether both frameworks reach the same accuracy.
 
 Compared are runs of the zoo's own recipes after the last epoch. Runs with one seed are a pair; the networks'
 tests form one family (Holm). The margin and the level were fixed before there were results

@@ -28,18 +28,18 @@ CLINIC = (
 
 
 def test_paired_test_and_interval_are_those_of_a_textbook() -> None:
-    found = significance.compare(*SLEEP)
-    assert found.mean == pytest.approx(-1.58)
-    assert found.interval == pytest.approx((-2.4598858, -0.7001142), abs=1e-7)
-    assert found.p_difference == pytest.approx(0.00283289, abs=1e-8)
+    result = significance.compare(*SLEEP)
+    assert result.mean == pytest.approx(-1.58)
+    assert result.interval == pytest.approx((-2.4598858, -0.7001142), abs=1e-7)
+    assert result.p_difference == pytest.approx(0.00283289, abs=1e-8)
 
 
 def test_equivalence_is_that_of_statsmodels() -> None:
     """R's equivalence::tost and t.test gave statsmodels its reference values."""
-    found = significance.compare(*CLINIC, margin=0.6)
-    assert found.p_equivalence == pytest.approx(0.003166881489265175, rel=1e-9)
-    assert found.p_difference == pytest.approx(0.245199929713149, rel=1e-9)
-    assert found.interval == pytest.approx((-0.1264911434745851, 0.4558244768079186), rel=1e-9)
+    result = significance.compare(*CLINIC, margin=0.6)
+    assert result.p_equivalence == pytest.approx(0.003166881489265175, rel=1e-9)
+    assert result.p_difference == pytest.approx(0.245199929713149, rel=1e-9)
+    assert result.interval == pytest.approx((-0.1264911434745851, 0.4558244768079186), rel=1e-9)
 
 
 def test_holm_is_that_of_its_article_and_of_statsmodels() -> None:
@@ -72,10 +72,10 @@ def test_one_value_has_no_interval() -> None:
 
 @given(values)
 def test_mean_and_deviation_are_the_textbook_ones(numbers: list[float]) -> None:
-    found = significance.summary(numbers)
-    assert found.n == len(numbers)
-    assert found.mean == pytest.approx(statistics.mean(numbers), rel=1e-12, abs=1e-9)
-    assert found.sd == pytest.approx(statistics.stdev(numbers), rel=1e-9, abs=1e-6)
+    result = significance.summary(numbers)
+    assert result.n == len(numbers)
+    assert result.mean == pytest.approx(statistics.mean(numbers), rel=1e-12, abs=1e-9)
+    assert result.sd == pytest.approx(statistics.stdev(numbers), rel=1e-9, abs=1e-6)
 
 
 @given(values, st.randoms())
@@ -93,11 +93,11 @@ def test_one_value_has_no_spread_and_none_no_mean() -> None:
 
 def test_ratio_of_pairs() -> None:
     """By hand: logarithms of the ratios are 0, ln 2 and ln 4; t of 2 degrees at 97.5 % is 4.302653."""
-    known = significance.ratio([3.0, 2.0, 4.0], [3.0, 1.0, 1.0])
+    result = significance.ratio([3.0, 2.0, 4.0], [3.0, 1.0, 1.0])
     half = 4.302653 * math.log(2) / math.sqrt(3)
-    assert known.mean == pytest.approx(2)
-    assert known.interval == pytest.approx((2 * math.exp(-half), 2 * math.exp(half)))
-    assert not known.excludes_one
+    assert result.mean == pytest.approx(2)
+    assert result.interval == pytest.approx((2 * math.exp(-half), 2 * math.exp(half)))
+    assert not result.excludes_one
     assert significance.ratio([2.0, 2.1], [1.0, 1.05]).excludes_one
     assert significance.ratio([2.0], [1.0]).interval is None
     assert not significance.ratio([2.0], [1.0]).excludes_one
@@ -106,16 +106,16 @@ def test_ratio_of_pairs() -> None:
 
 
 @pytest.mark.parametrize("size, expected", [(0.0, "equivalent"), (0.3, "different")])
-def test_as_many_more_seeds_as_are_asked_for_are_mostly_enough(size: float, expected: str) -> None:
+def test_the_stated_number_of_further_seeds_is_mostly_enough(size: float, expected: str) -> None:
     """Drawn 150 times with the spread that was seen: power near 80 %."""
     random = np.random.default_rng(0)
     seen = [size + value for value in (0.2, -0.2, 0.15, -0.15)]
     comparison = significance.compare(seen, [0.0] * 4)
     n = comparison.n + significance.more_seeds(comparison, tests=1)
-    words = []
+    verdicts = []
     for _ in range(150):
         again = significance.compare(list(random.normal(size, comparison.sd, n)), [0.0] * n)
-        words.append(
+        verdicts.append(
             significance.verdict(
                 again,
                 p_difference=again.p_difference or 0.0,
@@ -123,5 +123,5 @@ def test_as_many_more_seeds_as_are_asked_for_are_mostly_enough(size: float, expe
                 tests=1,
             )
         )
-    share = sum(word.startswith(expected) for word in words) / len(words)
-    assert 0.55 < share < 0.97
+    power = sum(verdict.startswith(expected) for verdict in verdicts) / len(verdicts)
+    assert 0.55 < power < 0.97

@@ -235,6 +235,7 @@ def test_without_digits_nothing_is_written(root: Path, capsys: pytest.CaptureFix
     assert not (root / "benchmarks.md").exists()
 
 
+@pytest.mark.slow
 def test_every_picture_in_the_readme_is_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "load", lambda *_, **__: digits())
     for model in ("tf-model-1", "under-5k"):

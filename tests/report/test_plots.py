@@ -51,6 +51,7 @@ def test_what_is_planned_is_what_is_drawn(tables: frames.Tables, drawn: list[Pat
     assert {path.name for path in drawn} == expected
 
 
+@pytest.mark.slow
 def test_the_same_rows_give_the_same_bytes(
     tables: frames.Tables, drawn: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
