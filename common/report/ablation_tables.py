@@ -46,7 +46,7 @@ def _table(ablation: Ablation) -> str:
             seeds = len(ablation.values(framework, variant, "accuracy"))
             name = "none (pinned)" if variant == NONE else f"`{variant}`"
             rows.append([display_name(framework), name, str(seeds), *pair])
-    notes = [f"Not run: {sentence}" for sentence in inapplicable_parts(spec).values()]
+    notes = inapplicable_parts(spec).values()
     table = markdown(head.split(" | "), rows, right=range(2, 7))
     return "\n\n".join([f"### `{ablation.model}`", table, *_attribution(ablation), *notes])
 

@@ -17,7 +17,7 @@ from common.data.datasets import TRAINING_IMAGES
 from common.frameworks import FRAMEWORKS, display_name
 from common.model.zoo import ZOO
 from common.report.cells import number
-from common.report.markdown import markdown
+from common.report.markdown import listed, markdown
 from common.report.speed_ratios import UNSTEADY
 
 STAGES = ("input", "forward", "backward", "optimizer", "rest")
@@ -120,7 +120,7 @@ def section(speed: pd.DataFrame) -> str:
         }
     )
     parts = [part for table in TABLES for part in table.render(measured)]
-    return "\n\n".join([*parts, f"Measured on: {'; '.join(machines)}."])
+    return "\n\n".join([*parts, "Measured on:", listed(machines)])
 
 
 # Cells
