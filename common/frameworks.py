@@ -70,6 +70,9 @@ FRAMEWORKS: dict[str, Framework] = {
 }
 """By name, in the order of every table and figure."""
 
+PAIR = tuple(FRAMEWORKS)[:2]
+"""The two that verdicts, ablations, A/A tests and traces compare; other frameworks are listed beside them."""
+
 
 def display_name(framework: str) -> str:
     """`PyTorch` for the tables' `pytorch`; an unknown name as it is."""

@@ -16,7 +16,7 @@ from common.analysis import pooling, significance
 from common.analysis.frames import Tables
 from common.analysis.pooling import TEST_IMAGES, Group
 from common.analysis.significance import Ratio
-from common.frameworks import FRAMEWORKS
+from common.frameworks import PAIR
 
 TARGETS = (98.0, 99.0, 99.4)
 """Test accuracies in percent to which the time is reported."""
@@ -91,7 +91,7 @@ def framework_ratio(first: AAPair, second: AAPair) -> Ratio | None:
 class TargetComparison:
     """Training until the test accuracy is first at least `target` percent, over `pairs` seeds.
 
-    `epochs` and `seconds` are means of each framework, in the order of FRAMEWORKS. `ratio` is of the seconds,
+    `epochs` and `seconds` are means of each framework, in the order of PAIR. `ratio` is of the seconds,
     None where the A/A test of training speed excludes 1.
     """
 
@@ -150,8 +150,8 @@ def _largest_pairs(runs: pd.DataFrame) -> list[tuple[str, list[Group]]]:
             sides[group.framework] = group
     best: dict[str, list[Group]] = {}
     for (model, _), sides in by_machine.items():
-        if len(sides) == len(FRAMEWORKS):
-            pair = [sides[framework] for framework in FRAMEWORKS]
+        if len(sides) == len(PAIR):
+            pair = [sides[framework] for framework in PAIR]
             if model not in best or _fewest_seeds(pair) > _fewest_seeds(best[model]):
                 best[model] = pair
     return list(best.items())

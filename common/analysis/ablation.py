@@ -15,7 +15,7 @@ import pandas as pd
 from common.analysis import pooling, significance
 from common.analysis.pooling import Group
 from common.analysis.significance import Comparison
-from common.frameworks import FRAMEWORKS
+from common.frameworks import PAIR
 from common.model.spec import BatchNorm, ModelSpec
 from common.model.zoo import ZOO
 from common.training.backend import NATIVE_PARTS
@@ -83,9 +83,7 @@ class Ablation:
     def gap(self, variant: str, *, beyond: str | None = None) -> Comparison | None:
         """Accuracy of the first framework less the second in a variant, less the gap `beyond` another."""
         variants = [variant, beyond] if beyond else [variant]
-        accuracies = [
-            self.values(framework, name, "accuracy") for name in variants for framework in FRAMEWORKS
-        ]
+        accuracies = [self.values(framework, name, "accuracy") for name in variants for framework in PAIR]
         seeds = set.intersection(*map(set, accuracies))
         if not seeds:
             return None

@@ -16,7 +16,7 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from common.analysis.pooling import TEST_IMAGES
-from common.frameworks import FRAMEWORKS
+from common.frameworks import PAIR
 from common.model.zoo import ZOO
 
 ARMS = (("float64", "none"), ("float32", "none"), ("float32", "ulp"))
@@ -100,16 +100,16 @@ def fisher_p(comparisons: Sequence[FirstEpochComparison]) -> float:
 
 def first_epoch_comparisons(traces: pd.DataFrame) -> Iterator[FirstEpochComparison]:
     """Every network whose last such session has seeds with both frameworks, each with both starts."""
-    epochs = traces[traces["accuracy"].notna()]
+    epochs = traces[traces["accuracy"].notna() & traces["framework"].isin(PAIR)]
     for model in ZOO:
         table = (
             _last_session(epochs, model).pivot_table("accuracy", "seed", ["framework", "perturb"]).dropna()
         )
-        if not len(table) or table.shape[1] < 2 * len(FRAMEWORKS):
+        if not len(table) or table.shape[1] < 2 * len(PAIR):
             continue
-        first, second = FRAMEWORKS
+        first, second = PAIR
         between = (table[first]["none"] - table[second]["none"]).abs()
-        within = pd.concat((table[name]["none"] - table[name]["ulp"]).abs() for name in FRAMEWORKS)
+        within = pd.concat((table[name]["none"] - table[name]["ulp"]).abs() for name in PAIR)
         yield FirstEpochComparison(model, list(between), list(within))
 
 
@@ -120,19 +120,19 @@ def trace_comparisons(traces: pd.DataFrame) -> Iterator[TraceComparison]:
         rows = _last_session(steps, model)
         losses = {
             (framework, *arm): np.array(_losses(rows, framework, *arm), np.float64)
-            for framework in FRAMEWORKS
+            for framework in PAIR
             for arm in ARMS
         }
         if not all(map(len, losses.values())):
             continue
-        first, second = FRAMEWORKS
+        first, second = PAIR
         double, single, perturbed = ARMS
         yield TraceComparison(
             model,
             float(np.spacing(np.float32(losses[first, *single].max()))),
             np.abs(losses[first, *double] / losses[second, *double] - 1),
             np.abs(losses[first, *single] - losses[second, *single]),
-            {name: np.abs(losses[name, *single] - losses[name, *perturbed]) for name in FRAMEWORKS},
+            {name: np.abs(losses[name, *single] - losses[name, *perturbed]) for name in PAIR},
         )
 
 

@@ -18,7 +18,7 @@ from common.analysis import pooling, significance
 from common.analysis.frames import Tables
 from common.analysis.pooling import TEST_IMAGES, Group
 from common.analysis.significance import Comparison
-from common.frameworks import FRAMEWORKS
+from common.frameworks import PAIR
 
 ErrorRates = NDArray[np.float64]  # (TEST_IMAGES,)
 
@@ -81,10 +81,12 @@ def _pairs(tables: Tables) -> tuple[list[tuple[Group, Group]], list[str]]:
     """The two groups of every network that has them, and a sentence for each pair that cannot be compared."""
     by_model: dict[str, list[Group]] = {}
     for group in pooling.largest_groups(pooling.groups(pooling.zoo_runs(tables.runs))):
+        if group.framework not in PAIR:
+            continue
         by_model.setdefault(group.model, []).append(group)
     pairs, refused = [], []
     for model, groups in by_model.items():
-        if len(groups) != len(FRAMEWORKS):
+        if len(groups) != len(PAIR):
             continue
         first, second = groups
         try:

@@ -7,7 +7,7 @@ import pandas as pd
 from common.analysis import significance
 from common.analysis.ablation import NONE, Ablation, ablations, inapplicable_parts, variants
 from common.analysis.significance import Comparison
-from common.frameworks import FRAMEWORKS, display_name
+from common.frameworks import FRAMEWORKS, PAIR, display_name
 from common.model.zoo import ZOO
 from common.report import cells
 from common.report.markdown import markdown
@@ -56,7 +56,7 @@ def _attribution(ablation: Ablation) -> list[str]:
     attribution = ablation.attribution
     if attribution is None:
         return []
-    first, second = map(display_name, FRAMEWORKS)
+    first, second = map(display_name, PAIR)
     terms = [
         *(f"{format_effect(added)} from {PART_NAMES[part]}" for part, added in attribution.parts.items()),
         f"{format_effect(attribution.pinned)} with everything pinned",

@@ -8,7 +8,7 @@ import pandas as pd
 
 from common.analysis import significance
 from common.analysis.rounding import first_epoch_comparisons, fisher_p, mean_ratio, trace_comparisons
-from common.frameworks import FRAMEWORKS, display_name
+from common.frameworks import PAIR, display_name
 from common.report.markdown import markdown
 
 
@@ -22,12 +22,12 @@ def section(traces: pd.DataFrame) -> str:
             *(f"`{comparison.model}`", f"{comparison.float64_error.max():.1e}"),
             f"{comparison.between_frameworks[0]:.1e}",
             f"{comparison.between_frameworks.max():.1e}",
-            *(f"{comparison.self_baselines[name].max():.1e}" for name in FRAMEWORKS),
+            *(f"{comparison.self_baselines[name].max():.1e}" for name in PAIR),
             f"{comparison.excess_ratio:.1f}",
         ]
         for comparison in comparisons
     ]
-    first, second = (display_name(name).upper() for name in FRAMEWORKS)
+    first, second = (display_name(name).upper() for name in PAIR)
     head = f"MODEL | FLOAT64 | FLOAT32, STEP 1 | FLOAT32 | {first} + ULP | {second} + ULP | RATIO"
     note = (
         f"Losses of the first {len(comparisons[0].float64_error)} steps of each recipe, with the same "

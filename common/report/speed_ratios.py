@@ -8,7 +8,7 @@ from common.analysis import aa
 from common.analysis.aa import AAPair
 from common.analysis.frames import Tables
 from common.analysis.pooling import sort_key
-from common.frameworks import FRAMEWORKS, display_name
+from common.frameworks import PAIR, display_name
 from common.model.zoo import ZOO
 from common.report import cells
 from common.report.markdown import markdown
@@ -30,7 +30,7 @@ def table(speed: pd.DataFrame) -> str:
     for column, quantity in QUANTITY_NAMES.items():
         pairs = aa.aa_pairs(speed, column)
         for model in {model for model, _ in pairs}:
-            sides = [pairs.get((model, framework)) for framework in FRAMEWORKS]
+            sides = [pairs.get((model, framework)) for framework in PAIR]
             means = ["" if side is None else f"{side.mean:,.0f}" for side in sides]
             self_ratios = ["" if side is None else cells.ratio(side.self_ratio) for side in sides]
             rows.append((model, [f"`{model}`", quantity, *means, _framework_ratio(*sides), *self_ratios]))
@@ -38,14 +38,14 @@ def table(speed: pd.DataFrame) -> str:
         return "Not measured yet: `python -m common.bench aa`."
     # The sort is stable, so that the quantities of a network stay in their order.
     ordered = [row for _, row in sorted(rows, key=lambda pair: sort_key(pair[0], ZOO))]
-    names = [display_name(framework).upper() for framework in FRAMEWORKS]
+    names = [display_name(framework).upper() for framework in PAIR]
     head = ["MODEL", "QUANTITY", *names, "RATIO", *(f"{name} A/A" for name in names)]
     return markdown(head, ordered, right=range(2, 7))
 
 
 def section(tables: Tables) -> str:
     """The table above, then epochs and seconds of training to a test accuracy."""
-    first, second = map(display_name, FRAMEWORKS)
+    first, second = map(display_name, PAIR)
     parts = [
         "### Speed and memory",
         "One epoch in a process of its own, the frameworks in turn, each run twice a round. RATIO is "
@@ -56,7 +56,7 @@ def section(tables: Tables) -> str:
     ]
     comparisons = aa.target_comparisons(tables)
     if comparisons:
-        names = [display_name(framework).upper() for framework in FRAMEWORKS]
+        names = [display_name(framework).upper() for framework in PAIR]
         columns = [f"{name} {unit}" for name in names for unit in ("EPOCHS", "S")]
         rows = [
             [

@@ -29,6 +29,14 @@ def test_verdict(tmp_path: Path, differences: list[float], words: str) -> None:
     assert refused == []
 
 
+def test_a_third_framework_changes_no_verdict(tmp_path: Path) -> None:
+    add_pairs(tmp_path, [0.01, -0.01, 0.02, -0.02, 0.0])
+    judged = verdicts.judge(frames.read(tmp_path))
+    for seed in (1, 2):
+        add_run(tmp_path, framework="numpy", seed=seed, accuracy=50.0)
+    assert verdicts.judge(frames.read(tmp_path)) == judged
+
+
 def test_more_networks_make_a_verdict_harder(tmp_path: Path) -> None:
     """The same pairs, alone and as one of four networks of which the others are inconclusive."""
     narrow = [0.03, -0.05, 0.06, -0.04, 0.02, -0.03]
