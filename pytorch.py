@@ -177,7 +177,7 @@ class Model:
         """All that training needs to go on; see common.training.backend.Model."""
         tensors = layouts.variables(self.module, self.optimizer, self.kind)
         arrays = {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors}
-        random = {"random.pytorch": torch.get_rng_state().numpy()}
+        random = {name: generator.numpy() for name, generator in layouts.generators(self.device)}
         return arrays | random | {"optimizer.step": np.array(self.steps, np.int64)}
 
     @torch.no_grad()
@@ -189,8 +189,7 @@ class Model:
         for name, tensor in layouts.variables(self.module, self.optimizer, self.kind):
             if name in state or not name.startswith("optimizer."):
                 tensor.copy_(torch.from_numpy(np.array(state[name])))
-        if "random.pytorch" in state:
-            torch.set_rng_state(torch.from_numpy(np.array(state["random.pytorch"])))
+        layouts.set_generators(self.device, state)
 
     def on_device(self, images: Array, labels: Array) -> tuple[torch.Tensor, torch.Tensor]:
         """Images (N, 1, 28, 28) and labels (N,) as tensors."""
@@ -216,6 +215,7 @@ class Backend:
     def __init__(self, *, accelerate: bool, threads: int) -> None:
         torch.set_num_threads(threads)
         torch.backends.cudnn.allow_tf32 = False  # its convolutions would keep three digits
+        torch.backends.cudnn.deterministic = True  # a run can be repeated, and resumed, bit by bit
         self.threads = torch.get_num_threads()
         accelerator = torch.accelerator.current_accelerator(check_available=True) if accelerate else None
         self.place = distributed.own_accelerator(accelerator) if accelerator else torch.device("cpu")
