@@ -10,6 +10,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from math import prod
 from typing import ClassVar, Literal
 
@@ -289,7 +290,7 @@ class ModelSpec:
         """The layers in order, named, with their shapes."""
         count: Counter[str] = Counter()
         shape = self.input_shape
-        for layer, following in zip(self.layers, (*self.layers[1:], None), strict=True):
+        for layer, following in zip_longest(self.layers, self.layers[1:]):
             count[layer.prefix] += 1
             name = f"{layer.prefix}{count[layer.prefix]}"
             try:
