@@ -1,1 +1,1 @@
-"""Images: fetched, verified, decoded, ordered and changed."""
+"""Images: downloaded, verified, decoded, put in order, augmented and normalised."""

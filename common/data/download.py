@@ -179,7 +179,14 @@ class DebianPackage:
     def fetch(self, workplace: Path) -> dict[str, bytes]:
         # apt's own user may not enter a workplace of root's, hence the sandbox user; others are not affected.
         apt = ("apt-get", "-oAPT::Sandbox::User=root", "-oAcquire::Retries=0", "-oAcquire::http::Timeout=15")
-        run_command("apt-get", (*apt, "download", self.package), workplace)
+        try:
+            run_command("apt-get", (*apt, "download", self.package), workplace)
+        except DownloadError:
+            # Container images come without package lists. A private copy (19 MB) also needs no root.
+            (workplace / "lists" / "partial").mkdir(parents=True)
+            own = (f"-oDir::State::Lists={workplace / 'lists'}", f"-oDir::Cache={workplace / 'cache'}")
+            run_command("apt-get", (*apt, *own, "update"), workplace)
+            run_command("apt-get", (*apt, *own, "download", self.package), workplace)
         package = only_file(workplace, "*.deb")
         archive = run_command("dpkg-deb", ("dpkg-deb", "--fsys-tarfile", str(package)), workplace)
         members = read_tar(archive, self.folder, [f"{file}.gz" for file in FILES])

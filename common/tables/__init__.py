@@ -1,1 +1,1 @@
-"""The CSV files of results/, and what is recorded of the machine that ran."""
+"""The CSV files of results/: rows, columns, reading and writing; and the machine of a run."""

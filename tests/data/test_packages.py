@@ -184,6 +184,21 @@ def test_no_archive_is_unpacked(programs: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("outside"))
 
 
+def test_apt_without_package_lists_downloads_its_own(programs: Path, tmp_path: Path) -> None:
+    archive = tar_of("./usr/share/datasets/tiny", gzipped())
+    deb_stand_in(programs, archive)
+    put_program(
+        programs,
+        "apt-get",
+        f"""case "$*" in
+            *Dir::State::Lists=*" update") : > lists/all ;;
+            *Dir::State::Lists=*download*) [ -e lists/all ] && cp {programs / "archive"} tiny.deb ;;
+            *) echo "E: Unable to locate package tiny-data" >&2; exit 100 ;;
+        esac""",
+    )
+    assert fetch(DEBIAN, tmp_path) == CONTENT
+
+
 @pytest.mark.parametrize(
     ("archive", "reason"),
     [
