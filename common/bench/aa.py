@@ -14,7 +14,8 @@ from itertools import product
 from pathlib import Path
 
 from common.bench.arguments import add_folders, add_frameworks, add_models
-from common.bench.measure import ROUNDS, Session, row, run_session, summarise, train
+from common.bench.measure import Session, row, run_session, train
+from common.cli.profile import ROUNDS, summarise
 from common.tables import store
 from common.tables.schema import SpeedRow
 

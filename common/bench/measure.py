@@ -19,8 +19,6 @@ from typing import Any
 
 from common.bench.lock import locked
 from common.cli.parent_watch import ends_with_parent
-from common.cli.profile import ROUNDS as ROUNDS
-from common.cli.profile import summarise as summarise
 from common.frameworks import FRAMEWORKS, ROOT
 from common.tables import machine, store
 from common.tables.schema import SpeedRow

@@ -12,17 +12,16 @@ from collections.abc import Callable, Iterator, Sequence
 
 from common.bench.arguments import add_folders, add_frameworks, add_models
 from common.bench.measure import (
-    ROUNDS,
     Session,
     append_and_print,
     row,
     run_json,
     run_session,
-    summarise,
     train,
 )
 from common.cli.arguments import one_of
 from common.cli.parent_watch import ends_with_parent
+from common.cli.profile import ROUNDS, summarise
 from common.frameworks import FRAMEWORKS, ROOT
 from common.tables import store
 from common.tables.schema import SpeedRow
@@ -56,7 +55,7 @@ def overhead(session: Session) -> Iterator[SpeedRow]:
     return profiles(session, "--epochs", "1")
 
 
-def options(session: Session) -> Iterator[SpeedRow]:
+def execution_options(session: Session) -> Iterator[SpeedRow]:
     """Steps of every network by default, compiled, and in bfloat16."""
     return profiles(session, "--compile")
 
@@ -108,7 +107,7 @@ def startup(session: Session) -> Iterator[SpeedRow]:
             seconds: dict[str, list[float]] = {arm: [] for arm in arms}
             for _ in range(ROUNDS):
                 for arm, (command, line) in arms.items():
-                    seconds[arm].append(_seconds_until(command, line))
+                    seconds[arm].append(seconds_until(command, line))
         for arm, values in seconds.items():
             yield row(
                 measure="start", framework=framework, model=model, arm=arm, unit="s", **summarise(values)
@@ -128,7 +127,7 @@ PARTS: dict[str, Part] = {
     "native-loaders": native_loaders,
     "race": time_to_accuracy,
     "startup": startup,
-    "options": options,
+    "options": execution_options,
 }
 """What `bench speed` measures without PART, in this order."""
 
@@ -183,7 +182,7 @@ def _summaries(
                 yield row(measure=f"{measure} mean accuracy", unit=unit, **settings, **about, **mean)
 
 
-def _seconds_until(command: Sequence[str], beginning: str) -> float:
+def seconds_until(command: Sequence[str], beginning: str) -> float:
     """Seconds from the start of a process to its first line that starts with `beginning`; it is killed then.
 
     Raises ResultsError if it ends without such a line.

@@ -13,6 +13,7 @@ from common.analysis import rounding
 from common.bench import __main__ as bench
 from common.bench import aa, measure, speed
 from common.bench.tasks import Task
+from common.cli.profile import ROUNDS, summarise
 from common.frameworks import FRAMEWORKS
 from common.tables import store
 from common.tables.store import ResultsError
@@ -20,7 +21,7 @@ from common.tables.store import ResultsError
 
 def test_seconds_until_a_line() -> None:
     program = "import time; print('no'); print('yes, now', flush=True); time.sleep(60)"
-    assert 0 < speed._seconds_until([sys.executable, "-c", program], "yes") < 30
+    assert 0 < speed.seconds_until([sys.executable, "-c", program], "yes") < 30
 
 
 def test_a_process_that_fails_is_named_with_its_last_line(tmp_path: Path) -> None:
@@ -28,7 +29,7 @@ def test_a_process_that_fails_is_named_with_its_last_line(tmp_path: Path) -> Non
     with pytest.raises(ResultsError, match=r"failed: pytorch\.py: .* x is not in the zoo"):
         list(speed.profiles(session))
     with pytest.raises(ResultsError, match="ended without a line that begins with 'never'"):
-        speed._seconds_until([sys.executable, "-c", "print('other')"], "never")
+        speed.seconds_until([sys.executable, "-c", "print('other')"], "never")
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
     def run(command: list[str]) -> None:
         seen.append(command)
         if "--profile" in command:
-            figure = {"measure": "step", "arm": "epoch", "unit": "ms", **measure.summarise([2.5])}
+            figure = {"measure": "step", "arm": "epoch", "unit": "ms", **summarise([2.5])}
             written = {"device": "cpu", "threads": 1, "framework_version": "9", "figures": [figure]}
             Path(command[command.index("--profile") + 1]).write_text(json.dumps(written))
         else:
@@ -58,7 +59,7 @@ def test_arms_take_turns_and_seeds_are_the_same(trained: list[list[str]], tmp_pa
     )
     made = list(speed.native_loaders(session))
     arms = [command[command.index("--loader") + 1] for command in trained]
-    assert arms == ["memory", "native"] * measure.ROUNDS
+    assert arms == ["memory", "native"] * ROUNDS
     seeds = [command[command.index("--seed") + 1] for command in trained]
     assert seeds == [str(seed) for seed in range(1, 6) for _ in arms[:2]]
     by_arm = {row.arm: row for row in made if row.measure == "idiom train_seconds"}
@@ -106,7 +107,7 @@ def test_every_round_has_both_arms_of_both_frameworks(
     frameworks = [Path(command[1]).name for command in trained]
     assert frameworks[:8] == ["pytorch.py", "tf.py"] * 2 + ["tf.py", "pytorch.py"] * 2
     seeds = [command[command.index("--seed") + 1] for command in trained]
-    assert seeds == [str(seed) for seed in range(1, measure.ROUNDS + 1) for _ in range(4)]
+    assert seeds == [str(seed) for seed in range(1, ROUNDS + 1) for _ in range(4)]
     made = store.rows(tmp_path, "speed.csv")
     assert len(made) == len(trained) * len(aa.COLUMNS)
     seconds = [row for row in made if row["measure"] == "again train_seconds"]
