@@ -1,4 +1,8 @@
-"""`python -m common.report`: render README.md's marked blocks, the other pages and the figures."""
+"""`python -m common.report`: render README.md's marked blocks, the other pages and the figures.
+
+The tables of a folder other than results/ are rendered to report.md and plots in that folder; no other file
+is written.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,10 @@ def parser() -> argparse.ArgumentParser:
     )
     add = result.add_argument
     add(
-        "--results", type=Path, metavar="DIR", help="the folder of the tables and of plots (default: results)"
+        "--results",
+        type=Path,
+        metavar="DIR",
+        help="folder of the tables (default: results); another one gets its own report.md and plots",
     )
     add("--data-dir", type=Path, metavar="DIR", help="the folder of the data set (default: the user's cache)")
     add("--check", action="store_true", help="write nothing; exit 1 with a diff if a page is stale")
@@ -31,9 +38,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
-    """Run the command line on the pages in `root`; returns the exit status."""
-    options = parser().parse_args(argv)
+    """Run the command line on the project in `root`; returns the exit status."""
+    command = parser()
+    options = command.parse_args(argv)
     results = (options.results or root / "results").resolve()
+    if options.results and not results.is_dir():
+        command.error(f"--results {options.results}: there is no such folder.")
     try:
         tables = frames.read(results)
         wanted = pages(tables, root=root, results=results)

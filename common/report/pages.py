@@ -1,4 +1,4 @@
-"""The pages as they should be, from the tables, the zoo and the command line.
+"""The rendered pages, from the tables, the zoo and the command line.
 
 README.md is rendered between `<!-- NAME:begin -->` and `<!-- NAME:end -->`, and nowhere else; benchmarks.md
 and docs/scale.md are rendered whole. So no number in the pages is typed by hand, and a stale one can be
@@ -22,21 +22,36 @@ class ReportError(Exception):
 
 
 def pages(tables: Tables, *, root: Path, results: Path) -> dict[Path, str]:
-    """The text of every page in `root`, by path; pictures are linked in `results`/plots.
+    """The text of every page, by path.
 
-    Raises ReportError if there is no README.md, or if its markers are not exactly those of the blocks.
+    The tables of `root`/results have the pages in `root`; those of another folder `results` have the one page
+    report.md in it. Raises ReportError if there is no README.md in `root`, or if its markers are not exactly
+    those of the blocks.
     """
+    if results.resolve() != (root / "results").resolve():
+        return {results / "report.md": report(tables)}
     path = root / "README.md"
     if not path.exists():
         raise ReportError(f"There is no {path}, whose marked blocks are to be written.")
-    link = Path(os.path.relpath(results / "plots", root)).as_posix()
     result = {
-        path: fill(path.read_text(encoding="utf-8"), readme.blocks(tables, link)),
+        path: fill(path.read_text(encoding="utf-8"), readme.blocks(tables, "results/plots")),
         root / "benchmarks.md": benchmarks.page(tables),
     }
     if scale := scaling.page(tables):
         result[root / "docs" / "scale.md"] = scale
     return result
+
+
+def report(tables: Tables) -> str:
+    """The text of report.md: results and pictures as in README.md, then all of benchmarks.md."""
+    parts = [
+        "# Results",
+        readme.results_block(tables, "plots", benchmarks="#benchmarks"),
+        "# Pictures",
+        readme.walk_through_block(tables, "plots"),
+        benchmarks.page(tables),
+    ]
+    return "\n\n".join(parts)
 
 
 def fill(page: str, blocks: Mapping[str, str]) -> str:

@@ -38,8 +38,11 @@ def blocks(tables: Tables, link: str) -> dict[str, str]:
     }
 
 
-def results_block(tables: Tables, link: str) -> str:
-    """Verdicts, the overview picture, the results of the zoo's own recipes beside the claims, remarks."""
+def results_block(tables: Tables, link: str, *, benchmarks: str = "benchmarks.md") -> str:
+    """Verdicts, the overview picture, the results of the zoo's own recipes beside the claims, remarks.
+
+    `link` is the folder of the pictures, `benchmarks` the address of the page of that name.
+    """
     groups = pooling.groups(pooling.zoo_runs(tables.runs))
     if not groups:
         return NO_RUNS
@@ -56,7 +59,7 @@ def results_block(tables: Tables, link: str) -> str:
             "over n runs with different seeds. TRAIN ACCURACY is the mean over the last epoch's training "
             "batches, with dropout and augmentation on. Compare the rows of one network only: different "
             "networks have different recipes.",
-            *_remarks(tables, groups),
+            *_remarks(tables, groups, benchmarks),
         ]
         if part
     )
@@ -82,7 +85,7 @@ def _result(group: Group, groups: Sequence[Group]) -> list[str]:
     ]
 
 
-def _remarks(tables: Tables, groups: Sequence[Group]) -> list[str]:
+def _remarks(tables: Tables, groups: Sequence[Group], benchmarks: str) -> list[str]:
     """Differing settings within a network, missing runs, and the number of runs outside the table."""
     remarks = []
     differing = run_tables.differing(groups)
@@ -95,7 +98,7 @@ def _remarks(tables: Tables, groups: Sequence[Group]) -> list[str]:
     shown = sum(len(group.runs) for group in groups)
     finished = int((tables.runs["status"] == "ok").sum())
     remarks.append(
-        f"Runs in this table: {shown}. In [benchmarks.md](benchmarks.md): their times, memory and machines, "
+        f"Runs in this table: {shown}. In [benchmarks.md]({benchmarks}): their times, memory and machines, "
         f"runs with other settings ({finished - shown}) and failed ones ({len(tables.runs) - finished})."
     )
     return remarks

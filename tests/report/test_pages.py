@@ -250,10 +250,28 @@ def test_every_picture_in_the_readme_is_there(root: Path, monkeypatch: pytest.Mo
     assert "- [tf-model-1: confusion matrix]" in text
 
 
-def test_results_elsewhere_are_linked_there(root: Path, no_pictures: None) -> None:
-    add_run(root / "elsewhere")
-    assert command.main(["--results", str(root / "elsewhere")], root=root) == 0
-    assert "(elsewhere/plots/overview.png)" in (root / "README.md").read_text(encoding="utf-8")
+def test_another_folder_has_a_page_of_its_own(root: Path, no_pictures: None) -> None:
+    add_run(root / "elsewhere", accuracy=97.77)
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    flags = ["--results", str(root / "elsewhere")]
+    assert command.main(flags, root=root) == 0
+    page = root / "elsewhere" / "report.md"
+    after = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    assert after == {**before, page: page.read_bytes()}
+    text = page.read_text(encoding="utf-8")
+    assert "97.77" in text
+    assert "(plots/overview.png)" in text
+    assert "](benchmarks.md)" not in text
+    assert command.main([*flags, "--check"], root=root) == 0
+    add_run(root / "elsewhere", seed=2)
+    assert command.main([*flags, "--check"], root=root) == 1
+
+
+def test_a_folder_that_is_not_there_is_refused(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_status:
+        command.main(["--results", str(root / "nowhere")], root=root)
+    assert exit_status.value.code == 2
+    assert "nowhere" in capsys.readouterr().err
 
 
 words = st.text(st.characters(exclude_characters="<>\r", exclude_categories=["Cs"]), max_size=40)
