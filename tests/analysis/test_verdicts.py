@@ -31,10 +31,12 @@ def test_verdict(tmp_path: Path, differences: list[float], words: str) -> None:
 
 def test_a_third_framework_changes_no_verdict(tmp_path: Path) -> None:
     add_pairs(tmp_path, [0.01, -0.01, 0.02, -0.02, 0.0])
-    judged = verdicts.judge(frames.read(tmp_path))
+    (before,), _ = verdicts.judge(frames.read(tmp_path))
     for seed in (1, 2):
         add_run(tmp_path, framework="numpy", seed=seed, accuracy=50.0)
-    assert verdicts.judge(frames.read(tmp_path)) == judged
+    (after,), refused = verdicts.judge(frames.read(tmp_path))
+    assert (after.comparison, after.verdict) == (before.comparison, before.verdict)
+    assert refused == []
 
 
 def test_more_networks_make_a_verdict_harder(tmp_path: Path) -> None:
