@@ -1,8 +1,8 @@
-"""What does a framework do when nothing is said? Its defaults, read from the installed library as it behaves.
+"""A framework's own defaults, read from the installed library and from how it behaves.
 
-Constants come from the signatures of its own parts, formulas from what these do with numbers for which the
-candidates give different answers. Nothing is remembered from a manual; a new version is compared with the
-snapshot in results/defaults.csv.
+Constants come from the signatures of the framework's own parts. Formulas come from trying these parts on
+numbers for which the candidate formulas have different results. No manual is quoted; a new version is
+compared with the snapshot in results/defaults.csv.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CONSTANTS = (
     *("lr", "learning_rate", "momentum", "nesterov", "betas", "beta_1", "beta_2", "rho"),
     *("eps", "epsilon", "weight_decay"),
 )
-"""Parameters of signatures that are told."""
+"""Parameters of signatures that are reported."""
 
 FAN_IN, FAN_OUT = 400, 100
 BOUNDS = {
@@ -36,14 +36,14 @@ BOUNDS = {
     "sqrt(6/fan_in)": math.sqrt(6 / FAN_IN),
     "sqrt(6/(fan_in + fan_out))": math.sqrt(6 / (FAN_IN + FAN_OUT)),
 }
-"""What uniform initial weights are drawn between, plus and minus: LeCun's, He's, Glorot's and PyTorch's."""
+"""Bounds, plus and minus, of uniform initial weights: PyTorch's, LeCun's, He's and Glorot's."""
 
 SIDE, CHANNELS, EXAMPLES = 4, 7, 100
-TOLERANCE = 1e-6  # relative; parts that keep single precision are asked too
+TOLERANCE = 1e-6  # relative; some parts compute in single precision
 
 
 def read_defaults(probe: DefaultsProbe) -> dict[str, str]:
-    """Every default by what it is of, in words and numbers."""
+    """Every default in words and numbers, by its name in defaults.csv."""
     kernel, bias = probe.initial_dense(FAN_IN, FAN_OUT)
     # The running mean starts at 0, so of a batch whose mean is 1 it takes over its weight.
     weight, variance = probe.batch_norm_statistics(np.array([0.0, 2.0]))
@@ -71,17 +71,17 @@ def read_defaults(probe: DefaultsProbe) -> dict[str, str]:
 
 
 def constants(part: Callable[..., object]) -> str:
-    """`lr=0.001, eps=1e-08`: the defaults of those of its parameters that are CONSTANTS."""
+    """Defaults of the parameters of `part` that are in CONSTANTS, as `lr=0.001, eps=1e-08`."""
     parameters = inspect.signature(part).parameters
-    told = [f"{name}={parameters[name].default}" for name in parameters if name in CONSTANTS]
-    return ", ".join(told)
+    return ", ".join(f"{name}={parameters[name].default}" for name in parameters if name in CONSTANTS)
 
 
 def _initial(values: Array) -> str:
+    """The distribution of initial values, by their largest and their spread."""
     largest = float(np.abs(values).max())
     if largest == 0:
         return "zeros"
-    # Of few values the largest can be some way below its bound; the spread tells uniform from normal.
+    # Of few values the largest can be some way below its bound; the spread separates uniform from normal.
     near = {name: bound for name, bound in BOUNDS.items() if 0.9 * bound < largest <= bound * (1 + TOLERANCE)}
     for name, bound in near.items():
         if abs(float(values.std()) * math.sqrt(3) / bound - 1) < 0.15:
@@ -90,13 +90,18 @@ def _initial(values: Array) -> str:
 
 
 def _variance(weight: float, variance: float) -> str:
-    """Of 0 and 2 the biased variance is 1, the unbiased 2; the running one starts at 1."""
+    """Biased or unbiased, from the running variance, which starts at 1, after a batch of 0 and 2.
+
+    Their biased variance is 1, the unbiased 2.
+    """
     return _which((variance - 1) / weight + 1, {"biased": 1.0, "unbiased": 2.0}, within=1e-3)
 
 
 def _epsilon(probe: DefaultsProbe, adam: type) -> str:
-    """With a gradient as small as epsilon the first step is g / (|g| + epsilon), or, added before the
-    correction, g / (|g| + epsilon / sqrt(1 - beta2))."""
+    """Whether Adam adds epsilon after or before the bias correction, from a step with a gradient g = epsilon.
+
+    The step is g / (|g| + epsilon) or g / (|g| + epsilon / sqrt(1 - beta2)).
+    """
     parameters = inspect.signature(adam).parameters
     eps = next(parameters[name].default for name in ("eps", "epsilon") if name in parameters)
     beta2 = parameters["beta_2"].default if "beta_2" in parameters else parameters["betas"].default[1]
@@ -113,7 +118,7 @@ def _epsilon(probe: DefaultsProbe, adam: type) -> str:
 
 
 def _velocity(probe: DefaultsProbe, sgd: type) -> str:
-    """Two steps, gradient 1 then 0, rate 1 then 3: the second takes the velocity at its own rate, or not."""
+    """Whether the learning rate is inside the velocity, from two steps: gradient 1 then 0, rate 1 then 3."""
     first, second = probe.optimizer_trajectory(sgd, 0.0, [1.0, 0.0], [1.0, 3.0], momentum=0.5)
     return _which(
         second - first,
@@ -122,7 +127,8 @@ def _velocity(probe: DefaultsProbe, sgd: type) -> str:
 
 
 def _decay(probe: DefaultsProbe, optimizer: type, **extra: float) -> str:
-    """Without a gradient: coupled, the decay is one, and goes through momentum and moments; decoupled not."""
+    """Whether weight decay is part of the gradient (and so of momentum and moments), from two steps without
+    any other gradient."""
     rate, decay, start = 0.1, 0.5, 2.0
     decayed = probe.optimizer_trajectory(
         optimizer, start, [0.0, 0.0], [rate, rate], weight_decay=decay, **extra
@@ -134,12 +140,13 @@ def _decay(probe: DefaultsProbe, optimizer: type, **extra: float) -> str:
 
 
 def _layout(probe: DefaultsProbe) -> str:
+    """The axis of the channels in a convolution's output."""
     shape = probe.convolution(np.zeros((1, SIDE, SIDE, SIDE)), CHANNELS).shape
     return {1: "channels first (NCHW)", 3: "channels last (NHWC)"}[shape.index(CHANNELS)]
 
 
 def _same_padding(probe: DefaultsProbe, layout: str) -> str:
-    """A kernel of ones on an even image of ones: a corner that saw padding sums to less."""
+    """The sides that are padded: a sum of ones over an even image is less in a padded corner."""
     first = layout.startswith("channels first")
     images = np.ones((1, 1, SIDE, SIDE) if first else (1, SIDE, SIDE, 1))
     try:
@@ -153,33 +160,35 @@ def _same_padding(probe: DefaultsProbe, layout: str) -> str:
 
 
 def _loader(probe: DefaultsProbe) -> str:
+    """Batch size and order of the usual loader."""
     batches = probe.loader_batches(EXAMPLES)
     order = [index for batch in batches for index in batch]
     return f"batches of {len(batches[0])}, {'in order' if order == sorted(order) else 'shuffled'}"
 
 
 def _threads(probe: DefaultsProbe) -> str:
-    """Asked of new processes: a library reads the variable when it starts."""
+    """Whether OMP_NUM_THREADS has an effect, in new processes: a library reads it when it starts."""
 
-    def asked(count: int) -> str:
+    def printed_threads(count: int) -> str:
         words = [sys.executable, "-c", probe.threads_program]
         variables = {**os.environ, "OMP_NUM_THREADS": str(count)}
         return subprocess.run(words, env=variables, capture_output=True, text=True, check=True).stdout
 
     with ThreadPoolExecutor() as pool:
-        one, three = pool.map(asked, (1, 3))
-    return "ignored" if one == three else "obeyed"
+        with_one, with_three = pool.map(printed_threads, (1, 3))
+    return "ignored" if with_one == with_three else "obeyed"
 
 
 def _counted(probe: DefaultsProbe) -> str:
+    """The framework's count of BatchNorm's parameters, with or without running statistics."""
     count = probe.batch_norm_parameters(CHANNELS)
     words = {2 * CHANNELS: "without running statistics", 4 * CHANNELS: "with running statistics"}
     return f"{count}, {words.get(count, 'neither with nor without running statistics')}"
 
 
-def _which(found: float, candidates: Mapping[str, float], *, within: float = TOLERANCE) -> str:
-    """The candidate that `found` is, to a relative difference; else the number itself."""
-    for name, value in candidates.items():
-        if math.isclose(found, value, rel_tol=within):
+def _which(value: float, candidates: Mapping[str, float], *, within: float = TOLERANCE) -> str:
+    """The name of the candidate that `value` equals within a relative difference; else the value itself."""
+    for name, candidate in candidates.items():
+        if math.isclose(value, candidate, rel_tol=within):
             return name
-    return f"other: {found:.6g}"
+    return f"other: {value:.6g}"

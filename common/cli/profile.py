@@ -1,7 +1,7 @@
-"""Where the time of a network goes, in one process: steps over a bare loop, their parts, prediction.
+"""Times of a network in one process: steps against a bare loop, their parts, options, prediction, kernels.
 
-What is compared is timed in turn, ROUNDS times, so that a machine that slows down slows all of it; a figure
-is the median. Weights do not move meanwhile: the learning rate is next to nothing.
+Arms that are compared are timed in turn, ROUNDS times, so that a machine that slows down slows all of them; a
+measurement is the median. The learning rate is next to nothing, so the weights stay as they are.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from common.training.loop import Progress, train
 from common.training.run import build
 
 ROUNDS = 5
-SITTING_SECONDS = 2.0  # of training in each round of an arm
+ROUND_SECONDS = 2.0  # of training in each round of an arm
 TURN_SECONDS = 0.3  # of steps before a bare loop has its turn
 STEPS = 60  # at most, in a round of the parts
 PRODUCT = 1024
@@ -48,19 +48,19 @@ class Measurement:
 
 
 def summarise(values: Sequence[float]) -> dict[str, Any]:
-    """Median, lowest, highest and number of values, as a Figure and a row of speed.csv have them."""
+    """Median, lowest, highest and number of values, as a Measurement and a row of speed.csv have them."""
     middle = statistics.median(values)
     return {"value": middle, "low": min(values), "high": max(values), "rounds": len(values)}
 
 
 def measurement(measure: str, arm: str, unit: str, values: Sequence[float]) -> Measurement:
-    """The Figure of `values`."""
+    """The Measurement of `values`."""
     return Measurement(measure=measure, arm=arm, unit=unit, **summarise(values))
 
 
 def profile(framework: Backend, dataset: Dataset, job: Job, *, whole: bool = False) -> Iterator[Measurement]:
     """All measurements of the network of `job`; with --compile those of its options; if `whole` only those of
-    whole epochs over a bare loop."""
+    whole epochs and a bare loop."""
     job = dataclasses.replace(job, recipe=dataclasses.replace(job.recipe, lr=1e-9), start_epoch=0)
     if job.execution.compiled:
         yield from _options(framework, dataset.train, job)
@@ -86,46 +86,51 @@ def operations(spec: ModelSpec, batch_size: int) -> float:
 
 
 def _overhead(framework: Backend, model: Model, dataset: Dataset, job: Job) -> Iterator[Measurement]:
-    """Milliseconds a step: of an epoch as a run trains it, the next one's pixels prepared meanwhile, and of a
-    bare loop of as many steps on one batch. They take turns several times a second."""
+    """Milliseconds of a step in an epoch and in a bare loop, and their ratio.
+
+    The epoch is as a run trains it, with the next one's images augmented meanwhile; the bare loop takes as
+    many steps on one batch. They take turns several times a second.
+    """
     batch_size = job.recipe.batch_size
     images, labels, order = _inputs(dataset.train, batch_size)
     partial_steps = partial(framework.instruments.partial_steps, model)
     probe = partial_steps(images, labels, order[:5], until="bare")
     probe()
     step = _seconds(probe) / 5
-    steps = int(np.clip(SITTING_SECONDS / step, 20, len(order)))
-    together = int(np.clip(TURN_SECONDS / step, 10, job.log_interval))
-    steps -= steps % min(together, steps)
+    steps = int(np.clip(ROUND_SECONDS / step, 20, len(order)))
+    turn = int(np.clip(TURN_SECONDS / step, 10, job.log_interval))
+    steps -= steps % min(turn, steps)
     few = dataclasses.replace(
         dataset,
         train=Digits(dataset.train.images[: steps * batch_size], dataset.train.labels[: steps * batch_size]),
         test=Digits(dataset.test.images[:10], dataset.test.labels[:10]),
     )
-    bare = partial_steps(images, labels, order[:together], until="bare")
-    rounds = int(np.clip(ROUNDS * SITTING_SECONDS / (steps * step), ROUNDS, 5 * ROUNDS))
-    # The first epoch, which also makes its own pixels, and the last, which makes none, are not counted.
+    bare = partial_steps(images, labels, order[:turn], until="bare")
+    rounds = int(np.clip(ROUNDS * ROUND_SECONDS / (steps * step), ROUNDS, 5 * ROUNDS))
+    # The first epoch, which also augments its own images, and the last, which augments none, are not counted.
     recipe = dataclasses.replace(job.recipe, epochs=rounds + 2)
-    timed = dataclasses.replace(job, recipe=recipe, schedule_epochs=recipe.epochs, log_interval=together)
-    ours, floor = [], []
+    timed = dataclasses.replace(job, recipe=recipe, schedule_epochs=recipe.epochs, log_interval=turn)
+    epochs, bare_loops = [], []
     bare()
-    turns = 0.0
+    bare_seconds = 0.0
     for event in train(model, few, timed):
         if isinstance(event, Progress):
-            turns += _seconds(bare)
+            bare_seconds += _seconds(bare)
         elif event.training:
             # The clock of an epoch runs on while the other loop has its turns.
-            ours.append(event.training.seconds - turns)
-            floor.append(turns)
-            turns = 0.0
-    ours, floor = ours[1:-1], floor[1:-1]
-    yield measurement("step", "epoch", "ms", [1000 * value / steps for value in ours])
-    yield measurement("step", "bare loop", "ms", [1000 * value / steps for value in floor])
-    yield measurement("overhead", "epoch", "ratio", [a / b for a, b in zip(ours, floor, strict=True)])
+            epochs.append(event.training.seconds - bare_seconds)
+            bare_loops.append(bare_seconds)
+            bare_seconds = 0.0
+    epochs, bare_loops = epochs[1:-1], bare_loops[1:-1]
+    yield measurement("step", "epoch", "ms", [1000 * value / steps for value in epochs])
+    yield measurement("step", "bare loop", "ms", [1000 * value / steps for value in bare_loops])
+    yield measurement(
+        "overhead", "epoch", "ratio", [epoch / loop for epoch, loop in zip(epochs, bare_loops, strict=True)]
+    )
 
 
 def _preparation(digits: Digits, job: Job) -> Iterator[Measurement]:
-    """Seconds of one core for the pixels of an augmented epoch."""
+    """Seconds of one core to augment the images of an epoch."""
     augment = job.recipe.augment
     if augment:
         prepare = partial(augmented, digits.images, augment, seed=job.seed)
@@ -134,11 +139,11 @@ def _preparation(digits: Digits, job: Job) -> Iterator[Measurement]:
 
 
 def _parts(framework: Backend, model: Model, digits: Digits, job: Job) -> Iterator[Measurement]:
-    """Milliseconds a step of its parts, and GFLOP/s of the whole and of a matrix product."""
+    """Milliseconds of each part of a step, and GFLOP/s of the whole step and of a matrix product."""
     images, labels, order = _inputs(digits, job.recipe.batch_size)
     partial_steps = partial(framework.instruments.partial_steps, model)
     step = _seconds(partial_steps(images, labels, order[:10], until="bare")) / 10
-    order = order[: int(np.clip(SITTING_SECONDS / 2 / step, 10, STEPS))]
+    order = order[: int(np.clip(ROUND_SECONDS / 2 / step, 10, STEPS))]
     rate = np.full(len(order), job.recipe.lr)
     arms: dict[str, Callable[[], object]] = {
         stage: partial_steps(images, labels, order, until=stage) for stage in STAGES
@@ -146,10 +151,10 @@ def _parts(framework: Backend, model: Model, digits: Digits, job: Job) -> Iterat
     arms["whole"] = lambda: model.train_steps(images, labels, order, rate)
     product = framework.instruments.product(PRODUCT, precision=job.execution.precision)
     arms["product"] = lambda: [product() for _ in range(10)]
-    taken = _in_turn(arms)
+    seconds = _in_turn(arms)
     per_step = {
         name: [1000 * value / len(order) for value in values]
-        for name, values in taken.items()
+        for name, values in seconds.items()
         if name != "product"
     }
     for name, values in parts(per_step).items():
@@ -157,7 +162,7 @@ def _parts(framework: Backend, model: Model, digits: Digits, job: Job) -> Iterat
     work = operations(job.spec, job.recipe.batch_size)
     yield measurement("gflops", "training", "GFLOP/s", [work / value / 1e6 for value in per_step["whole"]])
     yield measurement(
-        "gflops", "product", "GFLOP/s", [20 * PRODUCT**3 / value / 1e9 for value in taken["product"]]
+        "gflops", "product", "GFLOP/s", [20 * PRODUCT**3 / value / 1e9 for value in seconds["product"]]
     )
 
 
@@ -168,15 +173,15 @@ def parts(per_step: Mapping[str, list[float]]) -> dict[str, list[float]]:
     """
     columns = zip(*(per_step[name] for name in (*STAGES, "whole")), strict=True)
     rows = [
-        (given, forward - given, backward - forward, bare - (backward - given), whole - bare - given)
-        for given, forward, backward, bare, whole in columns
+        (gather, forward - gather, backward - forward, bare - (backward - gather), whole - bare - gather)
+        for gather, forward, backward, bare, whole in columns
     ]
     names = ("input", "forward", "backward", "optimizer", "rest")
     return {name: list(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)}
 
 
 def _options(framework: Backend, digits: Digits, job: Job) -> Iterator[Measurement]:
-    """Milliseconds a step by default, compiled, and in bfloat16; seconds of each one's first step."""
+    """Milliseconds of a step by default, compiled, and in bfloat16; seconds of the first step of each."""
     images, labels, order = _inputs(digits, job.recipe.batch_size)
     executions = {
         "default": dataclasses.replace(job.execution, compiled=False),
@@ -190,7 +195,7 @@ def _options(framework: Backend, digits: Digits, job: Job) -> Iterator[Measureme
         step = partial(model.train_steps, images, labels)
         yield measurement("first step", name, "s", [_seconds(partial(step, order[:1], np.zeros(1)))])
         each = _seconds(partial(step, order[:10], np.zeros(10))) / 10
-        steps = steps or int(np.clip(SITTING_SECONDS / 4 / each, 10, STEPS))
+        steps = steps or int(np.clip(ROUND_SECONDS / 4 / each, 10, STEPS))
         arms[name] = partial(step, order[:steps], np.zeros(steps))
     for name, values in _in_turn(arms).items():
         yield measurement("option", name, "ms", [1000 * value / steps for value in values])
@@ -215,7 +220,7 @@ def _prediction(model: Model, dataset: Dataset, job: Job) -> Iterator[Measuremen
 
 
 def _kernels(framework: Backend, model: Model, digits: Digits, job: Job) -> Iterator[Measurement]:
-    """Milliseconds a step of the ten kernels that take most, as the framework's profiler has them."""
+    """Milliseconds per step of the ten slowest kernels, by the framework's own profiler."""
     images, labels, order = _inputs(digits, job.recipe.batch_size)
     order = order[:20]
     seconds = framework.instruments.kernels(model, images, labels, order)
@@ -224,22 +229,23 @@ def _kernels(framework: Backend, model: Model, digits: Digits, job: Job) -> Iter
 
 
 def _inputs(digits: Digits, batch_size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Images (N, 1, 28, 28), labels (N,) and an order (steps, batch) of an epoch."""
     order = epoch_order(len(digits), batch_size=batch_size, seed=1, epoch=1)
     return digits.images[:, None], digits.labels.astype(np.int64), order
 
 
 def _in_turn(arms: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:
     """Seconds of each arm in each round, after one round that is not counted."""
-    taken: dict[str, list[float]] = {name: [] for name in arms}
+    rounds: dict[str, list[float]] = {name: [] for name in arms}
     for counted in [False, *[True] * ROUNDS]:
         for name, arm in arms.items():
             seconds = _seconds(arm)
             if counted:
-                taken[name].append(seconds)
-    return taken
+                rounds[name].append(seconds)
+    return rounds
 
 
 def _seconds(call: Callable[[], object]) -> float:
-    begun = time.perf_counter()
+    started_at = time.perf_counter()
     call()
-    return time.perf_counter() - begun
+    return time.perf_counter() - started_at

@@ -1,4 +1,4 @@
-"""The interface a framework implements. NumPy goes in and out; only what a framework is best at stays inside.
+"""The interface that a framework implements. NumPy arrays go in and out.
 
 Canonical names and layouts (see `common.model.spec`) hold on this side of the interface.
 """
@@ -20,22 +20,22 @@ from common.training.distributed import World
 
 Array = NDArray[Any]
 Precision = Literal["float32", "bfloat16", "float64"]
-Native = frozenset[str]  # of NATIVE_PARTS: what is left to the framework's own defaults
+Native = frozenset[str]  # of NATIVE_PARTS: the parts that are left to the framework's own defaults
 NATIVE_PARTS = ("init", "norm", "optimizer")
 Stage = Literal["input", "forward", "backward", "bare"]
 
 
 class Unavailable(Exception):
-    """What was asked for cannot be had on this machine; the message is for the person at the terminal."""
+    """This machine cannot do what the command line requires; the message is for the user."""
 
 
 class PeerLost(Exception):
-    """Another process that makes this run has ended; the message is what the framework noticed."""
+    """Another process of this run has ended; the message is the framework's."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoaderOptions:
-    """The knobs of a framework's own loader (`--loader native`)."""
+    """Options of a framework's own loader (`--loader native`)."""
 
     num_workers: int = 0
     pin_memory: bool = False
@@ -43,13 +43,14 @@ class LoaderOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """How a network is run; what its row says apart from network and recipe.
+    """How a network is run, apart from the network and its recipe.
 
-    `scaling` is of training images that come as bytes, `label_smoothing` of the loss (see
-    `common.model.recipe`). `compiled` asks for torch.compile or XLA. With `feed` the model is set up and
-    trained as the framework's users usually do, with none of what makes `train_steps` quick. With `masks`
-    dropout takes those of `common.training.dropout_masks` with that seed instead of drawing its own.
-    `share` is this process' of every batch.
+    `native` names the parts left to the framework's own defaults. `compiled` turns on torch.compile or XLA.
+    `scaling` is applied to training images that are bytes, `label_smoothing` to the loss (see
+    `common.model.recipe`). With `loader` the model is built as the framework's users build it, without what
+    makes `train_steps` quick. With `masks`, a seed, dropout uses the masks of
+    `common.training.dropout_masks`, instead of drawing its own. `world` is the place of this process among
+    those of the run.
     """
 
     precision: Precision = "float32"
@@ -75,12 +76,12 @@ class Model(Protocol):
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Take len(order) optimizer steps on cross-entropy; step i trains on images[order[i]].
 
-        images (N, 1, 28, 28) bytes, which each step scales as the model was built to, or floats, taken as
-        they are; labels (N,) int64. Both are kept on the device while the same arrays are passed.
+        images (N, 1, 28, 28) as bytes, which each step scales by `Execution.scaling`, or as floats, which are
+        used as they are; labels (N,) int64. Both stay on the device while the same arrays are passed.
         order (steps, batch); rate and momentum (steps,). Returns each step's mean loss in nats and its number
         of correct predictions, both (steps,), as seen while training. The device is idle on return. Where
-        several processes share each batch, all are given all of `order`, and are told of the whole batch.
-        Raises PeerLost.
+        several processes share each batch, each is passed the whole `order` and returns the figures of the
+        whole batch. Raises PeerLost.
         """
         ...
 
@@ -89,20 +90,23 @@ class Model(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Array]:
-        """Weights and statistics by canonical name, `optimizer.step`, `optimizer.SLOT.WEIGHT`, and
-        `random.FRAMEWORK...`: what training needs to go on as if it had not stopped."""
+        """All that training needs to continue as if it had not stopped.
+
+        Weights and statistics by canonical name, `optimizer.step`, `optimizer.SLOT.WEIGHT`, and
+        `random.FRAMEWORK...`.
+        """
         ...
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
-        """Take over weights and statistics, and the rest where `state` has it."""
+        """Set weights and statistics, and the other entries of `state_dict` that `state` has."""
         ...
 
 
 class DefaultsProbe(Protocol):
-    """A framework's own parts as its users get them, for `common.cli.framework_defaults` to look into.
+    """A framework's own parts with their defaults, for `common.cli.framework_defaults`.
 
     `optimizers` are SGD, Adam and Adadelta. `threads_program` is Python that prints how many threads the
-    framework takes in a process of its own.
+    framework uses in a process of its own.
     """
 
     @property
@@ -129,11 +133,14 @@ class DefaultsProbe(Protocol):
         ...
 
     def batch_norm_parameters(self, channels: int) -> int:
-        """As the framework counts them."""
+        """Number of parameters of a BatchNorm, as the framework counts them."""
         ...
 
     def convolution(self, images: Array, channels: int, *, stride: int = 1, padding: str = "valid") -> Array:
-        """Images, in the framework's layout, through a convolution 3 x 3 of ones; ValueError if it cannot."""
+        """Images, in the framework's layout, after a 3 x 3 convolution with a kernel of ones.
+
+        Raises ValueError for a combination that the framework refuses.
+        """
         ...
 
     def optimizer_trajectory(
@@ -144,11 +151,11 @@ class DefaultsProbe(Protocol):
         rates: Sequence[float],
         **constants: float,
     ) -> list[float]:
-        """One weight after each step of an optimizer, given its gradients and learning rates."""
+        """The value of one weight after each step of an optimizer with these gradients and learning rates."""
         ...
 
     def loader_batches(self, count: int) -> list[list[int]]:
-        """In which batches the usual loader hands out examples 0 to count - 1."""
+        """The batches in which the usual loader returns the examples 0 to count - 1."""
         ...
 
 
