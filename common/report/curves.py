@@ -232,7 +232,7 @@ def first_steps(material: Material) -> Figure:
     for axes in panels[len(traces) :]:
         axes.set_axis_off()
     for axes in panels[::columns]:
-        axes.set_ylabel("largest difference up to step")
+        axes.set_ylabel("largest difference")
     for axes in panels[max(0, len(traces) - columns) : len(traces)]:
         axes.set_xlabel("step")
         axes.tick_params(labelbottom=True)
