@@ -64,10 +64,13 @@ def _empty_fast(framework: str) -> None:
 
 
 @cache
-def start_backend(framework: str, *, threads: int = 2) -> Any:
-    """The backend of `framework` in this process, on the CPU unless TEST_ON_ACCELERATOR is set."""
+def start_backend(framework: str) -> Any:
+    """The backend of `framework` in this process, on the CPU unless TEST_ON_ACCELERATOR is set.
+
+    On one thread: on a busy machine two that wait for each other took 20 s where one takes half a second.
+    """
     accelerate = "TEST_ON_ACCELERATOR" in os.environ
-    return importlib.import_module(SCRIPTS[framework]).Backend(accelerate=accelerate, threads=threads)
+    return importlib.import_module(SCRIPTS[framework]).Backend(accelerate=accelerate, threads=1)
 
 
 def _call(framework: str, task: str, arguments: dict[str, Any]) -> Any:

@@ -48,7 +48,7 @@ def first_images(dataset: Dataset) -> Dataset:
 
 def main(framework: str, file: Path) -> None:
     world = read_world(framework, os.environ)
-    backend = worker.start_backend(framework, threads=1)
+    backend = worker.start_backend(framework)
     mnist = load("mnist")
     few = first_images(mnist)
     losses = {

@@ -1,250 +1,139 @@
-"""`common.training.loop` on a model written in NumPy: order, schedule, evaluation, divergence, pixels; and on
-both frameworks: a run that goes on is the run that never stopped."""
+"""`common.training.run` in both frameworks: a resumed run is the run that never stopped, and a checkpoint of
+one framework serves the other."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from support import worker
 from support.jobs import job
-from support.recorder import Recorder
 
-from common.data.augment import Affine, augmented
-from common.data.batches import epoch_order, normalise
-from common.data.datasets import Dataset, Digits
-from common.data.moment_normalization import MomentNormalization, normalize
+from common.data.batches import Scaling
+from common.data.datasets import Dataset, Digits, load
 from common.model.recipe import Recipe, recipe_hash
-from common.model.schedule import OneCycle, StepDecay
 from common.model.zoo import ZOO
+from common.tables import store
 from common.training import checkpoint, initial_weights
-from common.training.evaluate import evaluate
+from common.training.backend import Execution, Precision
 from common.training.job import Job
-from common.training.loop import Diverged, Epoch, Progress, train
 
-Array = np.ndarray[Any, Any]
-RECIPE = replace(ZOO["tf-model-1"].recipe, batch_size=64, epochs=3, lr=0.5, schedule=StepDecay(0.5))
+HalfRun = Callable[[str, str], checkpoint.Checkpoint]
 
 
-def short_job(recipe: Recipe = RECIPE, **changes: Any) -> Job:
-    fixed = {"schedule_epochs": recipe.epochs, "seed": 4, "log_interval": 10}
-    return job("tf-model-1", recipe.epochs, **{"recipe": recipe, **fixed, **changes})
-
-
-def course(model: Recorder, dataset: Dataset, given: Job) -> tuple[list[Progress], list[Epoch]]:
-    events = list(train(model, dataset, given))
-    return [event for event in events if isinstance(event, Progress)], [
-        event for event in events if isinstance(event, Epoch)
-    ]
-
-
-def test_every_epoch_is_trained_in_its_own_order_at_its_own_rate(few_digits: Dataset) -> None:
-    model = Recorder()
-    progress, epochs = course(model, few_digits, short_job())
-    assert [epoch.epoch for epoch in epochs] == [0, 1, 2, 3]
-    orders = np.concatenate([call[2] for call in model.calls])
-    rates = np.concatenate([call[3] for call in model.calls])
-    steps = 2000 // 64
-    expected = [epoch_order(2000, batch_size=64, seed=4, epoch=epoch) for epoch in (1, 2, 3)]
-    np.testing.assert_array_equal(orders, np.concatenate(expected))
-    np.testing.assert_array_equal(rates, np.repeat([0.5, 0.25, 0.125], steps))
-    assert [len(call[2]) for call in model.calls[:5]] == [1, 9, 10, 10, 1]  # the first step is timed apart
-    assert [event.step for event in progress] == [10, 20, 30, 31] * 3
-    assert all(call[0] is model.calls[0][0] for call in model.calls), "pixels are made once and stay in place"
-
-
-@pytest.mark.parametrize("interval", [1, 2, 30, 31, 1000])
-def test_every_step_is_taken_once_whatever_the_interval(few_digits: Dataset, interval: int) -> None:
-    model = Recorder()
-    progress, _ = course(model, few_digits, short_job(replace(RECIPE, epochs=1), log_interval=interval))
-    order = epoch_order(2000, batch_size=64, seed=4, epoch=1)
-    np.testing.assert_array_equal(np.concatenate([call[2] for call in model.calls]), order)
-    assert min(len(call[2]) for call in model.calls) > 0
-    assert [event.step for event in progress] == [*range(interval, 31, interval), 31]
-
-
-def test_figures_are_of_the_steps_and_of_the_test_set(few_digits: Dataset) -> None:
-    _, epochs = course(Recorder({1: 3.0}), few_digits, short_job())
-    before, first, second, _ = epochs
-    nines = 100 * float((few_digits.test.labels == 9).mean())
-    logits = np.arange(10.0)
-    losses = np.log(np.exp(logits).sum()) - logits[few_digits.test.labels]
-    assert before.training is None
-    assert before.test.accuracy == pytest.approx(nines)
-    assert before.test.loss == pytest.approx(losses.mean(), rel=1e-12)
-    assert first.training is not None
-    assert second.training is not None
-    assert first.training.loss == pytest.approx((3 + 30) / 31)
-    assert (second.training.loss, second.training.accuracy, second.training.lr) == (1.0, 50.0, 0.25)
-    assert first.training.first_step_seconds is not None
-    assert second.training.first_step_seconds is None
-    assert first.training.images == 31 * 64
-
-
-@pytest.mark.parametrize("step", [1, 10, 11, 40])
-@pytest.mark.parametrize("loss", [np.nan, np.inf])
-def test_divergence_names_its_step(few_digits: Dataset, step: int, loss: float) -> None:
-    epoch, of_epoch = (step - 1) // 31 + 1, (step - 1) % 31 + 1
-    with pytest.raises(Diverged, match=rf"loss is {loss} at step {of_epoch} of epoch {epoch}:"):
-        course(Recorder({step: loss}), few_digits, short_job())
-
-
-def test_momentum_and_rate_follow_the_whole_schedule_in_a_run_cut_short(few_digits: Dataset) -> None:
-    recipe = replace(RECIPE, schedule=OneCycle(), epochs=1)
-    model = Recorder()
-    course(model, few_digits, short_job(recipe, schedule_epochs=15))
-    rates = np.concatenate([call[3] for call in model.calls])
-    momenta = np.concatenate([call[4] for call in model.calls if call[4] is not None])
-    assert rates[0] == pytest.approx(0.5 / 25)
-    assert rates.max() < 0.5 / 2, "15 epochs are planned: the first is all warm-up"
-    assert momenta[0] == pytest.approx(0.95)
-    assert len(momenta) == len(rates) == 31
-
-
-@pytest.mark.parametrize("averaged, steps", [(0, None), (1, [93]), (2, [62, 93]), (9, [31, 62, 93])])
-def test_the_network_tested_at_last_is_the_mean_of_the_last_epochs_ends(
-    few_digits: Dataset, averaged: int, steps: list[int] | None
-) -> None:
-    """Weights and statistics of it, not what only training needs; before the last test, not the others."""
-    model = Averaging()
-    course(model, few_digits, short_job(replace(RECIPE, epochs=3, averaged_epochs=averaged)))
-    if steps is None:
-        assert model.loaded == []
-        return
-    ((tests, state),) = model.loaded
-    assert tests == 3, "before the last test, after the one before training and two more"
-    assert set(state) == {"weight"}
-    np.testing.assert_array_equal(state["weight"], np.full(2, np.mean(steps), np.float32))
-    assert state["weight"].dtype == np.float32
-
-
-def test_the_last_test_is_also_by_the_mean_logits_of_five_views(few_digits: Dataset) -> None:
-    """Of the last epoch alone, or the only test; zeros come in where an image went away."""
-    model = InkByRegion()
-    _, epochs = course(model, few_digits, short_job(replace(RECIPE, epochs=2, tta_shift=3)))
-    assert [epoch.test.tta_accuracy is None for epoch in epochs] == [True, True, False]
-    images = few_digits.test.images
-    views = [images, *(np.zeros_like(images) for _ in range(4))]
-    views[1][:, :-3], views[2][:, 3:] = images[:, 3:], images[:, :-3]
-    views[3][:, :, :-3], views[4][:, :, 3:] = images[:, :, 3:], images[:, :, :-3]
-    logits = sum(model.predict(view[:, None]) for view in views)
-    correct = logits.argmax(axis=1) == few_digits.test.labels
-    assert epochs[-1].test.tta_accuracy == pytest.approx(100 * correct.mean())
-    assert abs(epochs[-1].test.tta_accuracy - epochs[-1].test.accuracy) > 0.1, "the views matter"
-    _, (only,) = course(model, few_digits, short_job(replace(RECIPE, epochs=0, tta_shift=3)))
-    assert only.test.tta_accuracy == epochs[-1].test.tta_accuracy, "this model never learns"
-
-
-class InkByRegion(Recorder):
-    """Its logits are how much ink there is in each of ten regions."""
-
-    def predict(self, images: Array) -> Array:
-        ink = images[:, 0].astype(np.float64) - images.min()
-        return np.stack([ink[:, 2 * row : 2 * row + 3, row : row + 12].mean((1, 2)) for row in range(10)], 1)
-
-
-class Averaging(Recorder):
-    """Its weight is the number of its steps; it remembers what it was given, and after how many tests."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tests, self.loaded = 0, list[tuple[int, dict[str, Any]]]()
-
-    def predict(self, images: Any) -> Any:
-        self.tests += 1
-        return super().predict(images)
-
-    def state_dict(self) -> dict[str, Any]:
-        weight = np.full(2, self.steps, np.float32)
-        return {"weight": weight, "optimizer.step": np.array(self.steps), "random.x": np.zeros(1)}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.loaded.append((self.tests, dict(state)))
-
-
-def test_augmented_pixels_are_those_of_their_epoch(few_digits: Dataset) -> None:
-    augment = Affine(rotation=15.0)
-    recipe = replace(RECIPE, augment=augment, epochs=2)
-    model = Recorder()
-    course(model, few_digits, short_job(recipe))
-    seen = [model.calls[0][0], model.calls[-1][0]]
-    for epoch, images in enumerate(seen, start=1):
-        warped = augmented(few_digits.train.images, augment, seed=4, epoch=epoch)
-        np.testing.assert_array_equal(images, warped[:, None])
-
-
-@pytest.mark.parametrize("augment", [None, Affine(rotation=15.0)], ids=str)
-def test_alike_are_the_images_of_training_before_they_are_augmented_and_those_of_tests(
-    few_digits: Dataset, augment: Affine | None
-) -> None:
-    model = Recorder()
-    to = MomentNormalization(0.5, 0.5)
-    course(model, few_digits, short_job(replace(RECIPE, moments=to, augment=augment, epochs=1)))
-    made = Digits(normalize(few_digits.train.images, to), few_digits.train.labels)
-    expected, plain = Recorder(), replace(few_digits, train=made)
-    course(expected, plain, short_job(replace(RECIPE, augment=augment, epochs=1)))
-    np.testing.assert_array_equal(model.calls[0][0], expected.calls[0][0])
-    recipe = replace(RECIPE, moments=to)
-    few = few_digits.test.images[:5]
-    wanted = normalise(normalize(few, to), mean=recipe.mean, std=recipe.std)
-    np.testing.assert_array_equal(recipe.to_input(few), wanted)
-
-
-def test_evaluation_does_not_depend_on_its_batch(few_digits: Dataset) -> None:
-    scaled = partial(normalise, mean=0, std=1)
-    images, labels = few_digits.test.images, few_digits.test.labels.astype(np.int64)
-    parts = [evaluate(Recorder(), images, labels, scaled, batch_size=size) for size in (1, 77, 500, 9999)]
-    assert len({(part.loss, part.accuracy) for part in parts}) == 1
-
-
-def state_after(framework: str, dataset: Dataset, job: Job) -> dict[str, Array]:
+def execute(framework: str, dataset: Dataset, job: Job) -> checkpoint.Checkpoint:
+    """The checkpoint of a run of a framework."""
     assert job.save_model
     assert worker.run(framework, "execute", dataset=dataset, job=job) == "ok"
-    return checkpoint.read(job.save_model).state
+    return checkpoint.read(job.save_model)
 
 
+@pytest.fixture(scope="module")
+def half_run(few_digits: Dataset, mnist: Dataset, tmp_path_factory: pytest.TempPathFactory) -> HalfRun:
+    """The checkpoint of a network after one epoch of a framework on few digits, tested on all of them."""
+
+    @cache
+    def run(framework: str, name: str) -> checkpoint.Checkpoint:
+        folder = tmp_path_factory.mktemp("half")
+        job = resumable_job(name, 1, results=folder, save_model=folder / "half.safetensors")
+        return execute(framework, Dataset("mnist", few_digits.train, mnist.test), job)
+
+    return run
+
+
+RECIPES: dict[str, Recipe] = {
+    "nextjournal": ZOO["nextjournal"].recipe,
+    "under-5k": ZOO["under-5k"].recipe,
+    "smallest": ZOO["smallest"].recipe,
+    "tf-model-1": replace(ZOO["examples-cnn"].recipe, batch_size=128),
+}
+"""Recipes for networks of the zoo; together they have every optimizer, schedules of rate and momentum,
+dropout, spatial dropout, BatchNorm, groups, augmented and moment-normalised images, convolutions before dense
+layers."""
+
+
+def resumable_job(name: str, epochs: int, **changes: Any) -> Job:
+    """A run that ends with the mean of the weights after its last epoch, so of one set of weights."""
+    return job(name, epochs, recipe=replace(RECIPES[name], epochs=epochs, averaged_epochs=1), **changes)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", worker.FRAMEWORKS)
-@pytest.mark.parametrize("name", ["nextjournal", "under-5k", "examples-cnn", "under-8k", "tf-model-1"])
+@pytest.mark.parametrize("name", RECIPES)
 def test_resumed_run_is_the_run_in_one_go(
-    framework: str, name: str, few_digits: Dataset, tmp_path: Path
+    framework: str, name: str, few_digits: Dataset, tmp_path: Path, half_run: HalfRun
 ) -> None:
-    """Byte for byte: dropout masks, BatchNorm statistics, slots, schedule and augmented pixels go on."""
-    whole = job(name, 2, results=tmp_path, save_model=tmp_path / "whole.safetensors")
-    half = job(name, 1, results=tmp_path, save_model=tmp_path / "half.safetensors")
-    expected = state_after(framework, few_digits, whole)
-    rest = replace(
-        whole,
-        start=state_after(framework, few_digits, half),
-        start_epoch=1,
-        save_model=tmp_path / "rest.safetensors",
-    )
-    state_after(framework, few_digits, rest)
+    """Byte for byte: dropout masks, BatchNorm statistics, slots, schedule and augmented images continue."""
+    whole = resumable_job(name, 2, results=tmp_path, save_model=tmp_path / "whole.safetensors")
+    expected = execute(framework, few_digits, whole).state
+    half = half_run(framework, name).state
+    rest = replace(whole, start=half, start_epoch=1, save_model=tmp_path / "rest.safetensors")
+    execute(framework, few_digits, rest)
     assert (tmp_path / "rest.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
-    assert expected["optimizer.step"] == 2 * (2000 // ZOO[name].recipe.batch_size)
+    assert expected["optimizer.step"] == 2 * (2000 // RECIPES[name].batch_size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trained_in", worker.FRAMEWORKS)
-@pytest.mark.parametrize("name", sorted(ZOO))
+@pytest.mark.parametrize("name", RECIPES)
 def test_checkpoint_is_as_good_in_the_other_framework(
-    trained_in: str, name: str, few_digits: Dataset, mnist: Dataset, tmp_path: Path
+    trained_in: str, name: str, few_digits: Dataset, mnist: Dataset, half_run: HalfRun
 ) -> None:
     """The same test accuracy to the last digit, and training goes on there."""
-    short = Dataset("mnist", few_digits.train, mnist.test)
-    trained = job(name, 1, results=tmp_path, save_model=tmp_path / "trained.safetensors")
-    state = state_after(trained_in, short, trained)
+    state = half_run(trained_in, name).state
+    started = replace(resumable_job(name, 1), start=state)
     accuracies = {
-        framework: worker.run(framework, "accuracy", dataset=short, job=replace(trained, start=state))
+        framework: worker.run(framework, "accuracy", dataset=mnist, job=started)
         for framework in worker.FRAMEWORKS
     }
     assert accuracies["pytorch"] == accuracies["tensorflow"]
     other = next(framework for framework in worker.FRAMEWORKS if framework != trained_in)
-    onward = replace(job(name, 2), start=state, start_epoch=1)
+    onward = replace(resumable_job(name, 2), start=state, start_epoch=1)
     assert worker.run(other, "execute", dataset=few_digits, job=onward) == "ok"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", worker.FRAMEWORKS)
+@pytest.mark.parametrize("precision", ["float64", "bfloat16"])
+def test_other_precisions_train(
+    framework: str, precision: Precision, few_digits: Dataset, tmp_path: Path
+) -> None:
+    """On a batch alone: bfloat16 is slow on most processors."""
+    batch = Digits(few_digits.train.images[:128], few_digits.train.labels[:128])
+    planned = job("under-8k", 1, execution=Execution(precision=precision), results=tmp_path)
+    dataset = Dataset("mnist", batch, batch)
+    assert worker.run(framework, "execute", dataset=dataset, job=planned) == "ok"
+    (row,) = store.rows(tmp_path, "results.csv")
+    assert row["precision"] == precision
+    assert 1 < float(row["loss"]) < 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", worker.FRAMEWORKS)
+def test_a_rate_that_explodes_is_recorded(framework: str, few_digits: Dataset, tmp_path: Path) -> None:
+    recipe = replace(ZOO["nextjournal"].recipe, lr=1e38, epochs=1)
+    exploding = job("nextjournal", 1, recipe=recipe, results=tmp_path)
+    assert worker.run(framework, "execute", dataset=few_digits, job=exploding) == "diverged"
+    assert [row["status"] for row in store.rows(tmp_path, "results.csv")] == ["diverged"]
+
+
+@pytest.mark.slow
+@pytest.mark.network
+@pytest.mark.parametrize("framework", worker.FRAMEWORKS)
+def test_clothes_train_too(framework: str, tmp_path: Path) -> None:
+    """Fashion-MNIST, real: downloaded where it is not in the cache yet."""
+    dataset = load("fashion-mnist")
+    recipe = replace(ZOO["tf-model-1"].recipe, epochs=1)
+    execution = Execution(scaling=Scaling(recipe.mean, recipe.std))
+    clothes = job("tf-model-1", 1, execution=execution, results=tmp_path, log_interval=100)
+    assert worker.run(framework, "execute", dataset=dataset, job=clothes) == "ok"
+    (row,) = store.rows(tmp_path, "results.csv")
+    assert row["dataset"] == "fashion-mnist"
+    assert 75 < float(row["accuracy"]) < 90
 
 
 def test_recipe_hash_tells_a_start_from_a_checkpoint() -> None:
