@@ -85,7 +85,7 @@ class Invocation:
 
 
 def parse(framework: str, words: Sequence[str] | None = None) -> Invocation:
-    """Parse and check the command line of the script of `framework`. What is wrong with it is printed as one
+    """Parse and check the command line of the script of `framework`. An error in it is printed as one
     line on stderr, and the process exits with status 2."""
     command = parser(framework)
     flags: dict[str, Any] = vars(command.parse_args(words))

@@ -53,7 +53,7 @@ def parse_arguments(framework: str, words: list[str] | None = None) -> Invocatio
 
 
 def _startup(invocation: Invocation) -> Startup:
-    # The data set of a checkpoint is not known yet, and some modes need none.
+    # The data set of a resumed run is named in its checkpoint, and some modes need none.
     if invocation.resume or invocation.mode in ("defaults", "serve"):
         reading = None
     else:

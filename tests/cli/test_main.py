@@ -1,4 +1,4 @@
-"""The command line: what it refuses and how, what a run leaves behind, how it ends."""
+"""The command line: refusals, what a run writes, exit statuses."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ REFUSED = {
         ["--loader", "native", "--model", "under-5k"],
         "the recipe of under-5k augments them.",
     ),
-    "native loader that cannot make images alike": (
+    "native loader that cannot moment-normalise": (
         ["--loader", "native", "--vary", "moments=Moments"],
         " moment-normalises them.",
     ),
-    "workers of our loader": (
+    "workers of the loader from memory": (
         ["--num-workers", "2"],
         "--pin-memory are options of --loader native.",
     ),
@@ -144,9 +144,9 @@ def main(mnist: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mai
 
     def call(*words: str, model: Recorder | None = None) -> int:
         monkeypatch.setattr(RecorderBackend, "model", model or Recorder())
-        given = command.parse_arguments("pytorch", ["--results", str(tmp_path / "results"), *words])
+        invocation = command.parse_arguments("pytorch", ["--results", str(tmp_path / "results"), *words])
         with pytest.raises(SystemExit) as exit_:
-            command.main(RecorderBackend, given)
+            command.main(RecorderBackend, invocation)
         assert isinstance(exit_.value.code, int)
         return exit_.value.code
 
@@ -157,19 +157,19 @@ class Unbuildable(RecorderBackend):
     """A framework that must not be reached."""
 
     def __init__(self, *, accelerate: bool, threads: int) -> None:
-        raise AssertionError("bad input must be found before the framework is set up")
+        raise AssertionError("bad input must be refused before the framework is set up")
 
 
-def test_what_this_machine_cannot_do_is_one_line(
+def test_an_unavailable_option_is_one_line(
     mnist: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Without(RecorderBackend):
         def build(self, *_: object, **__: object) -> Recorder:
             raise Unavailable("--compile needs a C++ compiler.")
 
-    given = command.parse_arguments("pytorch", ["--compile", "--results", str(tmp_path)])
+    invocation = command.parse_arguments("pytorch", ["--compile", "--results", str(tmp_path)])
     with pytest.raises(SystemExit) as exit_:
-        command.main(Without, given)
+        command.main(Without, invocation)
     assert exit_.value.code == 2
     assert capsys.readouterr().err == "pytorch.py: --compile needs a C++ compiler.\n"
     assert not store.rows(tmp_path, "results.csv")
@@ -250,12 +250,12 @@ def test_bad_files_are_one_line_and_nothing_is_written(
         results_words = (
             [] if "--results" in words or "--save-model" in words else ["--results", str(tmp_path / "new")]
         )
-        given = ["--model", "tf-model-1", *results_words, *map(str, words)]
+        command_words = ["--model", "tf-model-1", *results_words, *map(str, words)]
         if "--save-model" in words:
-            given += ["--results", str(tmp_path / "kept")]
-        arguments = command.parse_arguments("tensorflow", given)
+            command_words += ["--results", str(tmp_path / "kept")]
+        invocation = command.parse_arguments("tensorflow", command_words)
         with pytest.raises(SystemExit) as exit_:
-            command.main(Unbuildable, arguments)
+            command.main(Unbuildable, invocation)
         error = capsys.readouterr().err
         assert exit_.value.code == 2, words
         assert message in error, words
@@ -356,7 +356,7 @@ def test_ctrl_c_is_recorded_and_exits_130(main: Main, tmp_path: Path) -> None:
     assert np.isnan(run["accuracy"])
 
 
-def test_resume_takes_its_settings_from_the_file(main: Main, tmp_path: Path) -> None:
+def test_a_resumed_run_has_the_settings_of_its_checkpoint(main: Main, tmp_path: Path) -> None:
     path = saved(tmp_path / "half.safetensors", seed=9, lr=0.25, batch_size=256)
     model = Recorder()
     assert main("--model", "tf-model-1", "--resume", str(path), "--epochs", "3", model=model) == 0
@@ -364,11 +364,11 @@ def test_resume_takes_its_settings_from_the_file(main: Main, tmp_path: Path) -> 
     (run,) = tables.runs.to_dict("records")
     assert (run["seed"], run["lr"], run["batch_size"], run["epochs"]) == (9, 0.25, 256, 3)
     assert list(tables.epochs["epoch"]) == [2, 3]
-    assert np.isnan(run["train_seconds"]), "its first epoch's seconds are not known"
+    assert np.isnan(run["train_seconds"]), "the seconds of its first epoch are unknown"
     assert {len(call[2][0]) for call in model.calls} == {256}
 
 
-def test_save_model_says_what_it_is(main: Main, tmp_path: Path) -> None:
+def test_a_saved_model_has_its_metadata(main: Main, tmp_path: Path) -> None:
     path = tmp_path / "new" / "model.safetensors"
     assert main("--model", "tf-model-1", "--epochs", "1", "--seed", "2", "--save-model", str(path)) == 0
     about = checkpoint.read(path).metadata
@@ -391,7 +391,7 @@ def test_list_shows_every_network(capsys: pytest.CaptureFixture[str]) -> None:
         assert all(fact in listed for fact in facts), entry.name
 
 
-def test_defaults_are_those_promised() -> None:
+def test_defaults_are_the_documented_ones() -> None:
     default = command.parse_arguments("tensorflow", [])
     promised = {"model": "tf-model-1", "test_batch_size": 1000, "log_interval": 100, "loader": None}
     assert {name: getattr(default, name) for name in promised} == promised
@@ -405,7 +405,7 @@ def test_only_a_run_is_recorded(mode: tuple[str, ...]) -> None:
     assert requested_job(command.parse_arguments("pytorch", list(mode))).results is None
 
 
-def test_nothing_is_hung_on_a_command_line() -> None:
+def test_an_invocation_is_frozen() -> None:
     with pytest.raises(FrozenInstanceError):
         command.parse_arguments("pytorch", []).seed = 3  # type: ignore[misc]
 

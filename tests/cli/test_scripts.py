@@ -50,14 +50,14 @@ def test_nothing_slow_is_imported_for_an_answer(script: str, flag: str) -> None:
     assert not {"torch", "tensorflow", "keras", "pandas", "matplotlib", "cv2", "scipy.special"} & modules
 
 
-def tested(out: str) -> list[str]:
+def accuracies(out: str) -> list[str]:
     """Test accuracies that a run prints."""
     return re.findall(r"test loss \S+ accuracy (\S+) %", out)
 
 
 @pytest.fixture(scope="module")
 def first_runs(mnist: Dataset, tmp_path_factory: pytest.TempPathFactory) -> FirstRuns:
-    """By script, the folder of a run of one epoch with its rows and its checkpoint, and what it printed."""
+    """For each script, the folder with the rows and the checkpoint of a run of one epoch, and its output."""
     runs = {}
     for script in SCRIPTS:
         folder = tmp_path_factory.mktemp("first")
@@ -70,7 +70,7 @@ def first_runs(mnist: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Firs
 
 @pytest.mark.slow
 @scripts
-def test_default_run_shows_its_course_and_is_recorded(script: str, first_runs: FirstRuns) -> None:
+def test_a_run_reports_its_progress_and_is_recorded(script: str, first_runs: FirstRuns) -> None:
     folder, out = first_runs[script]
     assert re.search(r"^(pytorch|tensorflow) \S+ on .+, \d+ threads$", out, re.MULTILINE)
     assert re.search(r"^dense1 +Dense\(128\) +128 +100,480$", out, re.MULTILINE)
@@ -94,11 +94,11 @@ def test_checkpoint_travels_between_the_scripts(first_runs: FirstRuns, tmp_path:
     words = ["--model", "tf-model-1", "--results", str(tmp_path)]
     first, second = str(folder / CHECKPOINT), str(tmp_path / CHECKPOINT)
     _, checked, _ = run("tf.py", *words, "--epochs", "0", "--checkpoint", first)
-    assert tested(checked) == tested(trained)[-1:]
+    assert accuracies(checked) == accuracies(trained)[-1:]
     status, onward, _ = run("tf.py", *words, "--epochs", "2", "--resume", first, "--save-model", second)
     assert status == 0
     _, checked, _ = run("pytorch.py", *words, "--epochs", "0", "--checkpoint", second)
-    assert tested(checked) == tested(onward)[-1:]
+    assert accuracies(checked) == accuracies(onward)[-1:]
     assert list(read(tmp_path).runs["epochs"]) == [0, 2, 0]
 
 
@@ -122,7 +122,7 @@ def test_ctrl_c_is_clean(script: str, mnist: Dataset, tmp_path: Path) -> None:
 @pytest.mark.slow
 @scripts
 def test_trace_is_the_first_steps(script: str, mnist: Dataset, tmp_path: Path) -> None:
-    """From a start a rounding away from the shared one."""
+    """From weights one unit in the last place larger than the shared ones."""
     words = ["--model", "tf-model-1", "--no-accel"]
     framework = {"pytorch.py": "pytorch", "tf.py": "tensorflow"}[script]
     job = requested_job(parse(framework, words))

@@ -1,4 +1,4 @@
-"""A model and a backend in NumPy that learn nothing, and remember what they were given."""
+"""A model, a loader and a backend in NumPy that learn nothing and record their arguments."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from common.data.datasets import Digits
 from common.model.optimizer import Optimizer
 from common.model.spec import ModelSpec
 from common.training.backend import Execution
@@ -15,10 +16,8 @@ Array = np.ndarray[Any, Any]
 
 
 class Recorder:
-    """Half of every batch is right; the loss is 1, or what `losses` says for a step (from 1). Always says 9.
-
-    At step `interrupt_at` Ctrl-C is pressed.
-    """
+    """Predicts 9 for every image. Half of every batch counts as correct; the loss of a step, counted from 1,
+    is that in `losses`, or 1. Step `interrupt_at` raises KeyboardInterrupt, as Ctrl-C does."""
 
     def __init__(self, losses: Mapping[int, float] | None = None, *, interrupt_at: int = 0) -> None:
         self.calls: list[tuple[Array, Array, Array, Array, Array | None]] = []
@@ -37,9 +36,6 @@ class Recorder:
         losses = np.array([self.losses.get(step, 1.0) for step in numbers])
         return losses, np.full(len(order), order.shape[1] // 2)
 
-    def train_epoch(self, *_: Any, **__: Any) -> Iterator[tuple[Array, Array]]:
-        raise AssertionError("this model has no loader of its own")
-
     def predict(self, images: Array) -> Array:
         return np.tile(np.arange(10.0), (len(images), 1))
 
@@ -50,6 +46,27 @@ class Recorder:
         pass
 
 
+class RecorderLoader:
+    """A native loader that hands out the images in their order, and records its calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Array, Array | None, int]] = []
+
+    def train_epoch(
+        self,
+        model: Recorder,
+        digits: Digits,
+        rate: Array,
+        momentum: Array | None = None,
+        *,
+        batch_size: int,
+        seed: int,
+    ) -> Iterator[tuple[Array, Array]]:
+        self.calls.append((rate, momentum, seed))
+        order = np.arange(len(rate) * batch_size).reshape(len(rate), batch_size)
+        yield model.train_steps(digits.images, digits.labels, order, rate, momentum)
+
+
 class RecorderBackend:
     """Builds `model`; stands in for PyTorch where only the machinery around a framework is tested."""
 
@@ -58,6 +75,7 @@ class RecorderBackend:
     device = "cpu"
     threads = 1
     model = Recorder()
+    native_loader = RecorderLoader()
 
     def __init__(self, *, accelerate: bool, threads: int) -> None:
         self.threads = threads

@@ -116,7 +116,7 @@ def test_a_run_of_two_processes_is_one_row(framework: str, tmp_path: Path) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_process_that_dies_ends_the_run(framework: str, tmp_path: Path) -> None:
-    """Within a minute, with one line, whichever it is; rank 0 records the run if it is not the dead one."""
+    """Within a minute, with one line and a nonzero exit status; rank 0, if it is alive, records the run."""
     folders = [tmp_path / f"killed-{rank}" for rank in range(2)]
     with ThreadPoolExecutor(2) as pool:
         ends = list(pool.map(kill_rank, [framework] * 2, range(2), folders))
@@ -125,7 +125,7 @@ def test_a_process_that_dies_ends_the_run(framework: str, tmp_path: Path) -> Non
         lines = [line for line in output.splitlines() if "Another process of this run has ended" in line]
         assert len(lines) == 1 or (not lines and "Interrupted." in output), output
         assert f'{FRAMEWORKS[framework].script}", line' not in output, (
-            "torchrun has a traceback of its own, there is none of ours"
+            "torchrun has a traceback of its own, the script has none"
         )
         rows = [(row["status"], row["world_size"]) for row in store.rows(folders[killed], "results.csv")]
         assert rows == ([] if killed == 0 else [("interrupted", "2")])
@@ -141,7 +141,7 @@ def kill_rank(framework: str, killed: int, folder: Path) -> tuple[list[int], str
     assert processes[0].stdout
     while "step " not in line:
         line = processes[0].stdout.readline()
-        assert line, "it ended before it trained"
+        assert line, "the run ended before it trained"
     if framework == "pytorch":
         ranks = sorted(child.pid for child in psutil.Process(processes[0].pid).children())
     else:

@@ -142,7 +142,7 @@ def one_line(ended: subprocess.CompletedProcess[str]) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("full", TABLES_OF_A_RUN)
 def test_a_disk_that_is_full_costs_the_run_alone(tmp_path: Path, full: str) -> None:
-    """Whichever table has no room for it: one line, no half row, and what was there is there."""
+    """Whichever table does not fit: one line, no partial row, and the earlier rows unchanged."""
     add_run(tmp_path)
     path = tmp_path / full
     lines = path.read_bytes().splitlines(keepends=True)
@@ -180,7 +180,7 @@ def test_a_cache_that_does_not_fit_is_reported_and_left_empty(tmp_path: Path) ->
     assert not [path for path in (tmp_path / "data").rglob("*ubyte*") if path.stat().st_size]
 
 
-# Others
+# Other faults
 
 
 @pytest.mark.slow
@@ -202,8 +202,8 @@ def test_a_second_bench_on_a_folder_is_refused(tmp_path: Path) -> None:
     first.wait()
 
 
-def test_a_clock_that_jumps_back_moves_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only `started` is of the clock on the wall; seconds are of one that only goes forward."""
+def test_a_clock_that_jumps_back_changes_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only `started` is read from the wall clock; seconds are read from a monotonic one."""
     hours = iter([12, 3])
 
     class Jumping(datetime.datetime):
@@ -251,7 +251,7 @@ def test_a_cell_that_is_no_text_or_huge_is_one_sentence(
 
 
 def test_a_folder_that_only_the_owner_may_write_is_one_sentence(tmp_path: Path) -> None:
-    """As root too, who may write anywhere unless that is taken away."""
+    """Also for root, without the capability to write anywhere."""
     folder = tmp_path / "results"
     folder.mkdir(mode=0o555)
     words = [sys.executable, RECORDER, *SHORT, "--results", str(folder)]
@@ -264,7 +264,7 @@ def test_a_folder_that_only_the_owner_may_write_is_one_sentence(tmp_path: Path) 
     assert list(folder.iterdir()) == []
 
 
-def test_the_page_of_faults_names_tests_that_are_there() -> None:
+def test_the_page_of_faults_names_tests_that_exist() -> None:
     page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
     code = "".join((ROOT / name).read_text() for name in set(re.findall(r"tests/\w+/test_\w+\.py", page)))
     named = re.findall(r"`(test_\w+)`", page)

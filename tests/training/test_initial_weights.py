@@ -21,9 +21,11 @@ SPEC = ModelSpec(
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_every_network_has_all_its_arrays(entry: Entry) -> None:
-    found = initial_weights.initial(entry.spec, 1)
-    assert {name: array.shape for name, array in found.items()} == entry.spec.weights | entry.spec.statistics
-    assert {array.dtype for array in found.values()} == {np.dtype(np.float32)}
+    weights = initial_weights.initial(entry.spec, 1)
+    assert {
+        name: array.shape for name, array in weights.items()
+    } == entry.spec.weights | entry.spec.statistics
+    assert {array.dtype for array in weights.values()} == {np.dtype(np.float32)}
 
 
 def test_seed_decides_and_nothing_else() -> None:
@@ -47,16 +49,16 @@ def test_seed_decides_and_nothing_else() -> None:
 )
 def test_bounds_are_the_published_ones(init: Any, bounds: dict[str, float]) -> None:
     """Fan in of the convolution: 2 channels of 5 x 5; fan out 32 x 25; 32 x 8 x 8 features."""
-    found = initial_weights.initial(replace(SPEC, init=init), 1)
+    weights = initial_weights.initial(replace(SPEC, init=init), 1)
     for name, bound in bounds.items():
-        largest = np.abs(found[name]).max()
+        largest = np.abs(weights[name]).max()
         assert largest <= bound
         assert largest >= 0.9 * bound
-        assert abs(found[name].mean()) <= 5 * bound / sqrt(3 * found[name].size)
+        assert abs(weights[name].mean()) <= 5 * bound / sqrt(3 * weights[name].size)
 
 
 def test_batch_norm_starts_as_the_identity() -> None:
-    found = initial_weights.initial(SPEC, 1)
+    weights = initial_weights.initial(SPEC, 1)
     starts = {"weight": 1, "bias": 0, "running_mean": 0, "running_var": 1}
     for name, value in starts.items():
-        np.testing.assert_array_equal(found[f"norm1.{name}"], np.full(32, value))
+        np.testing.assert_array_equal(weights[f"norm1.{name}"], np.full(32, value))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.jobs import job
-from support.recorder import Recorder
+from support.recorder import Recorder, RecorderLoader
 
 from common.data.augment import Affine, augmented
 from common.data.batches import epoch_order, normalise
@@ -33,8 +33,8 @@ def short_job(recipe: Recipe = RECIPE, **changes: Any) -> Job:
     return job("tf-model-1", recipe.epochs, **{"recipe": recipe, **fixed, **changes})
 
 
-def course(model: Recorder, dataset: Dataset, given: Job) -> tuple[list[Progress], list[Epoch]]:
-    events = list(train(model, dataset, given))
+def run_loop(model: Recorder, dataset: Dataset, job: Job) -> tuple[list[Progress], list[Epoch]]:
+    events = list(train(model, dataset, job))
     return [event for event in events if isinstance(event, Progress)], [
         event for event in events if isinstance(event, Epoch)
     ]
@@ -42,7 +42,7 @@ def course(model: Recorder, dataset: Dataset, given: Job) -> tuple[list[Progress
 
 def test_every_epoch_is_trained_in_its_own_order_at_its_own_rate(few_digits: Dataset) -> None:
     model = Recorder()
-    progress, epochs = course(model, few_digits, short_job())
+    progress, epochs = run_loop(model, few_digits, short_job())
     assert [epoch.epoch for epoch in epochs] == [0, 1, 2, 3]
     orders = np.concatenate([call[2] for call in model.calls])
     rates = np.concatenate([call[3] for call in model.calls])
@@ -52,21 +52,36 @@ def test_every_epoch_is_trained_in_its_own_order_at_its_own_rate(few_digits: Dat
     np.testing.assert_array_equal(rates, np.repeat([0.5, 0.25, 0.125], steps))
     assert [len(call[2]) for call in model.calls[:5]] == [1, 9, 10, 10, 1]  # the first step is timed apart
     assert [event.step for event in progress] == [10, 20, 30, 31] * 3
-    assert all(call[0] is model.calls[0][0] for call in model.calls), "pixels are made once and stay in place"
+    assert all(call[0] is model.calls[0][0] for call in model.calls), "one array in all epochs"
+
+
+def test_a_native_loader_trains_each_epoch_at_its_rate_with_a_seed_of_its_own(few_digits: Dataset) -> None:
+    model, loader = Recorder(), RecorderLoader()
+    events = list(train(model, few_digits, short_job(), native_loader=loader))
+    epochs = [event for event in events if isinstance(event, Epoch)]
+    assert [epoch.epoch for epoch in epochs] == [0, 1, 2, 3]
+    assert model.steps == 3 * (2000 // 64)
+    rates, momenta, seeds = zip(*loader.calls, strict=True)
+    np.testing.assert_array_equal(np.concatenate(rates), np.repeat([0.5, 0.25, 0.125], 2000 // 64))
+    assert set(momenta) == {None}
+    assert len(set(seeds)) == 3
+    first = epochs[1].training
+    assert first
+    assert first.first_step_seconds is None, "its steps come all at once"
 
 
 @pytest.mark.parametrize("interval", [1, 2, 30, 31, 1000])
 def test_every_step_is_taken_once_whatever_the_interval(few_digits: Dataset, interval: int) -> None:
     model = Recorder()
-    progress, _ = course(model, few_digits, short_job(replace(RECIPE, epochs=1), log_interval=interval))
+    progress, _ = run_loop(model, few_digits, short_job(replace(RECIPE, epochs=1), log_interval=interval))
     order = epoch_order(2000, batch_size=64, seed=4, epoch=1)
     np.testing.assert_array_equal(np.concatenate([call[2] for call in model.calls]), order)
     assert min(len(call[2]) for call in model.calls) > 0
     assert [event.step for event in progress] == [*range(interval, 31, interval), 31]
 
 
-def test_figures_are_of_the_steps_and_of_the_test_set(few_digits: Dataset) -> None:
-    _, epochs = course(Recorder({1: 3.0}), few_digits, short_job())
+def test_losses_and_accuracies_are_those_of_the_steps_and_of_the_test_set(few_digits: Dataset) -> None:
+    _, epochs = run_loop(Recorder({1: 3.0}), few_digits, short_job())
     before, first, second, _ = epochs
     nines = 100 * float((few_digits.test.labels == 9).mean())
     logits = np.arange(10.0)
@@ -88,13 +103,13 @@ def test_figures_are_of_the_steps_and_of_the_test_set(few_digits: Dataset) -> No
 def test_divergence_names_its_step(few_digits: Dataset, step: int, loss: float) -> None:
     epoch, of_epoch = (step - 1) // 31 + 1, (step - 1) % 31 + 1
     with pytest.raises(Diverged, match=rf"loss is {loss} at step {of_epoch} of epoch {epoch}:"):
-        course(Recorder({step: loss}), few_digits, short_job())
+        run_loop(Recorder({step: loss}), few_digits, short_job())
 
 
 def test_momentum_and_rate_follow_the_whole_schedule_in_a_run_cut_short(few_digits: Dataset) -> None:
     recipe = replace(RECIPE, schedule=OneCycle(), epochs=1)
     model = Recorder()
-    course(model, few_digits, short_job(recipe, schedule_epochs=15))
+    run_loop(model, few_digits, short_job(recipe, schedule_epochs=15))
     rates = np.concatenate([call[3] for call in model.calls])
     momenta = np.concatenate([call[4] for call in model.calls if call[4] is not None])
     assert rates[0] == pytest.approx(0.5 / 25)
@@ -104,12 +119,12 @@ def test_momentum_and_rate_follow_the_whole_schedule_in_a_run_cut_short(few_digi
 
 
 @pytest.mark.parametrize("averaged, steps", [(0, None), (1, [93]), (2, [62, 93]), (9, [31, 62, 93])])
-def test_the_network_tested_at_last_is_the_mean_of_the_last_epochs_ends(
+def test_the_network_tested_last_is_the_mean_of_the_last_epochs(
     few_digits: Dataset, averaged: int, steps: list[int] | None
 ) -> None:
-    """Weights and statistics of it, not what only training needs; before the last test, not the others."""
+    """Its weights and statistics, without optimizer and random states; only before the last test."""
     model = Averaging()
-    course(model, few_digits, short_job(replace(RECIPE, epochs=3, averaged_epochs=averaged)))
+    run_loop(model, few_digits, short_job(replace(RECIPE, epochs=3, averaged_epochs=averaged)))
     if steps is None:
         assert model.loaded == []
         return
@@ -120,10 +135,10 @@ def test_the_network_tested_at_last_is_the_mean_of_the_last_epochs_ends(
     assert state["weight"].dtype == np.float32
 
 
-def test_the_last_test_is_also_by_the_mean_logits_of_five_views(few_digits: Dataset) -> None:
-    """Of the last epoch alone, or the only test; zeros come in where an image went away."""
+def test_the_last_test_has_test_time_augmentation(few_digits: Dataset) -> None:
+    """Mean logits of each image and of its four shifts, after the last epoch or in the only test."""
     model = InkByRegion()
-    _, epochs = course(model, few_digits, short_job(replace(RECIPE, epochs=2, tta_shift=3)))
+    _, epochs = run_loop(model, few_digits, short_job(replace(RECIPE, epochs=2, tta_shift=3)))
     assert [epoch.test.tta_accuracy is None for epoch in epochs] == [True, True, False]
     images = few_digits.test.images
     views = [images, *(np.zeros_like(images) for _ in range(4))]
@@ -133,12 +148,12 @@ def test_the_last_test_is_also_by_the_mean_logits_of_five_views(few_digits: Data
     correct = logits.argmax(axis=1) == few_digits.test.labels
     assert epochs[-1].test.tta_accuracy == pytest.approx(100 * correct.mean())
     assert abs(epochs[-1].test.tta_accuracy - epochs[-1].test.accuracy) > 0.1, "the views matter"
-    _, (only,) = course(model, few_digits, short_job(replace(RECIPE, epochs=0, tta_shift=3)))
+    _, (only,) = run_loop(model, few_digits, short_job(replace(RECIPE, epochs=0, tta_shift=3)))
     assert only.test.tta_accuracy == epochs[-1].test.tta_accuracy, "this model never learns"
 
 
 class InkByRegion(Recorder):
-    """Its logits are how much ink there is in each of ten regions."""
+    """Its logits are the mean ink in each of ten regions."""
 
     def predict(self, images: Array) -> Array:
         ink = images[:, 0].astype(np.float64) - images.min()
@@ -146,7 +161,7 @@ class InkByRegion(Recorder):
 
 
 class Averaging(Recorder):
-    """Its weight is the number of its steps; it remembers what it was given, and after how many tests."""
+    """Its weight is the number of its steps; records the states loaded into it, and after how many tests."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -164,11 +179,11 @@ class Averaging(Recorder):
         self.loaded.append((self.tests, dict(state)))
 
 
-def test_augmented_pixels_are_those_of_their_epoch(few_digits: Dataset) -> None:
+def test_augmented_images_are_those_of_their_epoch(few_digits: Dataset) -> None:
     augment = Affine(rotation=15.0)
     recipe = replace(RECIPE, augment=augment, epochs=2)
     model = Recorder()
-    course(model, few_digits, short_job(recipe))
+    run_loop(model, few_digits, short_job(recipe))
     seen = [model.calls[0][0], model.calls[-1][0]]
     for epoch, images in enumerate(seen, start=1):
         warped = augmented(few_digits.train.images, augment, seed=4, epoch=epoch)
@@ -176,20 +191,20 @@ def test_augmented_pixels_are_those_of_their_epoch(few_digits: Dataset) -> None:
 
 
 @pytest.mark.parametrize("augment", [None, Affine(rotation=15.0)], ids=str)
-def test_alike_are_the_images_of_training_before_they_are_augmented_and_those_of_tests(
+def test_images_are_moment_normalised_before_augmentation_and_for_tests(
     few_digits: Dataset, augment: Affine | None
 ) -> None:
     model = Recorder()
-    to = MomentNormalization(0.5, 0.5)
-    course(model, few_digits, short_job(replace(RECIPE, moments=to, augment=augment, epochs=1)))
-    made = Digits(normalize(few_digits.train.images, to), few_digits.train.labels)
-    expected, plain = Recorder(), replace(few_digits, train=made)
-    course(expected, plain, short_job(replace(RECIPE, augment=augment, epochs=1)))
+    target = MomentNormalization(0.5, 0.5)
+    run_loop(model, few_digits, short_job(replace(RECIPE, moments=target, augment=augment, epochs=1)))
+    normalized = Digits(normalize(few_digits.train.images, target), few_digits.train.labels)
+    expected, plain = Recorder(), replace(few_digits, train=normalized)
+    run_loop(expected, plain, short_job(replace(RECIPE, augment=augment, epochs=1)))
     np.testing.assert_array_equal(model.calls[0][0], expected.calls[0][0])
-    recipe = replace(RECIPE, moments=to)
+    recipe = replace(RECIPE, moments=target)
     few = few_digits.test.images[:5]
-    wanted = normalise(normalize(few, to), mean=recipe.mean, std=recipe.std)
-    np.testing.assert_array_equal(recipe.to_input(few), wanted)
+    expected_inputs = normalise(normalize(few, target), mean=recipe.mean, std=recipe.std)
+    np.testing.assert_array_equal(recipe.to_input(few), expected_inputs)
 
 
 def test_evaluation_does_not_depend_on_its_batch(few_digits: Dataset) -> None:
