@@ -9,7 +9,7 @@ import pytest
 from support.tables import aa_rows, add_run
 
 from common.analysis import aa, frames
-from common.frameworks import FRAMEWORKS
+from common.frameworks import PAIR
 from common.tables import store
 from common.tables.schema import SpeedRow
 
@@ -27,7 +27,7 @@ def test_a_steady_clock_supports_the_ratio(tmp_path: Path) -> None:
     table = speed(tmp_path, first, second)
     pairs = aa.aa_pairs(table, aa.TRAINING)
     assert aa.unsteady(table) == set()
-    pair, other = (pairs["tf-model-1", framework] for framework in FRAMEWORKS)
+    pair, other = (pairs["tf-model-1", framework] for framework in PAIR)
     assert pair.mean == pytest.approx(100, abs=0.1)
     assert pair.self_ratio.mean == pytest.approx(1, abs=0.02)
     ratio = aa.framework_ratio(pair, other)
@@ -35,9 +35,9 @@ def test_a_steady_clock_supports_the_ratio(tmp_path: Path) -> None:
     assert (ratio.mean, ratio.interval, ratio.n) == (pytest.approx(2), pytest.approx((2, 2)), 3)
 
 
-@pytest.mark.parametrize("unsteady", FRAMEWORKS)
+@pytest.mark.parametrize("unsteady", PAIR)
 def test_a_framework_that_differs_from_itself_has_no_ratio(tmp_path: Path, unsteady: str) -> None:
-    rows = {framework: aa_rows([50.0, 51.0], [51.0, 50.0], framework=framework) for framework in FRAMEWORKS}
+    rows = {framework: aa_rows([50.0, 51.0], [51.0, 50.0], framework=framework) for framework in PAIR}
     rows[unsteady] = aa_rows([110.0, 111.0], [100.0, 101.0], framework=unsteady)
     table = speed(tmp_path, *rows.values())
     assert aa.unsteady(table) == {("tf-model-1", unsteady)}
@@ -77,7 +77,7 @@ def test_seconds_to_a_target_are_those_of_the_first_epoch_at_it(tmp_path: Path) 
 
 def test_an_unsteady_clock_has_no_ratio_to_a_target_either(tmp_path: Path) -> None:
     store.append_rows(tmp_path, "speed.csv", aa_rows([110.0, 111.0], [100.0, 101.0]))
-    for framework in FRAMEWORKS:
+    for framework in PAIR:
         add_run(tmp_path, framework=framework, accuracy=98.5)
     (comparison,) = aa.target_comparisons(frames.read(tmp_path))
     assert comparison.ratio is None

@@ -33,7 +33,7 @@ def test_a_third_framework_changes_no_verdict(tmp_path: Path) -> None:
     add_pairs(tmp_path, [0.01, -0.01, 0.02, -0.02, 0.0])
     (before,), _ = verdicts.judge(frames.read(tmp_path))
     for seed in (1, 2):
-        add_run(tmp_path, framework="numpy", seed=seed, accuracy=50.0)
+        add_run(tmp_path, framework="a third", seed=seed, accuracy=50.0)
     (after,), refused = verdicts.judge(frames.read(tmp_path))
     assert (after.comparison, after.verdict) == (before.comparison, before.verdict)
     assert refused == []

@@ -7,7 +7,7 @@ from pathlib import Path
 from support.tables import aa_rows, add_run
 
 from common.analysis import frames
-from common.frameworks import FRAMEWORKS
+from common.frameworks import PAIR
 from common.report import speed_ratios
 from common.tables import store
 from common.tables.schema import SpeedRow
@@ -45,7 +45,7 @@ def test_prediction_is_shown_in_images_a_second(tmp_path: Path) -> None:
 
 
 def test_epochs_and_seconds_to_a_target(tmp_path: Path) -> None:
-    for framework in FRAMEWORKS:
+    for framework in PAIR:
         add_run(tmp_path, framework=framework, accuracy=98.5, seed=1)
     assert "| `tf-model-1` | 98 % | 1 | 8.0 | 16.0 | 8.0 | 16.0 | 1.000 |" in speed_ratios.section(
         frames.read(tmp_path)

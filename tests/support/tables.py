@@ -12,7 +12,7 @@ import numpy as np
 from common.analysis.ablation import native_column
 from common.analysis.rounding import ARMS
 from common.data.datasets import Dataset, Digits
-from common.frameworks import FRAMEWORKS
+from common.frameworks import PAIR
 from common.model.recipe import recipe_hash, short_name
 from common.model.zoo import ZOO
 from common.tables import schema, store
@@ -128,7 +128,7 @@ def add_traces(
     session: str = "2026-01-01T00:00:00+00:00",
 ) -> None:
     """Append traces of `under-8k` in every arm; `losses` takes framework, precision, perturbation."""
-    for framework in FRAMEWORKS:
+    for framework in PAIR:
         for precision, perturb in ARMS:
             rows = [
                 TraceRow(
@@ -157,7 +157,7 @@ def add_variants(
     A seed changes the accuracy of all variants by the same amount.
     """
     for variant, pair in accuracies.items():
-        for framework, accuracy in zip(FRAMEWORKS, pair, strict=True):
+        for framework, accuracy in zip(PAIR, pair, strict=True):
             for seed in range(1, seeds + 1):
                 fields = {
                     "native": native_column(variant),
