@@ -105,6 +105,7 @@ def test_ratio_of_pairs() -> None:
         significance.ratio([0.0], [1.0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size, expected", [(0.0, "equivalent"), (0.3, "different")])
 def test_the_stated_number_of_further_seeds_is_mostly_enough(size: float, expected: str) -> None:
     """Drawn 150 times with the spread that was seen: power near 80 %."""

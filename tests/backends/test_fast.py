@@ -35,6 +35,7 @@ def test_quicker_layers_change_no_number(name: str, random: np.random.Generator)
         np.testing.assert_allclose(quick[key], value, rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_a_run_in_pytorch_leaves_its_compiler_out() -> None:
     """torch._dynamo is a second of every start; nothing but --compile needs it."""
     program = (

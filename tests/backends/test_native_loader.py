@@ -44,6 +44,7 @@ def test_bytes_are_scaled_as_normalise_does(
     np.testing.assert_allclose(losses, expected, rtol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", worker.FRAMEWORKS)
 def test_own_loader_brings_the_same_pixels(framework: str, few_digits: Dataset) -> None:
     """A batch of all images has the same loss in any order, so its step is that of our own batch."""
@@ -84,6 +85,7 @@ def test_own_loader_shuffles_by_its_seed_and_drops_the_rest(framework: str, few_
     assert states[0]["optimizer.step"] == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "framework, feed, label",
     [
@@ -120,6 +122,7 @@ def test_own_loader_follows_a_schedule_of_rate_and_momentum(framework: str, few_
     assert np.abs(one["dense2.weight"] - all_four["dense2.weight"]).max() > 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework, name", [("pytorch", "tf-model-1"), ("tensorflow", "nextjournal")])
 def test_compiled_steps_are_the_steps(framework: str, name: str, few_digits: Dataset) -> None:
     """Of a network that is not compiled by default."""
@@ -141,6 +144,7 @@ def test_compiled_steps_are_the_steps(framework: str, name: str, few_digits: Dat
     ]
 
 
+@pytest.mark.slow
 def test_steps_of_a_compiled_graph_can_be_any_number(few_digits: Dataset) -> None:
     """XLA's graph takes 128 in a call: 1, 128 and 131 steps are what as many calls of one are."""
     given = {

