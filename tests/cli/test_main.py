@@ -242,7 +242,7 @@ def test_bad_files_are_one_line_and_nothing_is_written(
         (
             "--results",
             blocked / "results",
-        ): f"Cannot write results to {blocked / 'results'}: Not a directory.",
+        ): f"Cannot write results to {blocked / 'results'}: ",
         ("--save-model", blocked / "a"): f"Cannot write the checkpoint {blocked / 'a'}:",
     }
     before = sorted(tmp_path.rglob("*"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -103,6 +104,7 @@ def test_checkpoint_travels_between_the_scripts(first_runs: FirstRuns, tmp_path:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="Windows sends no SIGINT to one process")
 @scripts
 def test_ctrl_c_is_clean(script: str, mnist: Dataset, tmp_path: Path) -> None:
     process = start(script, "--model", "examples-cnn", "--log-interval", "10", "--results", str(tmp_path))

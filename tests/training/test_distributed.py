@@ -114,6 +114,7 @@ def test_a_run_of_two_processes_is_one_row(framework: str, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_process_that_dies_ends_the_run(framework: str, tmp_path: Path) -> None:
     """Within a minute, with one line and a nonzero exit status; rank 0, if it is alive, records the run."""

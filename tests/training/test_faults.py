@@ -39,6 +39,7 @@ SHORT = ["--model", "tf-model-1", "--epochs", "1", "--no-accel", "--threads", "1
 BENCH = ["-m", "common.bench", "--models", "tf-model-1", "--seeds", "1"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
 KILLS, AT_ONCE = 24, 2
+posix = pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL, limits or access modes of POSIX")
 
 
 def run_for(seconds: float | None, *words: str) -> tuple[int, str]:
@@ -83,6 +84,7 @@ def check_tables(folder: Path, outputs: Iterable[str]) -> int:
     return len(tables.runs)
 
 
+@posix
 @pytest.mark.slow
 def test_kills_at_random_moments_leave_tables_that_read(tmp_path: Path, mnist: Dataset) -> None:
     """A run without a framework, killed at moments spread over all of it; then a run adds its row."""
@@ -98,6 +100,7 @@ def test_kills_at_random_moments_leave_tables_that_read(tmp_path: Path, mnist: D
     assert len(store.rows(tmp_path, "results.csv")) == runs + 1
 
 
+@posix
 @pytest.mark.slow
 def test_kills_of_scripts_and_benches_leave_tables_that_read(tmp_path: Path, mnist: Dataset) -> None:
     scripts = [framework.script for framework in FRAMEWORKS.values()]
@@ -139,6 +142,7 @@ def one_line(ended: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
+@posix
 @pytest.mark.slow
 @pytest.mark.parametrize("full", TABLES_OF_A_RUN)
 def test_a_disk_that_is_full_costs_the_run_alone(tmp_path: Path, full: str) -> None:
@@ -158,6 +162,7 @@ def test_a_disk_that_is_full_costs_the_run_alone(tmp_path: Path, full: str) -> N
     assert len(store.rows(tmp_path, "results.csv")) == len(before) + 1
 
 
+@posix
 @pytest.mark.slow
 def test_a_checkpoint_that_does_not_fit_leaves_the_old_one(tmp_path: Path) -> None:
     file = tmp_path / "model.safetensors"
@@ -171,6 +176,8 @@ def test_a_checkpoint_that_does_not_fit_leaves_the_old_one(tmp_path: Path) -> No
     assert not list(tmp_path.glob(".model*"))
 
 
+@posix
+@pytest.mark.slow
 @pytest.mark.network
 def test_a_cache_that_does_not_fit_is_reported_and_left_empty(tmp_path: Path) -> None:
     ended = run_limited(1_000_000, "--results", str(tmp_path), "--data-dir", str(tmp_path / "data"))
@@ -250,6 +257,7 @@ def test_a_cell_that_is_no_text_or_huge_is_one_sentence(
     assert str(path) in capsys.readouterr().err
 
 
+@posix
 def test_a_folder_that_only_the_owner_may_write_is_one_sentence(tmp_path: Path) -> None:
     """Also for root, without the capability to write anywhere."""
     folder = tmp_path / "results"
