@@ -88,9 +88,7 @@ def test_two_processes_compute_what_one_does(framework: str, mnist: Dataset, tmp
     traces = json.loads(file.read_text())
     few = world_traces.first_images(mnist)
     for network in world_traces.EXACT:
-        alone = worker.run(
-            framework, "trace", dataset=few, job=world_traces.traced_job(network, "float64")
-        ).losses
+        alone = worker.run(framework, "trace", dataset=few, job=world_traces.exact_job(network)).losses
         assert len(alone) == 100
         np.testing.assert_allclose(traces["losses"][network], alone, rtol=1e-10)
     threshold = ZOO[world_traces.NEAR].first_epoch_threshold
