@@ -5,8 +5,6 @@ Rounding grows step by step, so in float32 two correct programs part; in float64
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from support import worker
@@ -28,12 +26,6 @@ pytestmark = pytest.mark.slow
 as_it_is_or_plain = pytest.mark.parametrize("plain", [False, True], ids=["as it is", "fast.py emptied"])
 
 
-def both(task: str, **arguments: Any) -> tuple[Any, Any]:
-    """The result of `task` in PyTorch and in TensorFlow."""
-    pytorch, tensorflow = (worker.run(framework, task, **arguments) for framework in worker.FRAMEWORKS)
-    return pytorch, tensorflow
-
-
 @as_it_is_or_plain
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_first_steps_of_the_recipe_are_the_same(entry: Entry, mnist: Dataset, plain: bool) -> None:
@@ -47,7 +39,7 @@ def test_first_steps_of_the_recipe_are_the_same(entry: Entry, mnist: Dataset, pl
     order = epoch_order(len(digits), batch_size=recipe.batch_size, seed=5, epoch=1)[:count]
     momenta = schedule.momenta(recipe.schedule, epochs=recipe.epochs, steps=steps)
     used, index = np.unique(order, return_inverse=True)
-    pytorch, tensorflow = both(
+    pytorch, tensorflow = worker.run_pair(
         "steps",
         plain=plain,
         spec=spec,
@@ -80,7 +72,7 @@ def test_first_steps_of_the_recipe_are_the_same(entry: Entry, mnist: Dataset, pl
 def test_float32_starts_the_same(entry: Entry, few_digits: Dataset, plain: bool) -> None:
     """The first loss agrees to rounding, dropout off; what follows is rounding grown (see above)."""
     recipe, spec = entry.recipe, without_dropout(entry.spec)
-    pytorch, tensorflow = both(
+    pytorch, tensorflow = worker.run_pair(
         "steps",
         plain=plain,
         spec=spec,

@@ -11,7 +11,7 @@ import importlib
 import inspect
 import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,17 @@ def _pool(framework: str, plain: bool) -> ProcessPoolExecutor:
 def run(framework: str, task: str, *, plain: bool = False, **arguments: Any) -> Any:
     """Result of `task` in the process of `framework`, which stays for the next task; with `plain` in one
     whose backends/FRAMEWORK/fast.py is empty."""
-    return _pool(framework, plain).submit(_call, framework, task, arguments).result(timeout=600)
+    return _submit(framework, task, plain, arguments).result(timeout=600)
+
+
+def run_pair(task: str, *, plain: bool = False, **arguments: Any) -> tuple[Any, Any]:
+    """Results of `task` in the two frameworks that are compared, which do it at the same time."""
+    first, second = (_submit(framework, task, plain, arguments) for framework in frameworks.PAIR)
+    return first.result(timeout=600), second.result(timeout=600)
+
+
+def _submit(framework: str, task: str, plain: bool, arguments: dict[str, Any]) -> Future[Any]:
+    return _pool(framework, plain).submit(_call, framework, task, arguments)
 
 
 def _empty_fast(framework: str) -> None:
