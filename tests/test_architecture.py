@@ -73,8 +73,6 @@ WORDS = {
     for word in (framework.name, framework.title, framework.script)
 }
 LISTS_FRAMEWORKS = {"common/frameworks.py"}
-# The pairs that `bench speed` compares with each framework's own loop. To be taken from the one list.
-LISTS_FRAMEWORKS |= {"common/bench/speed.py"}
 
 
 def listed_frameworks(path: Path, text: str) -> list[str]:
