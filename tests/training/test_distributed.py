@@ -80,16 +80,16 @@ def wait(processes: list[subprocess.Popen[str]], *, seconds: float) -> list[tupl
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_two_processes_compute_what_one_does(framework: str, mnist: Dataset, tmp_path: Path) -> None:
-    """In double precision, over 100 steps; and with dropout, where numbers differ, to the same threshold."""
+    """In double precision; and with dropout, where numbers differ, to the same threshold."""
     file = tmp_path / "traces.json"
     words = [str(ROOT / "tests" / "support" / "world_traces.py"), framework, str(file)]
     for status, output in wait(launch(framework, tmp_path, words), seconds=400):
         assert status == 0, output
     traces = json.loads(file.read_text())
-    few = world_traces.first_images(mnist)
-    for network in world_traces.EXACT:
+    for network, steps in world_traces.EXACT.items():
+        few = world_traces.first_images(mnist, network)
         alone = worker.run(framework, "trace", dataset=few, job=world_traces.exact_job(network)).losses
-        assert len(alone) == 100
+        assert len(alone) == steps
         np.testing.assert_allclose(traces["losses"][network], alone, rtol=1e-10)
     threshold = ZOO[world_traces.NEAR].first_epoch_threshold
     assert threshold
