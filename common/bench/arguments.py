@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from common.cli.arguments import number, one_of
+from common.cli.arguments import MAX_SEED, MAX_SEEDS, MAX_THREADS, number, one_of
 from common.frameworks import FRAMEWORKS
 from common.model.zoo import ZOO
 
@@ -42,13 +42,17 @@ def add_seeds(parser: argparse.ArgumentParser, *, default: int) -> None:
     """--seeds N and --first-seed N."""
     parser.add_argument(
         "--seeds",
-        type=number(int, 1),
+        type=number(int, 1, MAX_SEEDS),
         default=default,
         metavar="N",
         help="number of seeds (default: %(default)s)",
     )
     parser.add_argument(
-        "--first-seed", type=number(int, 1), default=1, metavar="N", help="lowest seed (default: %(default)s)"
+        "--first-seed",
+        type=number(int, 1, MAX_SEED - MAX_SEEDS + 1),
+        default=1,
+        metavar="N",
+        help="lowest seed (default: %(default)s)",
     )
 
 
@@ -80,7 +84,7 @@ def add_execution(parser: argparse.ArgumentParser) -> None:
     """--threads N and --dry-run."""
     parser.add_argument(
         "--threads",
-        type=number(int, 1),
+        type=number(int, 1, MAX_THREADS),
         metavar="N",
         help="threads of each run (default: the cores of its machine, divided by --workers)",
     )

@@ -17,7 +17,7 @@ from common.bench.arguments import (
     add_seeds,
     seeds,
 )
-from common.cli.arguments import number
+from common.cli.arguments import MAX_THREADS, number
 from common.data.datasets import TRAINING_IMAGES
 from common.model.overrides import with_overrides
 from common.model.zoo import ZOO
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     place.add_argument(
         "--workers",
-        type=number(int, 1),
+        type=number(int, 1, MAX_THREADS),
         metavar="N",
         help="run N tasks at once on this machine, by Dask, its cores divided among them; their times are "
         "not comparable",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from common.bench.arguments import UsageError, add_folders, add_frameworks, add_models
 from common.bench.measure import Session, run_json, run_session
-from common.cli.arguments import number, one_of
+from common.cli.arguments import MAX_SEEDS, number, one_of
 from common.frameworks import ROOT
 from common.tables import machine, store
 from common.tables.schema import TraceRow
@@ -31,7 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_models(parser)
     add_frameworks(parser)
     parser.add_argument(
-        "--seeds", type=number(int, 1), metavar="N", help=f"number of seeds of `epoch` (default: {SEEDS})"
+        "--seeds",
+        type=number(int, 1, MAX_SEEDS),
+        metavar="N",
+        help=f"number of seeds of `epoch` (default: {SEEDS})",
     )
     add_folders(parser)
 

@@ -18,6 +18,13 @@ from common.training.backend import NATIVE_PARTS
 
 PRECISIONS = ("float32", "bfloat16", "float64")
 LOADERS = ("memory", "native")
+MAX_SEED = 2**32 - 1  # NumPy's and Keras's; PyTorch accepts larger ones
+MAX_SEEDS = 10_000
+MAX_EPOCHS = 100_000
+MAX_STEPS = 10**8  # of a run: its schedule is an array of so many rates
+MAX_THREADS = 1024  # OpenMP ends the process that requests some millions
+MAX_LOG_INTERVAL = 10**6
+LONGEST_QUOTE = 60
 BY_FLAG = {"lr": "--lr", "batch_size": "--batch-size"}
 """Fields of a recipe that have a flag of their own."""
 
@@ -92,7 +99,7 @@ def _add_data(result: argparse.ArgumentParser, framework: Framework) -> None:
     add(
         "--num-workers",
         metavar="N",
-        type=number(int, 0),
+        type=number(int, 0, MAX_THREADS),
         default=0,
         help="workers of the native loader: processes in PyTorch, parallel calls in TensorFlow (default: "
         "the framework's own number)",
@@ -146,7 +153,7 @@ def _add_run(result: argparse.ArgumentParser, framework: Framework) -> None:
     add(
         "--epochs",
         metavar="N",
-        type=number(int, 0),
+        type=number(int, 0, MAX_EPOCHS),
         help="total number of epochs; fewer than the recipe's stop its schedule early, more stretch it; 0 "
         "only tests",
     )
@@ -167,13 +174,13 @@ def _add_run(result: argparse.ArgumentParser, framework: Framework) -> None:
     add(
         "--seed",
         metavar="N",
-        type=number(int, 0),
+        type=number(int, 0, MAX_SEED),
         help="seed of the initial weights, the order of the images and their augmentation (default: 1)",
     )
     add(
         "--seeds",
         metavar="N",
-        type=number(int, 1),
+        type=number(int, 1, MAX_SEEDS),
         default=1,
         help="number of runs, each with the next seed, starting at --seed (default: %(default)s)",
     )
@@ -196,7 +203,12 @@ def _add_run(result: argparse.ArgumentParser, framework: Framework) -> None:
         help=f"compile the network with {framework.compiler}",
     )
     add("--no-accel", action="store_true", help="use the CPU even if there is an accelerator")
-    add("--threads", metavar="N", type=number(int, 1), help="CPU threads (default: one for each core)")
+    add(
+        "--threads",
+        metavar="N",
+        type=number(int, 1, MAX_THREADS),
+        help="CPU threads (default: one for each core)",
+    )
 
 
 def _add_output(result: argparse.ArgumentParser) -> None:
@@ -217,7 +229,7 @@ def _add_output(result: argparse.ArgumentParser) -> None:
     add(
         "--log-interval",
         metavar="N",
-        type=number(int, 1),
+        type=number(int, 1, MAX_LOG_INTERVAL),
         default=100,
         help="training steps between two printed lines (default: %(default)s)",
     )
@@ -276,12 +288,19 @@ def number(kind: type, low: float, high: float = math.inf, *, above: bool = Fals
             value = kind(text)
         except ValueError:
             value = math.nan
-        if not (math.isfinite(value) and low <= value <= high and not (above and value == low)):
+        # Comparisons, as a whole number may be too large to become a float; nan fails them.
+        if not (low <= value <= high and value != math.inf and not (above and value == low)):
             noun = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"{text} is not {noun} {limits}.")
+            raise argparse.ArgumentTypeError(f"{shortened(text)} is not {noun} {limits}.")
         return value
 
     return parse
+
+
+def shortened(text: str) -> str:
+    """A word of the command line for an error of one line: its first characters, without control codes."""
+    visible = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return visible if len(visible) <= LONGEST_QUOTE else f"{visible[:LONGEST_QUOTE]}..."
 
 
 def one_of(names: Collection[str], noun: str) -> Callable[[str], str]:
@@ -292,7 +311,7 @@ def one_of(names: Collection[str], noun: str) -> Callable[[str], str]:
             return text
         nearest = difflib.get_close_matches(text, names, n=1)
         suggestion = f"did you mean {nearest[0]}? Choose from" if nearest else "choose from"
-        raise argparse.ArgumentTypeError(f"{text} is not {noun}; {suggestion} {', '.join(names)}.")
+        raise argparse.ArgumentTypeError(f"{shortened(text)} is not {noun}; {suggestion} {', '.join(names)}.")
 
     return parse
 

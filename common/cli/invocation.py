@@ -6,16 +6,18 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
-from common.cli.arguments import BY_FLAG, MODES, flag, parser
+from common.cli.arguments import BY_FLAG, MAX_SEED, MAX_STEPS, MODES, flag, parser
 from common.cli.trace import STEPS
 from common.data.datasets import TRAINING_IMAGES, Dataset
 from common.frameworks import FRAMEWORKS
 from common.model.entry import Entry
 from common.model.overrides import with_overrides
 from common.model.recipe import Recipe, RecipeError
+from common.model.spec import BatchNorm, ModelSpec
 from common.model.zoo import ZOO
 from common.tables import machine
 from common.tables.concurrent_runs import ConcurrentRuns
@@ -140,6 +142,16 @@ def _run_errors(invocation: Invocation, recipe: Recipe) -> Iterator[str]:
     images = TRAINING_IMAGES - (invocation.validation or 0)
     if batch_size > images:
         yield f"--batch-size {batch_size} is more than the {images:,} training images that are left."
+    epochs = max(recipe.epochs, invocation.epochs or 0)
+    if (steps := epochs * (images // batch_size)) > MAX_STEPS:
+        yield f"{epochs:,} epochs of batches of {batch_size} are {steps:,} steps; at most {MAX_STEPS:,} are."
+    if (last := (invocation.seed or 0) + invocation.seeds - 1) > MAX_SEED:
+        yield f"The last of --seeds {invocation.seeds} would be {last:,}; a seed is at most {MAX_SEED:,}."
+    if _normalises_one_value(ZOO[invocation.model].spec, batch_size // invocation.world.size):
+        yield (
+            f"--batch-size {batch_size}: {invocation.model} normalises each channel over a batch, "
+            "which needs at least two values."
+        )
     if invocation.epochs == 0 and (invocation.save_model or invocation.resume):
         yield "--epochs 0 only tests: there is nothing to save or to continue."
     if invocation.trace and invocation.epochs not in (None, 1):
@@ -161,6 +173,12 @@ def _run_errors(invocation: Invocation, recipe: Recipe) -> Iterator[str]:
     for file in (invocation.profile, invocation.trace, invocation.defaults):
         if file and not file.parent.is_dir():
             yield f"{file} cannot be written: there is no folder {file.parent}."
+
+
+def _normalises_one_value(spec: ModelSpec, batch_size: int) -> bool:
+    """Whether a BatchNorm has one value of a channel in a batch: PyTorch refuses it, TensorFlow trains."""
+    norms = [node for node in spec.nodes() if isinstance(node.layer, BatchNorm)]
+    return batch_size == 1 and any(prod(node.input_shape[1:]) == 1 for node in norms)
 
 
 def _loader_errors(invocation: Invocation, recipe: Recipe) -> Iterator[str]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from common.frameworks import FRAMEWORKS
 
+MAX_PROCESSES = 65_536
 TORCHRUN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
@@ -35,7 +36,7 @@ class World:
 
     def seed(self, seed: int) -> int:
         """Seed of the numbers that this process draws itself; rank 0 draws those of a run in one process."""
-        return seed + 1_000_003 * self.rank
+        return (seed + 1_000_003 * self.rank) % 2**32
 
 
 def read_world(framework: str, environment: Mapping[str, str]) -> World:
@@ -56,10 +57,19 @@ def _read_torchrun(environment: Mapping[str, str]) -> World:
         rank, size, local_size = (
             int(environment.get(name, 1)) for name in ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
         )
+        port = int(environment["MASTER_PORT"])
     except ValueError:
         raise LauncherError(
-            "RANK, WORLD_SIZE and LOCAL_WORLD_SIZE, which torchrun sets, must be whole numbers."
+            "RANK, WORLD_SIZE, LOCAL_WORLD_SIZE and MASTER_PORT, which torchrun sets, must be whole numbers."
         ) from None
+    if not 1 <= local_size <= MAX_PROCESSES or not 1 <= size <= MAX_PROCESSES:
+        raise LauncherError(
+            f"WORLD_SIZE {size} and LOCAL_WORLD_SIZE {local_size} must be from 1 to {MAX_PROCESSES:,}."
+        )
+    if not 0 <= port <= 65535:
+        raise LauncherError(f"MASTER_PORT {port} must be from 0 to 65535.")
+    if not environment["MASTER_ADDR"]:
+        raise LauncherError("MASTER_ADDR, which torchrun sets, is empty: it must name the first machine.")
     return World(rank, size, local_size)
 
 
@@ -72,10 +82,11 @@ def _read_tf_config(environment: Mapping[str, str]) -> World:
         chiefs, workers = (config["cluster"].get(kind, []) for kind in ("chief", "worker"))
         kind, index = config["task"]["type"], int(config["task"]["index"])
         own_kind = {"chief": chiefs, "worker": workers}[kind]
-        if not 0 <= index < len(own_kind):
+        lists = isinstance(chiefs, list) and isinstance(workers, list)
+        if not lists or not 0 <= index < len(own_kind):
             raise ValueError
         machines = [address.rpartition(":")[0] for address in (*chiefs, *workers)]
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise LauncherError(
             'TF_CONFIG must be like {"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": "worker", '
             '"index": 0}}, with the index of this process.'

@@ -190,6 +190,18 @@ def test_the_world_is_read_from_the_launchers_variables(
     [
         ("pytorch", {"RANK": "x", "WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1"}),
         ("pytorch", {"RANK": "2", "WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1"}),
+        (
+            "pytorch",
+            {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "0", "MASTER_ADDR": "a", "MASTER_PORT": "1"},
+        ),
+        ("pytorch", {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "abc"}),
+        ("pytorch", {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "99999"}),
+        ("pytorch", {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "", "MASTER_PORT": "1"}),
+        ("tensorflow", {"TF_CONFIG": "[" * 100_000}),
+        (
+            "tensorflow",
+            {"TF_CONFIG": '{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}'},
+        ),
         ("tensorflow", {"TF_CONFIG": "{"}),
         ("tensorflow", {"TF_CONFIG": "[]"}),
         ("tensorflow", {"TF_CONFIG": '{"cluster": {"worker": ["a:1"]}}'}),
