@@ -24,7 +24,7 @@ from common.data.download import (
     DownloadError,
     Mirror,
 )
-from common.data.idx import FILES, SIDE, decode_idx, gunzip
+from common.data.idx import FILES, SIDE, decode_idx, gunzip, is_whole_idx
 
 CLASSES = 10
 TRAINING_IMAGES = 60_000
@@ -122,9 +122,12 @@ def cache_folder(data_dir: Path | None) -> Path:
 
     It is `data_dir`, else the environment's MNIST_DATA_DIR, else template-ml in the user's cache folder.
     """
-    default = platformdirs.user_cache_path("template-ml", appauthor=False)
-    folder = data_dir or os.environ.get("MNIST_DATA_DIR") or default
+    folder = data_dir or os.environ.get("MNIST_DATA_DIR") or _default_folder()
     return Path(os.path.expanduser(folder)).absolute()
+
+
+def _default_folder() -> Path:
+    return platformdirs.user_cache_path("template-ml", appauthor=False)
 
 
 def load(
@@ -139,6 +142,8 @@ def load(
     `log` gets a line for each attempt and one for its outcome. Downloaded files are kept in the cache.
     The arrays own their memory. Raises DataError if the name is unknown, the data folder cannot be used, or
     no source works; the message lists each source with its reason, and how to place the files by hand.
+    Also if `data_dir` or MNIST_DATA_DIR names a folder with complete IDX files of other data: they are not
+    replaced.
     """
     if name not in registry:
         raise DataError(f'There is no data set "{name}"; there is {" and ".join(registry)}.')
@@ -192,11 +197,34 @@ def _download(
                 log(f"{name}: another process has downloaded the files to {folder} meanwhile.")
                 return files
             except ValueError:
+                _refuse_other_data(name, folder, dataset.sha256)
                 return _first_that_works(name, dataset, folder, reasons, log)
     except OSError as error:
         raise DataError(
             f"The data folder {folder} cannot be used ({error.strerror or error}). {ELSEWHERE}"
         ) from error
+
+
+def _refuse_other_data(name: str, folder: Path, sha256: Mapping[str, str]) -> None:
+    """Raise DataError if a folder that the user named has complete IDX files with other checksums.
+
+    In the default folder, which only this project fills, such a file is a damaged one.
+    """
+    if folder.parent == _default_folder().absolute():
+        return
+    for path in (folder / f"{file}{suffix}" for file in FILES for suffix in ("", ".gz")):
+        file = path.name.removesuffix(".gz")
+        try:
+            content = path.read_bytes()
+            raw = gunzip(file, content) if path.suffix == ".gz" else content
+        except (OSError, ValueError):
+            continue
+        if is_whole_idx(raw) and hashlib.sha256(raw).hexdigest() != sha256[file]:
+            raise DataError(
+                f"{path} is a complete IDX file, but not that of {name}, whose checksum differs. It is not "
+                f"replaced. If it is yours, name another data folder with --data-dir or MNIST_DATA_DIR; "
+                "if not, delete it."
+            )
 
 
 def _first_that_works(

@@ -21,6 +21,9 @@ FILES = (
 """Training images, training labels, test images, test labels: the names of MNIST's files."""
 
 SIDE = 28
+ITEM_BYTES = {0x08: 1, 0x09: 1, 0x0B: 2, 0x0C: 4, 0x0D: 4, 0x0E: 8}
+"""Bytes of a number, by the type in the magic number of an IDX file."""
+
 MAX_BYTES = 128 << 20
 """More than twice the largest file: what is longer is not MNIST, and need not fill the memory."""
 
@@ -66,6 +69,15 @@ def decode_idx(raw: bytes, *, rank: int) -> NDArray[np.uint8]:
             f"it is {fault}: {sizes} = {expected} bytes are announced and {size} follow the header."
         )
     return np.frombuffer(raw, np.uint8, offset=header).reshape(shape).copy()
+
+
+def is_whole_idx(raw: bytes) -> bool:
+    """Whether `raw` is a complete IDX file, of any type of numbers and any number of dimensions."""
+    if len(raw) < 8 or raw[:2] != b"\0\0" or raw[2] not in ITEM_BYTES:
+        return False
+    header = 4 + 4 * raw[3]
+    sizes = [int.from_bytes(raw[start : start + 4]) for start in range(4, header, 4)]
+    return len(raw) == header + math.prod(sizes) * ITEM_BYTES[raw[2]]
 
 
 def decode_csv(text: bytes, *, columns: int) -> NDArray[np.uint8]:
