@@ -1,9 +1,9 @@
 """Appends rows to the tables, reads and merges them. Plain CSV: a header line, then one line per row.
 
-A row counts once its newline is on disk: readers skip a torn last row, the next append cuts it off. A run's
-epochs and errors are written before its row in results.csv, so a run that has a row has all of them. New
-columns come after the last one: in a table without them they are read as empty, and the next append completes
-it.
+A row counts once it is whole: readers skip a torn last row, the next append cuts it off. A last row that
+lacks only its newline, which an editor strips, is whole. A run's epochs and errors are written before its row
+in results.csv, so a run that has a row has all of them. New columns come after the last one: in a table
+without them they are read as empty, and the next append completes it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import csv
 import dataclasses
 import io
 import os
+import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -120,9 +121,43 @@ def parse(name: str, table: bytes) -> list[dict[str, str]]:
 
 
 def _complete_rows(path: Path) -> bytes:
-    """The content of a table up to its last newline; a torn row follows it."""
+    """The content of a table without a torn last row, up to a newline."""
     text = path.read_bytes()
-    return text[: text.rfind(b"\n") + 1]
+    end = text.rfind(b"\n") + 1
+    header_line = text[: text.find(b"\n") + 1]
+    return text + b"\n" if _is_row(text[end:], TABLES[path.name], header_line) else text[:end]
+
+
+def _is_row(tail: bytes, row_class: type[Row], header_line: bytes) -> bool:
+    """Whether `tail`, what follows the last newline, is a whole row: an editor stripped its newline.
+
+    A row has a cell for each column of the table's header, and its last one is what the column holds. A write
+    that was cut within the digits of a last cell cannot be recognised. Writes end there hardly ever, and only
+    a run's row in results.csv, written after all others, makes its other rows count.
+    """
+    try:
+        cells = next(csv.reader([tail.decode()], strict=True), [])
+    except (UnicodeDecodeError, csv.Error):
+        return False
+    columns = _columns_of(header_line)
+    if not cells or len(cells) != len(columns):
+        return False
+    hint = typing.get_type_hints(row_class)[columns[-1]]
+    if hint is str:
+        return bool(cells[-1])
+    if cells[-1] == "":
+        return type(None) in typing.get_args(hint)
+    try:
+        float(cells[-1])
+    except ValueError:
+        return False
+    return True
+
+
+def _columns_of(header_line: bytes) -> list[str]:
+    """The names in a header: spreadsheets write a byte order mark before it, and quotes around its cells."""
+    text = header_line.decode("utf-8-sig", errors="replace").rstrip("\r\n")
+    return next(csv.reader([text]), [])
 
 
 def _lock(folder: Path) -> FileLock:
@@ -134,11 +169,11 @@ def _check_header(path: Path, row_class: type[Row]) -> None:
         return
     with path.open("rb") as file:
         first = file.readline()
-    actual = first.decode(errors="replace").rstrip("\r\n")
-    expected = ",".join(header(row_class))
+    actual = first.decode("utf-8-sig", errors="replace").rstrip("\r\n")
+    present, columns, expected = _columns_of(first), header(row_class), ",".join(header(row_class))
     torn = not first.endswith(b"\n") and expected.startswith(actual)  # killed while it created the file
-    older = expected.startswith(f"{actual},") and FIRST_VERSION_ENDS.get(path.name) in actual.split(",")
-    if actual != expected and not torn and not older:
+    older = present == columns[: len(present)] and FIRST_VERSION_ENDS.get(path.name, columns[-1]) in present
+    if not torn and not older:
         raise ResultsError(
             f"{path} has another header, so nothing is read from it or written to it.\n"
             f"  found:    {actual}\n  expected: {expected}\n"
@@ -158,12 +193,16 @@ def _lines(rows: Iterable[Row]) -> bytes:
 
 
 def _append_lines(path: Path, row_class: type[Row], lines: bytes) -> None:
-    """Write lines after the last complete row, in one write; a torn row is cut off."""
+    """Write lines after the last whole row, in one write; a torn row is cut off."""
     _complete_columns(path, row_class)
     with path.open("a+b", buffering=0) as file:
-        end = _end_of_rows(path)
+        end, columns = _end_of_rows(path), ",".join(header(row_class)).encode() + b"\n"
+        file.seek(end)
+        unwritten = (columns if end == 0 else b"") + lines
+        if end > 0 and _is_row(tail := file.read(), row_class, columns):
+            end += len(tail)
+            unwritten = b"\n" + lines
         file.truncate(end)
-        unwritten = (",".join(header(row_class)).encode() + b"\n" if end == 0 else b"") + lines
         try:
             while unwritten:
                 unwritten = unwritten[file.write(unwritten) :]
@@ -178,14 +217,19 @@ def _complete_columns(path: Path, row_class: type[Row]) -> None:
     columns = header(row_class)
     with path.open("a+b") as file:
         file.seek(0)
-        missing = len(columns) - len(file.readline().rstrip(b"\r\n").split(b","))
-        if _end_of_rows(path) == 0 or missing == 0:
-            return
-        lines = file.read().split(b"\n")[:-1]  # a torn row follows the last newline
+        missing = len(columns) - len(_columns_of(file.readline()))
+    if _end_of_rows(path) == 0 or missing == 0:
+        return
+    lines = [line.rstrip(b"\r") for line in _complete_rows(path).split(b"\n")[1:-1]]
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with temporary.open("wb") as file:
         file.write(
-            b"".join([",".join(columns).encode(), b"\n", *(line + b"," * missing + b"\n" for line in lines)])
+            b"".join(
+                [
+                    ",".join(columns).encode() + b"\n",
+                    *(line + b"," * missing + b"\n" for line in lines if line),
+                ]
+            )
         )
         file.flush()
         os.fsync(file.fileno())

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.rows import RUN, add
+from support.rows import EPOCH, ERROR, RUN, add
 
 from common.tables.schema import EpochRow, ErrorRow, Row, Run, Status, header
 from common.tables.store import ResultsError, append, check_writable, rows
@@ -34,6 +34,8 @@ COLUMNS = {
     "epochs.csv": "run, epoch, lr, train_loss, train_accuracy, loss, accuracy, seconds",
     "errors.csv": "run, index, predicted",
 }
+FIRST = COLUMNS["results.csv"].partition(", import_seconds")[0].split(", ")
+"""The columns of results.csv in its first version."""
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +129,10 @@ def test_any_row_is_read_as_it_was_written(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_row_cut_at_any_byte_costs_that_row_alone(tmp_path: Path, name: str) -> None:
-    """The next append removes the torn row. The text has bytes that are no character by themselves."""
+    """The next append removes the torn row. The text has bytes that are no character by themselves.
+
+    The row is whole once only its newline is missing.
+    """
     folder = tmp_path / "results"
     for run in ("a", "b"):
         add(folder, run, epochs=1, errors=1)
@@ -139,7 +144,7 @@ def test_a_row_cut_at_any_byte_costs_that_row_alone(tmp_path: Path, name: str) -
     assert whole.startswith(intact)
     assert whole.endswith(b"\n")
     assert runs(folder, name)[-1] == odd
-    for size in range(len(intact), len(whole)):
+    for size in range(len(intact), len(whole) - 1):
         path.write_bytes(whole[:size])
         assert runs(folder, name) == ["a", "b"], f"cut at byte {size}"
         add(folder, "c", epochs=1, errors=1)
@@ -168,6 +173,70 @@ def test_the_last_row_is_found_in_a_table_longer_than_the_search_window(tmp_path
         path.write_bytes(intact + b"x" * torn)
         add(tmp_path, "b", errors=1)
         assert path.read_bytes() == intact + b"b,0,7\n"
+
+
+# Tables from other programs
+
+BOM = b"\xef\xbb\xbf"
+REWRITTEN: dict[str, Callable[[bytes], bytes]] = {
+    "without the last newline": lambda table: table.removesuffix(b"\n"),
+    "with empty lines": lambda table: table + b"\n\r\n",
+    "with CRLF": lambda table: table.replace(b"\n", b"\r\n"),
+    "with CRLF, without the last one": lambda table: table.replace(b"\n", b"\r\n").removesuffix(b"\r\n"),
+    "with a byte order mark": lambda table: BOM + table,
+    "every cell quoted": lambda table: b"".join(
+        b",".join(b'"' + cell + b'"' for cell in line.split(b",")) + b"\n" for line in table.splitlines()
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("rewrite", REWRITTEN)
+@pytest.mark.parametrize("shifted_accuracy", [None, 99.51])
+def test_a_table_that_an_editor_or_a_spreadsheet_saved_loses_no_row(
+    tmp_path: Path, name: str, rewrite: str, shifted_accuracy: float | None
+) -> None:
+    row = dataclasses.replace(RUN, machine="a processor", augment="none", shifted_accuracy=shifted_accuracy)
+    for run in ("a", "b"):
+        epoch, error = dataclasses.replace(EPOCH, run=run), dataclasses.replace(ERROR, run=run)
+        append(tmp_path, dataclasses.replace(row, run=run), [epoch], [error])
+    before = rows(tmp_path, name)
+    path = tmp_path / name
+    path.write_bytes(REWRITTEN[rewrite](path.read_bytes()))
+    check_writable(tmp_path)
+    assert rows(tmp_path, name) == before
+    add(tmp_path, "c", epochs=1, errors=1)
+    assert rows(tmp_path, name)[:2] == before
+    assert runs(tmp_path, name) == ["a", "b", "c"]
+
+
+def test_an_older_table_that_a_spreadsheet_saved_is_completed(tmp_path: Path) -> None:
+    """The missing cells come before the carriage return, and the last row counts without its newline."""
+    check_writable(tmp_path)
+    lines = [",".join(FIRST), *(",".join([run] * len(FIRST)) for run in "12")]
+    (tmp_path / "results.csv").write_bytes(BOM + "\r\n".join(lines).encode())
+    before = rows(tmp_path, "results.csv")
+    assert [row["run"] for row in before] == ["1", "2"]
+    add(tmp_path, "c")
+    assert b"\r" not in (tmp_path / "results.csv").read_bytes()
+    assert rows(tmp_path, "results.csv")[:-1] == before
+
+
+def test_a_full_disk_leaves_a_last_row_without_its_newline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(tmp_path, "a")
+    path = tmp_path / "results.csv"
+    path.write_bytes(path.read_bytes().removesuffix(b"\n"))
+    before = path.read_bytes()
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ResultsError, match="No space left"):
+        append(tmp_path, RUN)
+    assert path.read_bytes() == before
 
 
 # Writers at once
@@ -220,8 +289,6 @@ def test_writers_at_once_lose_nothing(tmp_path: Path, writers: int) -> None:
 
 
 # Older versions
-
-FIRST = COLUMNS["results.csv"].partition(", import_seconds")[0].split(", ")
 
 
 def test_a_table_without_the_columns_that_came_later_is_read_and_completed(tmp_path: Path) -> None:
