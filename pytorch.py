@@ -126,20 +126,21 @@ class Model:
         """Loss and number of correct predictions of each step, of a batch `order[step]`."""
         batches = torch.from_numpy(order).to(self.device)
         momenta = [None] * len(order) if momentum is None else momentum.tolist()
-        results = [
-            self.step(self.gather(inputs, batch), labels, *schedule)
-            for batch, labels, *schedule in zip(
-                batches, targets[batches], rate.tolist(), momenta, strict=True
-            )
-        ]
-        losses, correct = map(torch.stack, zip(*results, strict=True))
-        mean_losses = losses.double() / self.world.size
-        return distributed.total(mean_losses, self.world), distributed.total(correct.sum(dim=1), self.world)
+        losses, predicted = [], []
+        steps = zip(batches, targets[batches], rate.tolist(), momenta, strict=True)
+        for batch, labels, step_rate, step_momentum in steps:
+            loss, logits = self.step(self.gather(inputs, batch), labels, step_rate, step_momentum)
+            losses.append(loss.detach())
+            predicted.append(logits.detach().max(dim=1).indices)
+        # Compared once for all steps: small operations one by one would cost as much as a small network.
+        correct = (torch.stack(predicted) == targets[batches]).sum(dim=1)
+        mean_losses = torch.stack(losses).double() / self.world.size
+        return distributed.total(mean_losses, self.world), distributed.total(correct, self.world)
 
     def step(
         self, images: torch.Tensor, labels: torch.Tensor, rate: float, momentum: float | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """One training step; its loss, and which predictions were correct, (N,)."""
+        """One training step; its loss, and its logits (N, outputs)."""
         group = self.optimizer.param_groups[0]
         group["lr"] = rate
         if momentum is not None:
@@ -149,7 +150,7 @@ class Model:
         loss.backward()
         self.update()
         self.steps += 1
-        return loss.detach(), logits.detach().max(dim=1).indices == labels
+        return loss, logits
 
     def loss(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits (N, outputs) and the mean cross-entropy of a batch."""
