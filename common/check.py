@@ -10,13 +10,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
 from common.analysis import frames, pooling
 from common.analysis.frames import Tables
 from common.analysis.pooling import Group
+from common.cli.paths import path
 from common.frameworks import FRAMEWORKS, ROOT, display_name
 from common.model.zoo import ZOO
 from common.tables.store import ResultsError
@@ -148,7 +148,7 @@ def parser() -> argparse.ArgumentParser:
     add = result.add_argument
     add(
         "--results",
-        type=Path,
+        type=path,
         default=ROOT / "results",
         metavar="DIR",
         help="the folder of the tables (default: results)",

@@ -57,6 +57,10 @@ def main(words: Sequence[str] | None = None) -> int:
     except ResultsError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        file = getattr(options, "results", "a file") if error.filename is None else error.filename
+        print(f"bench: {file} cannot be used: {error.strerror or error}.", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

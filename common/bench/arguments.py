@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from common.cli.arguments import MAX_SEED, MAX_SEEDS, MAX_THREADS, number, one_of
+from common.cli.paths import path
 from common.frameworks import FRAMEWORKS
 from common.model.zoo import ZOO
 
@@ -65,7 +66,7 @@ def add_folders(parser: argparse.ArgumentParser) -> None:
     """--results DIR and --data-dir DIR."""
     add_results(parser)
     parser.add_argument(
-        "--data-dir", type=Path, metavar="DIR", help="folder of the data set (default: the user's cache)"
+        "--data-dir", type=path, metavar="DIR", help="folder of the data set (default: the user's cache)"
     )
 
 
@@ -73,7 +74,7 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     """--results DIR."""
     parser.add_argument(
         "--results",
-        type=Path,
+        type=path,
         default=Path("results"),
         metavar="DIR",
         help="folder of the tables (default: %(default)s)",

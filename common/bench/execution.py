@@ -18,10 +18,10 @@ from common.tables.machine import cores_each
 
 def run_missing(wanted: Sequence[Task], options: argparse.Namespace, *, machine: str | None = None) -> int:
     """Run the tasks of `wanted` without a finished row, of `machine` if it is named; an exit status."""
-    store.check_writable(options.results)
     if options.dry_run:
         print("\n".join(map(str, _missing(wanted, options.results, machine=machine))))
         return 0
+    store.check_writable(options.results)
     with locked(options.results):
         return _run_all(_missing(wanted, options.results, machine=machine), options)
 

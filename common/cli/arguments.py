@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
+from common.cli.paths import path
 from common.cli.trace import STEPS
 from common.data.datasets import DATASETS, TRAINING_IMAGES
 from common.frameworks import FRAMEWORKS, Framework
@@ -80,7 +81,7 @@ def _add_data(result: argparse.ArgumentParser, framework: Framework) -> None:
     add(
         "--data-dir",
         metavar="DIR",
-        type=Path,
+        type=path,
         help="folder of the data, filled by a download when empty (default: the user's cache folder)",
     )
     add(
@@ -142,7 +143,7 @@ def _add_network(result: argparse.ArgumentParser, framework: Framework) -> None:
     add(
         "--checkpoint",
         metavar="FILE",
-        type=Path,
+        type=path,
         help="start from the weights saved in FILE; with --epochs 0 test them only",
     )
 
@@ -187,7 +188,7 @@ def _add_run(result: argparse.ArgumentParser, framework: Framework) -> None:
     add(
         "--resume",
         metavar="FILE",
-        type=Path,
+        type=path,
         help="continue the run saved in FILE, up to --epochs in total",
     )
     add(
@@ -216,14 +217,14 @@ def _add_output(result: argparse.ArgumentParser) -> None:
     add(
         "--results",
         metavar="DIR",
-        type=Path,
+        type=path,
         default=Path("results"),
         help="folder of the tables that the run is added to (default: %(default)s)",
     )
     add(
         "--save-model",
         metavar="FILE",
-        type=Path,
+        type=path,
         help="save weights, optimizer state and epoch as safetensors",
     )
     add(
@@ -248,7 +249,7 @@ def _add_modes(result: argparse.ArgumentParser) -> None:
         "--profile",
         metavar="FILE",
         nargs="?",
-        type=Path,
+        type=path,
         const=Path(os.devnull),
         help="time the network part by part, or with --compile its options, or with --epochs 1 only whole "
         "epochs over a bare loop of steps; write the measurements to FILE as JSON",
@@ -256,7 +257,7 @@ def _add_modes(result: argparse.ArgumentParser) -> None:
     add(
         "--trace",
         metavar="FILE",
-        type=Path,
+        type=path,
         help=f"train the first {STEPS} steps, or with --epochs 1 an epoch, with dropout masks from NumPy; "
         "write each loss, and the accuracy after the epoch, to FILE as JSON",
     )
@@ -264,7 +265,7 @@ def _add_modes(result: argparse.ArgumentParser) -> None:
         "--defaults",
         metavar="FILE",
         nargs="?",
-        type=Path,
+        type=path,
         const=Path(os.devnull),
         help="print the framework's own defaults, read from the installed library, and write them to FILE as "
         "JSON",
@@ -272,7 +273,7 @@ def _add_modes(result: argparse.ArgumentParser) -> None:
     add(
         "--serve",
         metavar="DIR",
-        type=Path,
+        type=path,
         help="predict for common.demo with the checkpoints in DIR: lines of JSON in, lines of JSON out",
     )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from common.cli.arguments import BY_FLAG, MAX_SEED, MAX_STEPS, MODES, flag, parser
+from common.cli.paths import output_error
 from common.cli.trace import STEPS
 from common.data.datasets import TRAINING_IMAGES, Dataset
 from common.frameworks import FRAMEWORKS
@@ -21,6 +22,7 @@ from common.model.spec import BatchNorm, ModelSpec
 from common.model.zoo import ZOO
 from common.tables import machine
 from common.tables.concurrent_runs import ConcurrentRuns
+from common.tables.store import is_table
 from common.training.backend import NATIVE_PARTS
 from common.training.distributed import LauncherError, World, read_world
 
@@ -171,8 +173,12 @@ def _run_errors(invocation: Invocation, recipe: Recipe) -> Iterator[str]:
     ):
         yield "--perturb changes the shared initial weights: not with --checkpoint, --resume, --native init."
     for file in (invocation.profile, invocation.trace, invocation.defaults):
-        if file and not file.parent.is_dir():
-            yield f"{file} cannot be written: there is no folder {file.parent}."
+        if file and (error := output_error(file)):
+            yield error
+    for name in ("save_model", "profile", "trace", "defaults"):
+        file = getattr(invocation, name)
+        if file and is_table(file, invocation.results):
+            yield f"{flag(name)} {file} is a file of the tables; name another one."
 
 
 def _normalises_one_value(spec: ModelSpec, batch_size: int) -> bool:

@@ -6,7 +6,6 @@ Bad input is one sentence on stderr and exit status 2.
 from __future__ import annotations
 
 import dataclasses
-import json
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from typing import NoReturn
 from common.cli.framework_defaults import read_defaults
 from common.cli.invocation import Invocation, Startup, parse
 from common.cli.parent_watch import watch_parent
+from common.cli.paths import OutputError, write_json
 from common.cli.predict_server import serve
 from common.cli.profile import profile
 from common.cli.requested_job import requested_dataset, requested_job
@@ -33,6 +33,12 @@ from common.training import checkpoint
 from common.training.backend import Backend, Unavailable
 from common.training.job import Job
 from common.training.run import execute
+
+REPORTED = (
+    *(DataError, RecipeError, checkpoint.CheckpointError, store.ResultsError, OutputError),
+    Unavailable,
+)
+"""Errors whose message is a line for the person at the terminal."""
 
 
 def parse_arguments(framework: str, words: list[str] | None = None) -> Invocation:
@@ -75,7 +81,7 @@ def main(backend: type[Backend], invocation: Invocation) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sys.exit(_main(backend, invocation))
-    except (DataError, RecipeError, checkpoint.CheckpointError, store.ResultsError, Unavailable) as error:
+    except REPORTED as error:
         print(f"{FRAMEWORKS[backend.name].script}: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
@@ -141,7 +147,7 @@ def _print_defaults(backend: Backend, file: Path) -> int:
     width = max(map(len, defaults))
     for item, value in defaults.items():
         _show(f"{item:{width}}  {value}")
-    file.write_text(json.dumps({"framework_version": backend.defaults.versions, "defaults": defaults}))
+    write_json(file, {"framework_version": backend.defaults.versions, "defaults": defaults})
     return 0
 
 
@@ -150,7 +156,7 @@ def _trace(framework: Backend, dataset: Dataset, job: Job, file: Path, *, whole:
     result = trace(framework, dataset, job, whole=whole)
     if job.execution.world.rank == 0:
         values = {"losses": result.losses.tolist(), "accuracy": result.accuracy}
-        file.write_text(json.dumps({**values, "framework_version": framework.version}))
+        write_json(file, {**values, "framework_version": framework.version})
     return 0
 
 
@@ -168,7 +174,7 @@ def _profile(framework: Backend, dataset: Dataset, job: Job, file: Path, *, whol
         "threads": framework.threads,
         "framework_version": framework.version,
     }
-    file.write_text(json.dumps({**origin, "figures": measurements}))
+    write_json(file, {**origin, "figures": measurements})
     return 0
 
 

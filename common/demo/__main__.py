@@ -16,6 +16,7 @@ import uvicorn
 
 from common.analysis import frames, misclassified
 from common.cli.arguments import number
+from common.cli.paths import path
 from common.cli.predict_server import checkpoint_path
 from common.data.datasets import DataError, load
 from common.demo.app import FIRST_MODEL, Demo, application
@@ -41,21 +42,21 @@ def parser() -> argparse.ArgumentParser:
     )
     add(
         "--checkpoints",
-        type=Path,
+        type=path,
         default=ROOT / "checkpoints",
         metavar="DIR",
         help="trained networks (default: checkpoints)",
     )
     add(
         "--results",
-        type=Path,
+        type=path,
         default=ROOT / "results",
         metavar="DIR",
         help="tables with the misclassified digits (default: results)",
     )
     add(
         "--data-dir",
-        type=Path,
+        type=path,
         metavar="DIR",
         help="where the data is kept (default: the user's cache folder)",
     )

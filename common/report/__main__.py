@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from common.analysis import frames
+from common.cli.paths import path
 from common.data.datasets import DataError, load
 from common.frameworks import ROOT
 from common.report import plots
@@ -28,11 +29,11 @@ def parser() -> argparse.ArgumentParser:
     add = result.add_argument
     add(
         "--results",
-        type=Path,
+        type=path,
         metavar="DIR",
         help="folder of the tables (default: results); another one gets its own report.md and plots",
     )
-    add("--data-dir", type=Path, metavar="DIR", help="the folder of the data set (default: the user's cache)")
+    add("--data-dir", type=path, metavar="DIR", help="the folder of the data set (default: the user's cache)")
     add("--check", action="store_true", help="write nothing; exit 1 with a diff if a page is stale")
     return result
 
@@ -56,12 +57,15 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
         if dataset is not None:
             figures = plots.draw(tables, dataset, results / "plots")
             print(f"Wrote {len(figures)} figures to {results / 'plots'}.")
+        for page, text in wanted.items():
+            write(page, text)
+            print(f"Wrote {page}.")
     except (ReportError, ResultsError, DataError) as error:
         print(error, file=sys.stderr)
         return 1
-    for path, text in wanted.items():
-        write(path, text)
-        print(f"Wrote {path}.")
+    except OSError as error:
+        print(f"Cannot write {error.filename or results}: {error.strerror or error}.", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -69,7 +73,7 @@ def _check(wanted: Mapping[Path, str]) -> int:
     """Print a diff of the stale pages; the exit status, 1 if there are any."""
     difference = stale(wanted)
     if not difference:
-        print(f"{', '.join(path.name for path in wanted)} are up to date.")
+        print(f"{', '.join(page.name for page in wanted)} are up to date.")
         return 0
     print(difference, end="")
     print("The pages above are stale; to update them, run python -m common.report.", file=sys.stderr)

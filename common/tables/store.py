@@ -48,6 +48,11 @@ def check_writable(folder: Path) -> None:
         raise ResultsError(f"Cannot write results to {folder}: {error.strerror or error}.") from None
 
 
+def is_table(path: Path, folder: Path) -> bool:
+    """Whether `path` is a table of `folder`, or the file that locks it."""
+    return path.resolve() in [(folder / name).resolve() for name in (*TABLES, ".lock", ".bench.lock")]
+
+
 def append(folder: Path, run: Run, epochs: Sequence[EpochRow] = (), errors: Sequence[ErrorRow] = ()) -> None:
     """Append a run with its epochs and errors: one write per table, all under one lock.
 

@@ -46,11 +46,18 @@ def state_shapes(spec: ModelSpec, optimizer: Optimizer) -> dict[str, Shape]:
 
 def check_writable(path: Path) -> None:
     """Check before training that `write` can write `path`. Raises CheckpointError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        path = path.resolve()
+        if path.is_dir():
+            raise CheckpointError(f"Cannot write the checkpoint {path}: it is a folder; name a file.")
+        if path.exists() and not path.is_file():
+            raise CheckpointError(f"Cannot write the checkpoint {path}: it is a device, not a file.")
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _temporary(path)
         temporary.touch()
         temporary.unlink()
+    except RuntimeError:  # before Python 3.13, for links in a circle
+        raise CheckpointError(f"Cannot write the checkpoint {path}: its links form a circle.") from None
     except OSError as error:
         raise CheckpointError(f"Cannot write the checkpoint {path}: {error.strerror or error}.") from None
 
@@ -62,13 +69,25 @@ def write(path: Path, state: Mapping[str, Array], metadata: Mapping[str, Any]) -
     """
     arrays = {name: np.array(state[name], order="C") for name in sorted(state)}
     data = save(arrays, metadata={_METADATA: json.dumps(metadata, sort_keys=True)})
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    path = path.resolve()  # a link is followed, not replaced
+    temporary = _temporary(path)
     try:
         temporary.write_bytes(data)
+        _sync(temporary)
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise CheckpointError(f"Cannot write the checkpoint {path}: {error.strerror or error}.") from None
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}")
+
+
+def _sync(path: Path) -> None:
+    """Wait until the content is on disk: after a power cut a rename alone may leave an empty file."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def read(path: Path) -> Checkpoint:

@@ -50,6 +50,21 @@ def test_options_that_a_subcommand_does_not_use_are_refused(
     assert not (tmp_path / "results").exists()
 
 
+def test_a_dry_run_makes_no_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    words = ["--models", "tf-model-1", "--seeds", "1", "--dry-run", "--results", str(folder)]
+    assert bench.main(words) == 0
+    assert not folder.exists()
+
+
+def test_a_file_that_cannot_be_used_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "bench.log").mkdir()
+    assert bench.main(["--models", "tf-model-1", "--seeds", "1", "--results", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert str(tmp_path / "bench.log") in error
+    assert error.count("\n") == 1
+
+
 def test_help_imports_neither_pandas_nor_a_framework() -> None:
     """Of the bench and of each subcommand, in one process."""
     program = (

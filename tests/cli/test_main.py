@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import re
 from collections.abc import Callable
@@ -119,6 +120,19 @@ REFUSED = {
         ["--trace", "no/where.json"],
         "no/where.json cannot be written: there is no folder no",
     ),
+    "trace into a folder": (["--trace", "docs"], "docs cannot be written: it is a folder."),
+    "profile into a folder": (["--profile", "."], " cannot be written: it is a folder."),
+    "defaults into a folder": (["--defaults", "docs"], "docs cannot be written: it is a folder."),
+    "trace onto a table": (
+        ["--trace", "results/epochs.csv", "--model", "best"],
+        "epochs.csv is a file of the tables",
+    ),
+    "trace into nothing": (["--trace", ""], "an empty text is no path."),
+    "checkpoint onto a table": (
+        ["--save-model", "docs/../results/results.csv"],
+        "is a file of the tables",
+    ),
+    "checkpoint without a name": (["--save-model", ""], "an empty text is no path."),
     "nothing to save": (["--epochs", "0", "--save-model", "a"], "--epochs 0 only tests"),
     "misspelt model": (["--model", "nextjurnal"], "did you mean nextjournal?"),
     "misspelt data set": (["--dataset", "fashion_mnist"], "did you mean fashion-mnist?"),
@@ -166,9 +180,10 @@ Main = Callable[..., int]
 def main(mnist: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Main:
     """Run the command line on a model that learns nothing; its exit status. Rows go to `results`."""
 
-    def call(*words: str, model: Recorder | None = None) -> int:
+    def call(*words: str, model: Recorder | None = None, results: bool = True) -> int:
         monkeypatch.setattr(RecorderBackend, "model", model or Recorder())
-        invocation = command.parse_arguments("pytorch", ["--results", str(tmp_path / "results"), *words])
+        folder = ["--results", str(tmp_path / "results")] if results else []
+        invocation = command.parse_arguments("pytorch", [*folder, *words])
         with pytest.raises(SystemExit) as exit_:
             command.main(RecorderBackend, invocation)
         assert isinstance(exit_.value.code, int)
@@ -268,6 +283,9 @@ def test_bad_files_are_one_line_and_nothing_is_written(
             blocked / "results",
         ): f"Cannot write results to {blocked / 'results'}: ",
         ("--save-model", blocked / "a"): f"Cannot write the checkpoint {blocked / 'a'}:",
+        ("--save-model", tmp_path): f"Cannot write the checkpoint {tmp_path}: it is a folder",
+        ("--save-model", Path(".")): "it is a folder",
+        ("--save-model", Path(os.devnull)): "it is a device",
     }
     before = sorted(tmp_path.rglob("*"))
     for words, message in cases.items():
@@ -399,6 +417,28 @@ def test_a_saved_model_has_its_metadata(main: Main, tmp_path: Path) -> None:
     recipe = json.loads(json.dumps(replace(ZOO["tf-model-1"].recipe, epochs=1).to_dict()))
     assert (about["model"], about["framework"], about["epoch"]) == ("tf-model-1", "pytorch", 1)
     assert (about["seed"], about["recipe"]) == (2, recipe)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("mode", ["--trace", "--defaults"])
+def test_a_file_that_cannot_be_written_is_one_line(
+    main: Main, mode: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "read_defaults", lambda _: {"Adam": "lr=0.001"})
+    monkeypatch.setattr(RecorderBackend, "defaults", type("Probe", (), {"versions": "0"})(), raising=False)
+    assert main(mode, "/dev/full", results=False) == 2
+    error = capsys.readouterr().err
+    assert "/dev/full cannot be written: No space left on device" in error
+    assert error.count("\n") == 1
+
+
+def test_a_tilde_is_the_home_folder_in_every_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    for name in ("results", "data-dir", "save-model", "checkpoint", "resume", "trace", "profile", "serve"):
+        parsed = parser("pytorch").parse_args([f"--{name}=~/there"])
+        assert getattr(parsed, name.replace("-", "_")) == tmp_path / "there", name
+    assert parser("pytorch").parse_args(["--results=~nobody-of-that-name/x"]).results.name == "x"
 
 
 def test_list_shows_every_network(capsys: pytest.CaptureFixture[str]) -> None:

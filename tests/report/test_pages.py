@@ -267,6 +267,18 @@ def test_another_folder_has_a_page_of_its_own(root: Path, no_pictures: None) -> 
     assert command.main([*flags, "--check"], root=root) == 1
 
 
+def test_pictures_that_cannot_be_written_are_one_line(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "load", lambda *_, **__: digits())
+    add_run(results(root))
+    (results(root) / "plots").write_text("a file where the folder should be")
+    assert command.main([], root=root) == 1
+    error = capsys.readouterr().err
+    assert str(results(root) / "plots") in error
+    assert error.count("\n") == 1
+
+
 def test_a_folder_that_is_not_there_is_refused(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_status:
         command.main(["--results", str(root / "nowhere")], root=root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,25 @@ def test_a_cut_checkpoint_is_never_read(tmp_path: Path) -> None:
         cut.write_bytes(data[:end])
         with pytest.raises(checkpoint.CheckpointError, match="cut is not a whole safetensors file"):
             checkpoint.read(cut)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs links")
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    link = tmp_path / "latest"
+    link.symlink_to(tmp_path / "models" / "model")
+    checkpoint.check_writable(link)
+    checkpoint.write(link, {"a": np.zeros(3)}, {"epoch": 1})
+    assert link.is_symlink()
+    assert checkpoint.read(tmp_path / "models" / "model").metadata == {"epoch": 1}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs links")
+def test_links_in_a_circle_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(checkpoint.CheckpointError):
+        checkpoint.check_writable(tmp_path / "a")
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
