@@ -91,7 +91,7 @@ class Outcome:
     @property
     def row(self) -> dict[str, str]:
         """The run's row in results.csv, as text by column."""
-        return store.parse("results.csv", self.tables["results.csv"])[-1]
+        return store.parse(Path("results.csv"), self.tables["results.csv"])[-1]
 
 
 @dataclass(frozen=True)

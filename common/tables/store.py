@@ -11,9 +11,11 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import itertools
 import os
+import re
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from filelock import FileLock
@@ -41,6 +43,8 @@ def check_writable(folder: Path) -> None:
         with _lock(folder):
             for name, row_class in TABLES.items():
                 _check_header(folder / name, row_class)
+                if (folder / name).exists():
+                    _check_lines(folder / name, (folder / name).read_bytes())
             probe = folder / f".probe-{os.getpid()}"
             probe.touch()
             probe.unlink()
@@ -113,16 +117,60 @@ def rows(folder: Path, name: str) -> list[dict[str, str]]:
         if not path.exists():
             return []
         _check_header(path, TABLES[name])
-        return parse(name, _complete_rows(path))
+        table = _complete_rows(path)
+        _check_lines(path, table)
+        return parse(path, table)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ResultsError(f"Cannot read {path}: {error}.") from None
 
 
-def parse(name: str, table: bytes) -> list[dict[str, str]]:
-    """The rows of `table`, the content of a file `name` with its header, as text by column."""
-    lines = io.StringIO(table.decode(), newline="")
-    lines.readline()  # the header, which may lack the last columns
-    return list(csv.DictReader(lines, header(TABLES[name]), restval=""))
+def parse(path: Path, table: bytes) -> list[dict[str, str]]:
+    """The rows of `table`, the content of the file `path` with its header, as text by column.
+
+    Raises ResultsError, with file and line, for a row with too many or too few cells.
+    """
+    columns = header(TABLES[path.name])
+    fewest = columns.index(FIRST_VERSION_ENDS.get(path.name, columns[-1])) + 1
+    result = []
+    for line, cells in _numbered_rows(table):
+        if not fewest <= len(cells) <= len(columns):
+            raise ResultsError(
+                f"{path}, line {line}: a row of {len(cells)} cells, not of {len(columns)}. "
+                f"It is {_shortened(','.join(cells))!r}."
+            )
+        result.append(dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=True)))
+    return result
+
+
+def line_of_row(path: Path, row: int) -> int:
+    """The number, from 1, of the line in the file `path` that has the row with index `row`."""
+    return next(itertools.islice(_numbered_rows(_complete_rows(path)), row, None))[0]
+
+
+def _numbered_rows(table: bytes) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of every row below the header; empty lines are skipped."""
+    reader = csv.reader(io.StringIO(table.decode(), newline=""))
+    next(reader, None)  # the header, which may lack the last columns
+    return ((reader.line_num, cells) for cells in reader if cells)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+def _check_lines(path: Path, table: bytes) -> None:
+    """Raise ResultsError, with file and line, for what joining tables by hand or a merge leaves in them."""
+    head = b",".join(name.encode() for name in header(TABLES[path.name])[:2])
+    marker = re.search(rb"\n(<{7}|={7}|>{7}|\|{7})(?=[ \r\n])", table)
+    second = re.search(rb"\n(\xef\xbb\xbf)?%s," % head, table)
+    for fault, meaning in (
+        (marker, "a conflict marker of a merge. Remove its lines; the rows of both sides may stay."),
+        (second, "a second header. Remove its line; the rows below may stay."),
+    ):
+        if fault:
+            line = table.count(b"\n", 0, fault.start()) + 2
+            text = table[fault.start() + 1 :].partition(b"\n")[0].decode(errors="replace").rstrip("\r")
+            raise ResultsError(f"{path}, line {line}: {_shortened(text)!r} is {meaning}")
 
 
 def _complete_rows(path: Path) -> bytes:

@@ -314,6 +314,51 @@ def test_a_table_without_the_columns_that_came_later_is_read_and_completed(tmp_p
 
 # What is refused
 
+MERGED = (
+    "<<<<<<< HEAD",
+    "=======",
+    ">>>>>>> other-branch",
+    "||||||| base",
+    "<<<<<<<\r",
+    "{header}",
+    "\ufeff{header}",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("line", MERGED)
+@pytest.mark.parametrize("below", [0, 1, 2])
+def test_what_a_merge_left_is_named_with_file_and_line(
+    tmp_path: Path, name: str, line: str, below: int
+) -> None:
+    """Before a run starts, and when the table is read; `below` is the number of rows above the line."""
+    for run in ("a", "b"):
+        add(tmp_path, run, epochs=1, errors=1)
+    path = tmp_path / name
+    lines = path.read_text().splitlines()
+    lines.insert(below + 1, line.format(header=lines[0]))
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    before = contents(tmp_path)
+    for action in (lambda: rows(tmp_path, name), lambda: check_writable(tmp_path)):
+        with pytest.raises(ResultsError) as refusal:
+            action()
+        assert f"{path}, line {below + 2}: " in str(refusal.value)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("row", ["a,b", "{row},extra"])
+def test_a_row_with_other_cells_is_named_with_file_and_line(tmp_path: Path, name: str, row: str) -> None:
+    """Empty lines are counted too."""
+    add(tmp_path, "a", epochs=1, errors=1)
+    path = tmp_path / name
+    whole = path.read_text().splitlines()[1]
+    path.write_text(f"{path.read_text()}\n{row.format(row=whole)}\n{whole}\n")
+    with pytest.raises(ResultsError) as refusal:
+        rows(tmp_path, name)
+    assert f"{path}, line 4: " in str(refusal.value)
+
+
 OTHER_HEADERS: dict[str, Callable[[list[str]], list[str]]] = {
     "shorter": lambda columns: columns[: columns.index("started") if "started" in columns else -1],
     "newer": lambda columns: [*columns, "extra"],
