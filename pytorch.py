@@ -38,10 +38,10 @@ def build_layer(node: spec.Node, execution: Execution) -> nn.Module:
     """The PyTorch layer of one node of a network."""
     channels = node.input_shape[0]
     match node.layer:
-        case spec.Conv(out_channels, kernel_size, padding, stride, groups, bias):
-            options: dict[str, Any] = {"stride": stride, "padding": padding, "groups": groups, "bias": bias}
-            return nn.Conv2d(channels, out_channels, kernel_size, **options)
-        case spec.BatchNorm(eps, momentum):
+        case spec.Conv(out_channels, kernel_size) as conv:
+            options: dict[str, Any] = {"stride": conv.stride, "padding": conv.padding, "groups": conv.groups}
+            return nn.Conv2d(channels, out_channels, kernel_size, bias=conv.bias, **options)
+        case spec.BatchNorm(eps=eps, momentum=momentum):
             norm = nn.BatchNorm2d if len(node.input_shape) == 3 else nn.BatchNorm1d
             return norm(channels) if "norm" in execution.native else norm(channels, eps, momentum)
         case spec.Activation():
@@ -52,7 +52,7 @@ def build_layer(node: spec.Node, execution: Execution) -> nn.Module:
             return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         case spec.Flatten():
             return nn.Flatten()
-        case spec.Dense(out_features, bias):
+        case spec.Dense(out_features, bias=bias):
             return nn.Linear(channels, out_features, bias=bias)
         case spec.Dropout() | spec.SpatialDropout() if execution.masks is not None:
             return parity.MaskedDropout(Masks.of(node, execution.masks))
@@ -78,12 +78,12 @@ def update_rule(
     # One kernel for all weights; a user of the native loader gets what PyTorch chooses.
     fused: dict[str, Any] = {} if execution.loader else {"fused": True}
     match optimizer:
-        case SGD(momentum, nesterov):
+        case SGD(momentum=momentum, nesterov=nesterov):
             return torch.optim.SGD(weights, lr=0.0, momentum=momentum, nesterov=nesterov, **fused)
-        case Adam(beta1, beta2, eps):
+        case Adam(beta1=beta1, beta2=beta2, eps=eps):
             constants: dict[str, Any] = {} if own_constants else {"betas": (beta1, beta2), "eps": eps}
             return torch.optim.Adam(weights, lr=0.0, **fused, **constants)
-        case Adadelta(rho, eps):
+        case Adadelta(rho=rho, eps=eps):
             constants = {} if own_constants else {"rho": rho, "eps": eps}
             return torch.optim.Adadelta(weights, lr=0.0, foreach=bool(fused) or None, **constants)
         case _:

@@ -49,14 +49,14 @@ tf.get_logger().setLevel("ERROR")  # it warns of graphs that are made for every 
 def build_layer(node: spec.Node, execution: Execution) -> keras.layers.Layer:
     """The Keras layer of one node of a network."""
     match node.layer:
-        case spec.Conv(out_channels, kernel_size, _, stride, groups, bias) as conv:
+        case spec.Conv(out_channels, kernel_size, stride=stride, groups=groups, bias=bias) as conv:
             options: dict[str, Any] = {"strides": stride, "padding": parity.padding(conv), "use_bias": bias}
             if layouts.is_depthwise(node):
                 return parity.padded(keras.layers.DepthwiseConv2D(kernel_size, **options), conv)
             return parity.padded(
                 keras.layers.Conv2D(out_channels, kernel_size, groups=groups, **options), conv
             )
-        case spec.BatchNorm(eps, momentum):
+        case spec.BatchNorm(eps=eps, momentum=momentum):
             if "norm" in execution.native:
                 return keras.layers.BatchNormalization()
             return parity.BatchNormalization(momentum=1 - momentum, epsilon=eps)
@@ -68,7 +68,7 @@ def build_layer(node: spec.Node, execution: Execution) -> keras.layers.Layer:
             return keras.layers.GlobalAveragePooling2D()
         case spec.Flatten():
             return layouts.flatten(node)
-        case spec.Dense(out_features, bias):
+        case spec.Dense(out_features, bias=bias):
             return keras.layers.Dense(out_features, use_bias=bias)
         case spec.Dropout() | spec.SpatialDropout() if execution.masks is not None:
             return parity.MaskedDropout(Masks.of(node, execution.masks))
@@ -94,13 +94,13 @@ def update_rule(
     own_formula = "optimizer" in execution.native
     rule: keras.optimizers.Optimizer
     match optimizer:
-        case SGD(momentum, nesterov):
+        case SGD(momentum=momentum, nesterov=nesterov):
             kind = keras.optimizers.SGD if own_formula else parity.SGD
             rule = kind(momentum=momentum, nesterov=nesterov)
-        case Adam(beta1, beta2, eps):
+        case Adam(beta1=beta1, beta2=beta2, eps=eps):
             constants = {"beta_1": beta1, "beta_2": beta2, "epsilon": eps}
             rule = keras.optimizers.Adam() if own_formula else parity.Adam(**constants)
-        case Adadelta(rho, eps):
+        case Adadelta(rho=rho, eps=eps):
             rule = keras.optimizers.Adadelta() if own_formula else parity.Adadelta(rho=rho, epsilon=eps)
         case _:
             assert_never(optimizer)

@@ -53,7 +53,7 @@ def test_recorded_digests_are_in_the_table() -> None:
 def test_a_renamed_class_keeps_the_digest_and_the_label(kind: type) -> None:
     spec = ModelSpec("net", (Flatten(), Dense(10)))
     recipe = Recipe(
-        SGD(0.9), lr=0.1, batch_size=32, epochs=1, schedule=OneCycle(), augment=Affine(rotation=5)
+        SGD(momentum=0.9), lr=0.1, batch_size=32, epochs=1, schedule=OneCycle(), augment=Affine(rotation=5)
     )
 
     def recorded() -> list[str]:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from common.bench.arguments import UsageError
-from common.model.recipe import RecipeError
+from common.checked import RecipeError
 from common.tables.store import ResultsError
 
 SUBCOMMANDS = {

@@ -10,6 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from common.checked import RecipeError
 from common.cli.arguments import BY_FLAG, MAX_SEED, MAX_STEPS, MODES, flag, parser
 from common.cli.paths import output_error
 from common.cli.trace import STEPS
@@ -17,7 +18,7 @@ from common.data.datasets import TRAINING_IMAGES, Dataset
 from common.frameworks import FRAMEWORKS
 from common.model.entry import Entry
 from common.model.overrides import with_overrides
-from common.model.recipe import Recipe, RecipeError
+from common.model.recipe import Recipe
 from common.model.spec import BatchNorm, ModelSpec
 from common.model.zoo import ZOO
 from common.tables import machine

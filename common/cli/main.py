@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from common.checked import RecipeError
 from common.cli.framework_defaults import read_defaults
 from common.cli.invocation import Invocation, Startup, parse
 from common.cli.parent_watch import watch_parent
@@ -24,7 +25,6 @@ from common.cli.trace import trace
 from common.data.datasets import DataError, Dataset, load
 from common.frameworks import FRAMEWORKS
 from common.model.entry import describe
-from common.model.recipe import RecipeError
 from common.model.spec import summary
 from common.model.zoo import ENTRIES
 from common.tables import machine, store

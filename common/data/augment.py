@@ -7,14 +7,21 @@ its pixels, so each image is resampled once.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from itertools import repeat
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common.checked import Between, Checked
+from common.data.idx import SIDE
 from common.identity import added_field
+
+Probability = Annotated[float, Between(0, 1)]
+Pixels = Annotated[float, Between(0, SIDE)]
+_Share = Annotated[float, Between(0, 1, above=True)]
+_Ratio = Annotated[float, Between(0, above=True)]
 
 _STREAM = 0xA06  # keeps these draws apart from those of the order and of the weights
 _ELASTIC_STREAM = 0xE1A
@@ -22,8 +29,8 @@ _CROP_ATTEMPTS = 10
 _CHUNK = 256  # images per pass of the elastic warp: the maps of more do not fit into the caches
 
 
-@dataclass(frozen=True)
-class RandomCrop:
+@dataclass(frozen=True, kw_only=True)
+class RandomCrop(Checked):
     """A random window scaled to full size: torchvision's RandomResizedCrop without rounding to whole pixels.
 
     Its share of the image's area is uniform within `area`, its width / height log-uniform within `aspect`.
@@ -32,22 +39,28 @@ class RandomCrop:
 
     kind: ClassVar[str] = "RandomCrop"
 
-    area: tuple[float, float]
-    aspect: tuple[float, float]
+    area: tuple[_Share, _Share]
+    aspect: tuple[_Ratio, _Ratio]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, (low, high) in {"area": self.area, "aspect": self.aspect}.items():
+            if low > high:
+                self.refuse(f"{name}={(low, high)} must be (low, high), the lower first")
 
 
 @dataclass(frozen=True)
-class ZoomCrop:
+class ZoomCrop(Checked):
     """With `probability`, the central `side` x `side` pixels scaled to full size."""
 
     kind: ClassVar[str] = "ZoomCrop"
 
-    side: int
-    probability: float
+    side: Annotated[int, Between(1, SIDE)]
+    probability: Probability
 
 
 @dataclass(frozen=True)
-class Elastic:
+class Elastic(Checked):
     """With `probability`, an elastic deformation (Ronneberger et al., 2015).
 
     Each coordinate of a grid of `knots` x `knots` points is displaced by a normally distributed number of
@@ -56,13 +69,14 @@ class Elastic:
 
     kind: ClassVar[str] = "Elastic"
 
-    displacement: float
-    knots: int = 5
-    probability: float = 1.0
+    displacement: Pixels
+    _: KW_ONLY
+    knots: Annotated[int, Between(1, SIDE)] = 5
+    probability: Probability = 1.0
 
 
-@dataclass(frozen=True)
-class Affine:
+@dataclass(frozen=True, kw_only=True)
+class Affine(Checked):
     """Crop, zoom, rotation, scaling and translation, each image with `probability`.
 
     In this order: `crop` and `zoom`; rotation about the centre by up to `rotation` degrees either way;
@@ -74,10 +88,10 @@ class Affine:
 
     crop: RandomCrop | None = None
     zoom: ZoomCrop | None = None
-    rotation: float = 0.0
-    scaling: float = added_field(0.0)
-    translation: float = added_field(0.0)
-    probability: float = added_field(1.0)
+    rotation: Annotated[float, Between(0, 180)] = 0.0
+    scaling: Annotated[float, Between(0, 1, below=True)] = added_field(0.0)
+    translation: Pixels = added_field(0.0)
+    probability: Probability = added_field(1.0)
     elastic: Elastic | None = added_field(None)
 
 

@@ -8,11 +8,12 @@ its root.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common.checked import Between, Checked
 from common.data.augment import warp
 
 MEAN_HEIGHT, MEAN_WIDTH = 5.5, 3.5
@@ -22,7 +23,7 @@ _CHUNK = 4096  # images whose moments are computed in one product
 
 
 @dataclass(frozen=True)
-class MomentNormalization:
+class MomentNormalization(Checked):
     """Shears each image along its rows until its principal axis is vertical, moves its centre of mass to the
     middle, and rescales it: a deskewed digit with standard deviations of h rows and w columns gets
     MEAN_HEIGHT (h / MEAN_HEIGHT)^(1 - `height`) and MEAN_WIDTH (w / MEAN_WIDTH)^(1 - `width`). At 0 it keeps
@@ -31,8 +32,8 @@ class MomentNormalization:
 
     kind: ClassVar[str] = "Moments"
 
-    height: float = 0.0
-    width: float = 0.0
+    height: Annotated[float, Between(0, 1)] = 0.0
+    width: Annotated[float, Between(0, 1)] = 0.0
 
 
 def image_moments(images: NDArray[np.uint8]) -> NDArray[np.float64]:

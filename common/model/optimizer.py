@@ -6,11 +6,16 @@ The learning rate comes from the schedule, and so does momentum where the schedu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from common.checked import Between, Checked
+
+Share = Annotated[float, Between(0, 1, below=True)]
+Positive = Annotated[float, Between(0, above=True)]
 
 
-@dataclass(frozen=True)
-class SGD:
+@dataclass(frozen=True, kw_only=True)
+class SGD(Checked):
     """v = momentum * v + g; w -= lr * v, or w -= lr * (g + momentum * v) with Nesterov.
 
     (torch.optim.SGD: the rate stays outside the velocity.)
@@ -18,12 +23,17 @@ class SGD:
 
     kind: ClassVar[str] = "SGD"
 
-    momentum: float = 0.0
+    momentum: Share = 0.0
     nesterov: bool = False
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.nesterov and not self.momentum:
+            self.refuse(f"nesterov=True requires a momentum above 0, not {self.momentum}")
 
-@dataclass(frozen=True)
-class Adam:
+
+@dataclass(frozen=True, kw_only=True)
+class Adam(Checked):
     """m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; w -= lr m' / (sqrt(v') + eps).
 
     m' = m / (1 - b1^t) and v' = v / (1 - b2^t): eps is added after the bias correction (torch.optim.Adam;
@@ -32,13 +42,13 @@ class Adam:
 
     kind: ClassVar[str] = "Adam"
 
-    beta1: float = 0.9
-    beta2: float = 0.999
-    eps: float = 1e-8
+    beta1: Share = 0.9
+    beta2: Share = 0.999
+    eps: Positive = 1e-8
 
 
-@dataclass(frozen=True)
-class Adadelta:
+@dataclass(frozen=True, kw_only=True)
+class Adadelta(Checked):
     """a = rho a + (1 - rho) g^2; d = g sqrt(b + eps) / sqrt(a + eps); b = rho b + (1 - rho) d^2; w -= lr d.
 
     (torch.optim.Adadelta; Zeiler, 2012.)
@@ -46,8 +56,8 @@ class Adadelta:
 
     kind: ClassVar[str] = "Adadelta"
 
-    rho: float = 0.9
-    eps: float = 1e-6
+    rho: Share = 0.9
+    eps: Positive = 1e-6
 
 
 Optimizer = SGD | Adam | Adadelta

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import sys
 import types
 import typing
 from collections.abc import Iterable
 from typing import Any
 
+from common.checked import RecipeError
 from common.identity import kind_of, recorded_name
-from common.model.recipe import Recipe, RecipeError
+from common.model.recipe import Recipe
 
 
 def with_overrides(recipe: Recipe, changes: Iterable[str]) -> Recipe:
     """The recipe with changes such as `lr=0.3`, `schedule=OneCycle`, `augment.rotation=12`, `augment=none`,
     `schedule=StepDecay(gamma=0.7)`.
 
-    Raises RecipeError for a change that names no field, or a value of the wrong type.
+    Raises RecipeError for a change that names no field, or a value that the field cannot have.
     """
     for change in changes:
         path, equals, text = change.partition("=")
-        if not equals:
-            raise RecipeError(f"{change} does not change a recipe: write FIELD=VALUE, such as lr=0.3.")
-        recipe = _with(recipe, path.split("."), text, change)
+        try:
+            if not equals:
+                raise RecipeError("a change of a recipe is FIELD=VALUE, such as lr=0.3.")
+            recipe = _with(recipe, path.split("."), text)
+        except RecipeError as error:
+            raise RecipeError(" ".join(f"{change}: {error}".split())) from None
     return recipe
 
 
-def _with(choice: Any, path: list[str], text: str, change: str) -> Any:
+def _with(choice: Any, path: list[str], text: str) -> Any:
     fields = dataclasses.fields(choice)
     types_of = typing.get_type_hints(type(choice))
     hints = {field.name: types_of[field.name] for field in fields}
@@ -36,15 +41,16 @@ def _with(choice: Any, path: list[str], text: str, change: str) -> Any:
     name = {recorded_name(field): field.name for field in fields}.get(name, name)
     if name not in hints:
         kind = "Recipe" if isinstance(choice, Recipe) else kind_of(choice)
-        raise RecipeError(f"{change}: {kind} has no {name}, but {', '.join(hints)}.")
+        raise RecipeError(f"{kind} has no {name}, but {', '.join(hints)}.")
     if not rest:
-        return dataclasses.replace(choice, **{name: _value(hints[name], text, change)})
+        return dataclasses.replace(choice, **{name: _value(hints[name], text)})
     inner = getattr(choice, name)
     if inner is None:
-        inner = _construct(next(iter(_kinds(hints[name]).values())), "", change)
+        kind, needed = next(iter(_kinds(hints[name]).items()))
+        inner = _construct(needed, f"{kind}()")
     if not dataclasses.is_dataclass(inner):
-        raise RecipeError(f"{change}: {name} has no parts.")
-    return dataclasses.replace(choice, **{name: _with(inner, rest, text, change)})
+        raise RecipeError(f"{name} has no parts.")
+    return dataclasses.replace(choice, **{name: _with(inner, rest, text)})
 
 
 def _allowed(hint: Any) -> tuple[Any, ...]:
@@ -59,36 +65,39 @@ def _kinds(hint: Any) -> dict[str, Any]:
     return {kind_of(kind): kind for kind in kinds if dataclasses.is_dataclass(kind)}
 
 
-def _value(hint: Any, text: str, change: str) -> Any:
+def _value(hint: Any, text: str) -> Any:
     """`text` as a value of a field's type: a number, a tuple, True or False, none, a constructor's call."""
     allowed, kinds = _allowed(hint), _kinds(hint)
-    name, _, settings = text.partition("(")
+    name, bracket, _ = text.partition("(")
     if name in kinds:
-        return _construct(kinds[name], settings.removesuffix(")"), change)
+        return _construct(kinds[name], text if bracket else f"{name}()")
     if text == "none" and type(None) in allowed:
         return None
     try:
         value = ast.literal_eval(text)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         value = text
-    if float in allowed and type(value) is int:
+    if float in allowed and type(value) is int and abs(value) <= sys.float_info.max:
         value = float(value)
     tuples = any(typing.get_origin(kind) is tuple for kind in allowed)
     if type(value) in allowed or (tuples and isinstance(value, tuple)):
         return value
     words = {bool: "True or False", int: "a whole number", float: "a number", type(None): "none"}
     expected = [*kinds, *(words[kind] for kind in allowed if kind in words)] or ["a tuple"]
-    raise RecipeError(f"{change}: {text} is not {' or '.join(expected)}.")
+    raise RecipeError(f"{text} is not {' or '.join(expected)}.")
 
 
-def _construct(kind: Any, settings: str, change: str) -> Any:
-    """An object of the class `kind` with settings such as `gamma=0.7`. Raises RecipeError."""
+def _construct(kind: Any, text: str) -> Any:
+    """The object that a constructor's call such as `StepDecay(gamma=0.7)` makes. Raises RecipeError."""
     try:
-        call = ast.parse(f"kind({settings})", mode="eval").body
-        assert isinstance(call, ast.Call)
+        call = ast.parse(text, mode="eval").body
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+            raise SyntaxError(text)
         positional = [ast.literal_eval(value) for value in call.args]
         named = {keyword.arg or "": ast.literal_eval(keyword.value) for keyword in call.keywords}
         return kind(*positional, **named)
-    except (SyntaxError, ValueError, TypeError):
+    except RecipeError:
+        raise
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         fields = ", ".join(field.name for field in dataclasses.fields(kind))
-        raise RecipeError(f"{change}: write {kind_of(kind)}(...) with values for {fields}.") from None
+        raise RecipeError(f"write {kind_of(kind)}(FIELD=VALUE, ...) with values for {fields}.") from None

@@ -9,28 +9,29 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import KW_ONLY, dataclass
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from common.checked import Between, Checked
 from common.data.augment import Affine
 from common.data.batches import normalise
+from common.data.datasets import TRAINING_IMAGES
+from common.data.idx import SIDE
 from common.data.moment_normalization import MomentNormalization, normalize
 from common.identity import added_field, is_added, kind_of, recorded_name
 from common.model.optimizer import Optimizer
 from common.model.schedule import Constant, Schedule
 from common.model.spec import ModelSpec
 
-
-class RecipeError(ValueError):
-    """A change that no recipe can have; the message is for the user at the terminal."""
+MAX_EPOCHS = 10_000
+"""The schedule has a rate for each step of a run: 5 GB at this limit with batches of one image."""
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Checked):
     """The choices that define a training: optimizer, schedule, augmentation, preprocessing, evaluation.
 
     Pixels in 0..1 are normalised by subtracting `mean` and dividing by `std`. `label_smoothing` s gives the
@@ -39,34 +40,23 @@ class Recipe:
     the ends of the last n epochs. `moments` applies moment normalisation to all images, in training and in
     testing. With `tta_shift` n the last test is repeated with test-time augmentation: the mean of the logits
     of each image and of the image shifted by n pixels up, down, left and right.
+
+    Raises RecipeError for a value with which nothing can be trained.
     """
 
     optimizer: Optimizer
-    lr: float
-    batch_size: int
-    epochs: int
+    _: KW_ONLY
+    lr: Annotated[float, Between(0, above=True)]
+    batch_size: Annotated[int, Between(1, TRAINING_IMAGES)]
+    epochs: Annotated[int, Between(0, MAX_EPOCHS)]
     schedule: Schedule = Constant()
     augment: Affine | None = None
     mean: float = 0.1307
-    std: float = 0.3081
-    label_smoothing: float = added_field(0.0)
-    averaged_epochs: int = added_field(0, recorded="averaged")
+    std: Annotated[float, Between(0, above=True)] = 0.3081
+    label_smoothing: Annotated[float, Between(0, 1, below=True)] = added_field(0.0)
+    averaged_epochs: Annotated[int, Between(0, MAX_EPOCHS)] = added_field(0, recorded="averaged")
     moments: MomentNormalization | None = added_field(None)
-    tta_shift: int = added_field(0, recorded="shifted")
-
-    def __post_init__(self) -> None:
-        """Raises RecipeError for a value with which nothing can be trained."""
-        valid = {
-            "lr": 0 < self.lr < math.inf,
-            "batch_size": self.batch_size > 0,
-            "epochs": self.epochs >= 0,
-            "std": 0 < self.std < math.inf,
-            "label_smoothing": 0 <= self.label_smoothing < 1,
-            "averaged_epochs": self.averaged_epochs >= 0,
-            "tta_shift": 0 <= self.tta_shift < 28,
-        }
-        for name in (name for name, holds in valid.items() if not holds):
-            raise RecipeError(f"No recipe has {name}={getattr(self, name)}.")
+    tta_shift: Annotated[int, Between(0, SIDE, below=True)] = added_field(0, recorded="shifted")
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON, each choice with its kind."""

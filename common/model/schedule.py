@@ -7,30 +7,37 @@ A schedule is relative: its values are multiplied by the recipe's `lr`. All arra
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, assert_never
+from itertools import pairwise
+from typing import Annotated, ClassVar, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common.checked import Between, Checked
+
+Positive = Annotated[float, Between(0, above=True)]
+Share = Annotated[float, Between(0, 1)]
+Momentum = Annotated[float, Between(0, 1, below=True)]
+
 
 @dataclass(frozen=True)
-class Constant:
+class Constant(Checked):
     """The same rate at every step."""
 
     kind: ClassVar[str] = "Constant"
 
 
 @dataclass(frozen=True)
-class StepDecay:
+class StepDecay(Checked):
     """Rate multiplied by `gamma` after every epoch (torch.optim.lr_scheduler.StepLR with step_size 1)."""
 
     kind: ClassVar[str] = "StepDecay"
 
-    gamma: float
+    gamma: Annotated[float, Between(0, 1, above=True)]
 
 
 @dataclass(frozen=True)
-class Linear:
+class Linear(Checked):
     """Straight lines through (`epochs[i]`, `factors[i]`), read once at the start of each epoch.
 
     The last of `epochs` is the length of run that it is designed for; a longer run stretches it.
@@ -38,12 +45,20 @@ class Linear:
 
     kind: ClassVar[str] = "Linear"
 
-    epochs: tuple[float, ...]
-    factors: tuple[float, ...]
+    epochs: tuple[Annotated[float, Between(0)], ...]
+    factors: tuple[Annotated[float, Between(0)], ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        rising = all(earlier < later for earlier, later in pairwise(self.epochs))
+        if not self.epochs or not rising or not self.epochs[-1] > 0:
+            self.refuse(f"epochs={self.epochs} must increase, to above 0")
+        if len(self.factors) != len(self.epochs):
+            self.refuse(f"factors={self.factors} must be {len(self.epochs)}, as many as epochs={self.epochs}")
 
 
-@dataclass(frozen=True)
-class OneCycle:
+@dataclass(frozen=True, kw_only=True)
+class OneCycle(Checked):
     """Cosine up from `1 / start_div` to 1 in the first `warm_up` of all steps, then cosine down, per step.
 
     The end is `1 / (start_div * final_div)`. With `momentum` = (low, high) the momentum cycles the other way:
@@ -53,10 +68,15 @@ class OneCycle:
 
     kind: ClassVar[str] = "OneCycle"
 
-    warm_up: float = 0.3
-    start_div: float = 25.0
-    final_div: float = 1e4
-    momentum: tuple[float, float] | None = (0.85, 0.95)
+    warm_up: Share = 0.3
+    start_div: Positive = 25.0
+    final_div: Positive = 1e4
+    momentum: tuple[Momentum, Momentum] | None = (0.85, 0.95)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.momentum and self.momentum[0] > self.momentum[1]:
+            self.refuse(f"momentum={self.momentum} must be (low, high), the lower first")
 
 
 Schedule = Constant | StepDecay | Linear | OneCycle

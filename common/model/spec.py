@@ -9,14 +9,17 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from itertools import zip_longest
 from math import prod
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+from common.checked import Between, Checked
 from common.identity import kind_of
 
 Shape = tuple[int, ...]
+Size = Annotated[int, Between(1, 1_000_000)]
+Rate = Annotated[float, Between(0, 1, below=True)]
 Init = Literal["fan-in-uniform", "xavier-uniform"]
 
 
@@ -24,13 +27,15 @@ class SpecError(ValueError):
     """A network that cannot be built; the message says which layer and why."""
 
 
-class LayerKind:
+class LayerKind(Checked):
     """The facts about a layer: its names, the shapes of its output and arrays, and its cost.
 
     `kind` names it in the recipe digest and the tables. `prefix` and a number make the canonical name: conv1,
     norm1, relu1, conv2, ... The methods are given the shape of the layer's input, without the batch.
+    Raises SpecError for a value that the annotation of its field does not allow.
     """
 
+    error = SpecError
     kind: ClassVar[str]
     prefix: ClassVar[str]
 
@@ -58,17 +63,16 @@ class Conv(LayerKind):
     kind: ClassVar[str] = "Conv"
     prefix: ClassVar[str] = "conv"
 
-    out_channels: int
-    kernel_size: int
-    padding: int = 0
-    stride: int = 1
-    groups: int = 1
+    out_channels: Size
+    kernel_size: Size
+    _: KW_ONLY
+    padding: Annotated[int, Between(0, 1_000_000)] = 0
+    stride: Size = 1
+    groups: Size = 1
     bias: bool = True
 
     def output_shape(self, shape: Shape) -> Shape:
         channels, height, width = _image(shape)
-        if min(self.out_channels, self.kernel_size, self.stride, self.groups) < 1 or self.padding < 0:
-            raise SpecError(f"{self} needs positive sizes and no negative padding.")
         if channels % self.groups or self.out_channels % self.groups:
             raise SpecError(
                 f"groups={self.groups} must divide both {channels} channels in and "
@@ -94,8 +98,9 @@ class BatchNorm(LayerKind):
     kind: ClassVar[str] = "BatchNorm"
     prefix: ClassVar[str] = "norm"
 
-    eps: float = 1e-5
-    momentum: float = 0.1
+    _: KW_ONLY
+    eps: Annotated[float, Between(0, above=True)] = 1e-5
+    momentum: Annotated[float, Between(0, 1)] = 0.1
 
     def weights(self, shape: Shape) -> dict[str, Shape]:
         return {"weight": shape[:1], "bias": shape[:1]}
@@ -121,11 +126,11 @@ class MaxPool(LayerKind):
     kind: ClassVar[str] = "MaxPool"
     prefix: ClassVar[str] = "pool"
 
-    kernel_size: int
+    kernel_size: Size
 
     def output_shape(self, shape: Shape) -> Shape:
         channels, height, width = _image(shape)
-        if self.kernel_size < 1 or min(height, width) < self.kernel_size:
+        if min(height, width) < self.kernel_size:
             raise SpecError(f"a pool of {self.kernel_size} does not fit into {height}x{width}.")
         return (channels, height // self.kernel_size, width // self.kernel_size)
 
@@ -159,14 +164,13 @@ class Dense(LayerKind):
     kind: ClassVar[str] = "Dense"
     prefix: ClassVar[str] = "dense"
 
-    out_features: int
+    out_features: Size
+    _: KW_ONLY
     bias: bool = True
 
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) != 1:
             raise SpecError(f"Dense requires a vector, not shape {shape}: put Flatten before it.")
-        if self.out_features < 1:
-            raise SpecError(f"Dense needs at least one feature, not {self.out_features}.")
         return (self.out_features,)
 
     def weights(self, shape: Shape) -> dict[str, Shape]:
@@ -184,11 +188,7 @@ class Dropout(LayerKind):
     kind: ClassVar[str] = "Dropout"
     prefix: ClassVar[str] = "dropout"
 
-    rate: float
-
-    def output_shape(self, shape: Shape) -> Shape:
-        _require_rate(self.rate)
-        return shape
+    rate: Rate
 
 
 @dataclass(frozen=True)
@@ -198,10 +198,9 @@ class SpatialDropout(LayerKind):
     kind: ClassVar[str] = "SpatialDropout"
     prefix: ClassVar[str] = "dropout"
 
-    rate: float
+    rate: Rate
 
     def output_shape(self, shape: Shape) -> Shape:
-        _require_rate(self.rate)
         return _image(shape)
 
 
@@ -212,11 +211,6 @@ def _image(shape: Shape) -> tuple[int, int, int]:
     if len(shape) != 3:
         raise SpecError(f"expected (channels, height, width), got shape {shape}.")
     return shape[0], shape[1], shape[2]
-
-
-def _require_rate(rate: float) -> None:
-    if not 0 <= rate < 1:
-        raise SpecError(f"a dropout rate is at least 0 and below 1, not {rate}.")
 
 
 @dataclass(frozen=True)
@@ -265,19 +259,22 @@ class Node:
 
 
 @dataclass(frozen=True)
-class ModelSpec:
+class ModelSpec(Checked):
     """A network: layers in order, from images of `input_shape` to logits.
 
     `init` is the distribution of the initial weights, drawn in `common.training`.
-    Raises SpecError when a layer does not fit its input.
+    Raises SpecError when a layer does not fit its input, and for a value of the wrong type.
     """
+
+    error = SpecError
 
     name: str
     layers: tuple[Layer, ...]
-    input_shape: Shape = (1, 28, 28)
+    input_shape: tuple[Size, ...] = (1, 28, 28)
     init: Init = "fan-in-uniform"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         last = self.input_shape
         for node in self.nodes():
             last = node.output_shape

@@ -111,7 +111,7 @@ REFUSED = {
         "not with --checkpoint, --resume, --nat",
     ),
     "rate by another way": (["--vary", "lr=1"], "--vary lr=1: use --lr"),
-    "no change": (["--vary", "schedule=OneCycle(", "x"], "write FIELD=VALUE"),
+    "no change": (["--vary", "schedule=OneCycle", "x"], "FIELD=VALUE"),
     "trace of two epochs": (
         ["--trace", "losses.json", "--epochs", "2"],
         "--trace accepts --epochs 1, or no --epochs for 100 steps; not 2.",

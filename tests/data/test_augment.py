@@ -25,10 +25,15 @@ from common.data.augment import (
 )
 from common.model.zoo import ZOO
 
-UNDER_5K = Affine(RandomCrop((0.85, 1.0), (3 / 4, 4 / 3)), rotation=5.0)
+UNDER_5K = Affine(crop=RandomCrop(area=(0.85, 1.0), aspect=(3 / 4, 4 / 3)), rotation=5.0)
 UNDER_8K = Affine(zoom=ZoomCrop(22, 0.1), rotation=15.0)
 ALL = [
-    *(UNDER_5K, UNDER_8K, Affine(rotation=180.0), Affine(RandomCrop((0.1, 0.5), (0.5, 2.0)))),
+    *(
+        UNDER_5K,
+        UNDER_8K,
+        Affine(rotation=180.0),
+        Affine(crop=RandomCrop(area=(0.1, 0.5), aspect=(0.5, 2.0))),
+    ),
     Affine(rotation=10.0, elastic=Elastic(1.5)),
 ]
 SIDE = 28
@@ -127,8 +132,8 @@ def test_crop_before_rotation(extreme: None) -> None:
     The extreme draws take the window at the top left: x from -0.5 to 19.5, y from -0.5 to 14.5 (400 = 20 x 20
     pixels of area at aspect 1, here 20 x 15 of 20 x 20).
     """
-    crop = RandomCrop((0.5, 0.75), (1.0, 4 / 3))
-    (inverse,) = matrices(Affine(crop, rotation=90.0), 1, side=20, seed=0, epoch=1)
+    crop = RandomCrop(area=(0.5, 0.75), aspect=(1.0, 4 / 3))
+    (inverse,) = matrices(Affine(crop=crop, rotation=90.0), 1, side=20, seed=0, epoch=1)
     corners = np.array([[-0.5, -0.5, 1], [19.5, -0.5, 1], [-0.5, 19.5, 1]])
     # The picture's top left was, before the counterclockwise turn, the top right of the window; and so on.
     np.testing.assert_allclose(corners @ inverse.T, [[19.5, -0.5], [19.5, 14.5], [-0.5, -0.5]], atol=1e-12)
@@ -189,7 +194,7 @@ def test_share_of_zoomed_images(probability: float) -> None:
 
 def test_area_aspect_and_position_of_a_crop() -> None:
     """With settings under which every window fits, so that no draw is repeated."""
-    maps = maps_of(Affine(RandomCrop((0.3, 0.6), (0.8, 1.25))))
+    maps = maps_of(Affine(crop=RandomCrop(area=(0.3, 0.6), aspect=(0.8, 1.25))))
     width, height = maps[:, 0, 0], maps[:, 1, 1]
     assert_uniform(width * height, 0.3, 0.6)
     assert_uniform(np.log(width / height), np.log(0.8), np.log(1.25))
@@ -212,8 +217,8 @@ def test_windows_stay_within_the_image(
     area: float, other_area: float, aspect: float, other_aspect: float, side: int, seed: int
 ) -> None:
     """Edge to edge: from -0.5 to side - 0.5 in pixel centres."""
-    crop = RandomCrop(_ordered(area, other_area), _ordered(aspect, other_aspect))
-    maps = matrices(Affine(crop), 100, side=side, seed=seed, epoch=1)
+    crop = RandomCrop(area=_ordered(area, other_area), aspect=_ordered(aspect, other_aspect))
+    maps = matrices(Affine(crop=crop), 100, side=side, seed=seed, epoch=1)
     corners = np.array([[-0.5, -0.5, 1], [side - 0.5, side - 0.5, 1]])
     mapped = np.einsum("nij,cj->nci", maps, corners)
     assert mapped.min() >= -0.5 - 1e-9

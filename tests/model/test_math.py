@@ -283,7 +283,11 @@ def test_update_rules(optimizer: SGD | Adam | Adadelta, momentum: tuple[float, .
             ((0, 2, 5, 12), (0.1, 1.0, 0.02, 0.0)),
         ),
         (schedule.OneCycle(), "one_cycle", (36, 0.3, 1 / 25, 1.0, 1 / 25 / 1e4)),
-        (schedule.OneCycle(0.5, 10.0, 100.0), "one_cycle", (36, 0.5, 1 / 10, 1.0, 1 / 10 / 100)),
+        (
+            schedule.OneCycle(warm_up=0.5, start_div=10.0, final_div=100.0),
+            "one_cycle",
+            (36, 0.5, 1 / 10, 1.0, 1 / 10 / 100),
+        ),
     ],
 )
 def test_schedules(choice: schedule.Schedule, function: str, arguments: tuple[Any, ...]) -> None:
@@ -371,7 +375,7 @@ def test_cross_entropy_ignores_a_constant_added_to_all_logits(seed: int, constan
 
 
 @few
-@given(SEEDS, st.sampled_from([SGD(momentum=0.9), SGD(0.9, nesterov=True), Adam(), Adadelta()]))
+@given(SEEDS, st.sampled_from([SGD(momentum=0.9), SGD(momentum=0.9, nesterov=True), Adam(), Adadelta()]))
 def test_every_update_rule_descends(seed: int, optimizer: SGD | Adam | Adadelta) -> None:
     """Downhill, with the right sign, from a numerical gradient of the loss of a small dense layer."""
     x, labels = numbers(6, 4, seed=seed), np.array([0, 1, 2, 0, 1, 2])

@@ -151,7 +151,7 @@ def test_one_cycle_is_torch_s(
     torch_tables: dict[tuple[float, ...], list[list[float]]],
 ) -> None:
     total, warm_up, start_div, final_div, low, high = case
-    schedule = OneCycle(warm_up, start_div, final_div, (low, high))
+    schedule = OneCycle(warm_up=warm_up, start_div=start_div, final_div=final_div, momentum=(low, high))
     momentum = momenta(schedule, epochs=1, steps=total)
     assert momentum is not None
     ours = np.stack([rates(schedule, lr=1.0, epochs=total, steps=1), momentum], axis=1)

@@ -151,24 +151,14 @@ def test_without_dropout_keeps_the_rest() -> None:
     ("layers", "message"),
     [
         ((spec.Flatten(), spec.Conv(4, 3)), "conv1: .*(channels, height, width), got shape (128,)"),
-        ((spec.Conv(0, 3),), "m, layer conv1: Conv(.*) needs positive sizes and no negative padding."),
-        ((spec.Conv(4, 0),), "conv1: .* needs positive sizes"),
-        ((spec.Conv(4, 3, stride=0),), "conv1: .* needs positive sizes"),
-        ((spec.Conv(4, 3, groups=0),), "conv1: .* needs positive sizes"),
-        ((spec.Conv(4, 3, padding=-1),), "conv1: .* no negative padding"),
         ((spec.Conv(6, 3, groups=4),), "conv1: groups=4 must divide both 2 channels in and 6"),
         ((spec.Conv(3, 3, groups=2),), "conv1: groups=2 must divide both 2 channels in and 3"),
         ((spec.Conv(4, 3), spec.Conv(4, 7)), "conv2: a kernel of 7 does not fit into 6x6."),
         ((spec.MaxPool(9),), "pool1: a pool of 9 does not fit into 8x8."),
-        ((spec.MaxPool(0),), "pool1: a pool of 0 does not fit into 8x8."),
         ((spec.MaxPool(8), spec.MaxPool(1), spec.MaxPool(2)), "pool3: a pool of 2 does not fit into 1x1."),
         ((spec.Flatten(), spec.MaxPool(2)), "pool1: .*(channels, height, width), got shape (128,)"),
         ((spec.Flatten(), spec.GlobalAvgPool()), "mean1: .*(channels, height, width), got shape (128,)"),
         ((spec.Dense(10),), "dense1: Dense requires a vector, not shape (2, 8, 8)"),
-        ((spec.Flatten(), spec.Dense(0)), "dense1: Dense needs at least one feature, not 0."),
-        ((spec.Dropout(1.0),), "dropout1: a dropout rate is .* not 1.0."),
-        ((spec.Dropout(-0.1),), "dropout1: a dropout rate is .* not -0.1."),
-        ((spec.SpatialDropout(1.5),), "dropout1: a dropout rate is .* not 1.5."),
         ((spec.Flatten(), spec.SpatialDropout(0.5)), "dropout1: .*(channels, height, width), got"),
         ((spec.Conv(4, 3),), "m ends in shape (4, 6, 6)"),
         ((), "m ends in shape (2, 8, 8)"),
@@ -232,7 +222,7 @@ def _images(shape: Shape) -> st.SearchStrategy[Layer]:
 
 
 def _vectors() -> st.SearchStrategy[Layer]:
-    return st.builds(spec.Dense, st.integers(1, 5), st.booleans()) | _anywhere()
+    return st.builds(spec.Dense, st.integers(1, 5), bias=st.booleans()) | _anywhere()
 
 
 @settings(max_examples=150)
