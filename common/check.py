@@ -6,7 +6,6 @@ table of the failures, or 0, with a table of all comparisons. A check without an
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import pandas as pd
 from common.analysis import frames, pooling
 from common.analysis.frames import Tables
 from common.analysis.pooling import Group
+from common.cli.parser import Parser
 from common.cli.paths import path
 from common.frameworks import FRAMEWORKS, ROOT, display_name
 from common.model.zoo import ZOO
@@ -139,9 +139,9 @@ def table(findings: Sequence[Finding]) -> str:
     return "\n".join(line.rstrip() for line in aligned)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line of this module."""
-    result = argparse.ArgumentParser(
+    result = Parser(
         prog="python -m common.check",
         description="Compare recorded accuracy with each network's threshold; exit 1 if one fails.",
     )

@@ -6,7 +6,6 @@ exit status. Options without a subcommand are those of `run`.
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import signal
 import sys
@@ -14,6 +13,7 @@ from collections.abc import Sequence
 
 from common.bench.arguments import UsageError
 from common.checked import RecipeError
+from common.cli.parser import Parser
 from common.tables.store import ResultsError
 
 SUBCOMMANDS = {
@@ -35,9 +35,7 @@ def main(words: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if words is None else words)
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
         words.insert(0, "run")
-    parser = argparse.ArgumentParser(
-        prog="python -m common.bench", description=(__doc__ or "").split("\n\n")[0]
-    )
+    parser = Parser(prog="python -m common.bench", description=(__doc__ or "").split("\n\n")[0])
     parsers = parser.add_subparsers(
         dest="subcommand", required=True, metavar="SUBCOMMAND", description="each has its own --help"
     )

@@ -67,9 +67,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the missing tasks; 0 if every one has its row at the end, else 1; 130 on Ctrl-C."""
     from common.bench import execution, sweep, tasks
+    from common.cli.invocation import refuse_repeated
     from common.tables import store
 
     for model, changes in product(options.models, options.vary or []):
+        refuse_repeated(changes)
         with_overrides(ZOO[model].recipe, changes)  # raises RecipeError before anything runs
     wanted = tasks.tasks_of(
         options.models,

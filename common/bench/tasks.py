@@ -134,11 +134,26 @@ def tasks_of(
     validation: int = 0,
     accelerated: bool = False,
 ) -> list[Task]:
-    """All tasks, in the order in which they run."""
+    """All tasks, in the order in which they run, each once."""
+    models, frameworks = list(dict.fromkeys(models)), list(dict.fromkeys(frameworks))
+    changes = {model: _distinct(model, overrides) for model in models}
     return [
-        Task(model, framework, seed, variant, accelerated, tuple(vary), validation)
-        for seed, model, vary, variant, framework in product(seeds, models, overrides, variants, frameworks)
+        Task(model, framework, seed, variant, accelerated, vary, validation)
+        for seed, model in product(seeds, models)
+        for vary, variant, framework in product(changes[model], variants, frameworks)
     ]
+
+
+def _distinct(model: str, overrides: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+    """The first of those changes that make the same recipe, as `lr=0.1` and `lr=0.10` do."""
+    if len(overrides) == 1:
+        return [tuple(overrides[0])]
+    entry = ZOO[model]
+    by_hash: dict[str, tuple[str, ...]] = {}
+    for changes in map(tuple, overrides):
+        recipe = with_overrides(entry.recipe, changes)
+        by_hash.setdefault(recipe_hash(entry.spec, recipe), changes)
+    return list(by_hash.values())
 
 
 def missing(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
+from common.cli.parser import Parser
 from common.cli.paths import path
 from common.cli.trace import STEPS
 from common.data.datasets import DATASETS, TRAINING_IMAGES
@@ -43,8 +44,8 @@ MODES: dict[str, frozenset[str]] = {
 """What a script does instead of a run, by the name of its flag, with the other flags that it accepts."""
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse with errors of one line."""
+class _Parser(Parser):
+    """A parser with errors of one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\n")

@@ -117,11 +117,20 @@ def parse(framework: str, words: Sequence[str] | None = None) -> Invocation:
 
 def varied(entry: Entry, changes: Sequence[str]) -> Entry:
     """`entry` with a changed recipe. Raises RecipeError for a field that has a flag of its own."""
+    refuse_repeated(changes)
     for change in changes:
         name = change.partition("=")[0]
         if name in BY_FLAG:
             raise RecipeError(f"--vary {change}: use {BY_FLAG[name]} for this field.")
     return replace(entry, recipe=with_overrides(entry.recipe, changes))
+
+
+def refuse_repeated(changes: Sequence[str]) -> None:
+    """Raise RecipeError if two changes are of one field."""
+    fields = [change.partition("=")[0] for change in changes]
+    for field in fields:
+        if fields.count(field) > 1:
+            raise RecipeError(f"--vary changes {field} {fields.count(field)} times; name one value.")
 
 
 def _expand(parts: Sequence[str]) -> tuple[str, ...]:

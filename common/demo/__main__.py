@@ -5,7 +5,6 @@ It listens on 127.0.0.1 by default. A framework without a checkpoint is trained 
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ import uvicorn
 
 from common.analysis import frames, misclassified
 from common.cli.arguments import number
+from common.cli.parser import Parser
 from common.cli.paths import path
 from common.cli.predict_server import checkpoint_path
 from common.data.datasets import DataError, load
@@ -26,9 +26,9 @@ from common.model.zoo import ZOO
 from common.tables.store import ResultsError
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line of the demo."""
-    result = argparse.ArgumentParser(
+    result = Parser(
         prog="python -m common.demo",
         description="Draw a digit in the browser and see what each framework predicts.",
     )

@@ -6,12 +6,12 @@ is written.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from common.analysis import frames
+from common.cli.parser import Parser
 from common.cli.paths import path
 from common.data.datasets import DataError, load
 from common.frameworks import ROOT
@@ -20,9 +20,9 @@ from common.report.pages import ReportError, pages, stale, write
 from common.tables.store import ResultsError
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line of this module."""
-    result = argparse.ArgumentParser(
+    result = Parser(
         prog="python -m common.report",
         description="Write README.md's marked blocks, benchmarks.md and results/plots from the tables.",
     )

@@ -35,6 +35,8 @@ REFUSED = [
     (["speed", "everything"], "everything is not a part"),
     (["scaling", "--workers", "3"], "unrecognized arguments: --workers 3"),
     (["mistakes", "--count", "0"], "0 is not a whole number of at least 1"),
+    (["--results", "a"], "--results is given twice."),
+    (["--vary", "epochs=2", "epochs=3"], "--vary changes epochs 2 times"),
     (["sped"], "invalid choice: 'sped'"),
 ]
 
@@ -48,6 +50,23 @@ def test_options_that_a_subcommand_does_not_use_are_refused(
     assert ended.value.code == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    "words, tasks",
+    [
+        (["--models", "tf-model-1", "tf-model-1"], 2),
+        (["--models", "tf-model-1", "--models", "under-5k", "tf-model-1"], 4),
+        (["--models", "tf-model-1", "--frameworks", "pytorch", "pytorch"], 1),
+        (["--models", "tf-model-1", "--vary", "lr=0.1", "--vary", "lr=0.10", "--vary", "lr=0.2"], 4),
+    ],
+    ids=str,
+)
+def test_what_is_named_twice_runs_once(
+    words: list[str], tasks: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench.main([*words, "--seeds", "1", "--dry-run", "--results", str(tmp_path)]) == 0
+    assert f"{tasks} to run." in capsys.readouterr().out
 
 
 def test_a_dry_run_makes_no_folder(tmp_path: Path) -> None:

@@ -137,6 +137,10 @@ REFUSED = {
     "misspelt model": (["--model", "nextjurnal"], "did you mean nextjournal?"),
     "misspelt data set": (["--dataset", "fashion_mnist"], "did you mean fashion-mnist?"),
     "two modes": (["--profile", "--trace", "a"], "argument --trace: not allowed with argument --profile"),
+    "a number twice": (["--epochs", "2", "--seed", "1", "--epochs", "2"], "--epochs is given twice."),
+    "a default twice": (["--seeds", "1", "--seeds", "3"], "--seeds is given twice."),
+    "a path twice": (["--results", "a", "--results=b"], "--results is given twice."),
+    "a field twice": (["--vary", "epochs=2", "--vary", "epochs=3"], "--vary changes epochs 2 times"),
     "two other modes": (["--defaults", "--serve", "a"], "argument --serve: not allowed with argument --defa"),
     "list and trace": (["--list", "--trace", "a"], "argument --trace: not allowed with argument --list"),
     "seeds of a trace": (
@@ -439,6 +443,16 @@ def test_a_tilde_is_the_home_folder_in_every_path(monkeypatch: pytest.MonkeyPatc
         parsed = parser("pytorch").parse_args([f"--{name}=~/there"])
         assert getattr(parsed, name.replace("-", "_")) == tmp_path / "there", name
     assert parser("pytorch").parse_args(["--results=~nobody-of-that-name/x"]).results.name == "x"
+
+
+def test_repeated_lists_add_up() -> None:
+    words = ["--vary", "label_smoothing=0.9", "--vary", "averaged_epochs=1"]
+    words += ["--native", "init", "--native", "norm", "init"]
+    invocation = command.parse_arguments("pytorch", words)
+    assert invocation.vary == ("label_smoothing=0.9", "averaged_epochs=1")
+    assert invocation.native == ("init", "norm")
+    recipe = requested_job(invocation).recipe
+    assert (recipe.label_smoothing, recipe.averaged_epochs) == (0.9, 1)
 
 
 def test_list_shows_every_network(capsys: pytest.CaptureFixture[str]) -> None:
