@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from common.tables.schema import TABLES, header
-from common.tables.store import ResultsError, rows
+from common.tables.schema import TABLES, columns, header
+from common.tables.store import ResultsError, line_of_row, rows
+
+NOT_A_NUMBER = re.compile(r"(?!\d+([.,]\d+)?E[+-]?\d+$).*")
+IDS = {"run": NOT_A_NUMBER, "commit": NOT_A_NUMBER, "recipe_hash": re.compile(r"([0-9a-f]{12})?")}
+"""What hexadecimal names look like: a spreadsheet turns 975137194270 into 9.75E+11."""
+
+SPREADSHEET = (
+    "no such name: spreadsheets turn names made of digits into numbers. Restore the table from git or a copy"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,23 +35,61 @@ class Tables:
 
 
 def read(folder: Path) -> Tables:
-    """The tables in `folder`; a missing file is an empty table. Raises ResultsError for an unreadable one."""
-    return Tables(*(frame(name, rows(folder, name)) for name in TABLES))
+    """The tables in `folder`; a missing file is an empty table.
 
-
-def frame(name: str, text: Sequence[Mapping[str, str]]) -> pd.DataFrame:
-    """The rows `text` of table `name` as a frame with the types of its row class.
-
-    Raises ResultsError for a cell that should be a number and is not.
+    Raises ResultsError for an unreadable one, with file, line and column where a cell is at fault.
     """
-    row_class = TABLES[name]
-    result = pd.DataFrame(list(text), columns=header(row_class), dtype=object)
+    return Tables(*(frame(folder, name) for name in TABLES))
+
+
+def frame(folder: Path, name: str) -> pd.DataFrame:
+    """The table `name` in `folder` as a frame with the types of its row class.
+
+    Raises ResultsError as `read` does.
+    """
+    row_class, text = TABLES[name], rows(folder, name)
+    result = pd.DataFrame(text, columns=header(row_class), dtype=object)
+    described = columns(row_class)
     for column, hint in typing.get_type_hints(row_class).items():
+        cells = result[column]
         try:
             if hint is int:
-                result[column] = result[column].astype("int64")
+                result[column] = cells.astype("int64")
             elif hint is float or float in typing.get_args(hint):
-                result[column] = result[column].replace("", "nan").astype("float64")
-        except (TypeError, ValueError, OverflowError) as error:
-            raise ResultsError(f"{name}, column {column}, has a cell that is no number: {error}.") from None
+                result[column] = cells.replace("", "nan").astype("float64")
+        except (TypeError, ValueError, OverflowError):
+            is_number = _is_int64 if hint is int else _is_float
+            meaning = "no integer of 64 bits" if hint is int else "no number"
+            _refuse(folder / name, column, cells, [not is_number(cell) for cell in cells], meaning)
+        if described[column].unit == "percent":
+            outside = (result[column] < 0) | (result[column] > 100)
+            _refuse(folder / name, column, cells, outside, "no percentage from 0 to 100")
+        if pattern := IDS.get(column):
+            faulty = {cell for cell in set(cells) if not pattern.fullmatch(cell)}
+            if faulty:
+                _refuse(folder / name, column, cells, cells.isin(faulty), SPREADSHEET)
     return result
+
+
+def _refuse(path: Path, column: str, cells: Iterable[str], faulty: Iterable[bool], meaning: str) -> None:
+    """Raise ResultsError for the first of `faulty` cells, if there is one."""
+    for row, (cell, fault) in enumerate(zip(cells, faulty, strict=True)):
+        if fault:
+            raise ResultsError(
+                f"{path}, line {line_of_row(path, row)}, column {column}: {cell!r} is {meaning}."
+            )
+
+
+def _is_int64(cell: str) -> bool:
+    try:
+        return -(2**63) <= int(cell) < 2**63
+    except ValueError:
+        return False
+
+
+def _is_float(cell: str) -> bool:
+    try:
+        float(cell or "nan")
+    except ValueError:
+        return False
+    return True

@@ -16,7 +16,6 @@ from pathlib import Path
 from common.bench.arguments import add_folders, add_frameworks, add_models
 from common.bench.measure import Session, row, run_session, train
 from common.cli.profile import ROUNDS, summarise
-from common.tables import store
 from common.tables.schema import SpeedRow
 
 ARMS = ("A", "B")
@@ -49,7 +48,7 @@ def _measure(session: Session) -> str:
 
     for model in session.models:
         print(f"{model}: {session.append('speed.csv', rounds(session, model))} measurements", flush=True)
-    rows = frames.frame("speed.csv", store.rows(session.folder, "speed.csv"))
+    rows = frames.frame(session.folder, "speed.csv")
     return speed_ratios.table(rows[rows["sitting"] == session.started])
 
 

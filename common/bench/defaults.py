@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from common.bench.arguments import add_frameworks, add_results
 from common.bench.measure import Session, run_json, run_session
 from common.frameworks import FRAMEWORKS
-from common.tables import store
 from common.tables.schema import DefaultRow
 
 
@@ -29,7 +28,7 @@ def _record(session: Session) -> str:
 
     for framework in session.frameworks:
         session.append("defaults.csv", defaults(framework))
-    rows = frames.frame("defaults.csv", store.rows(session.folder, "defaults.csv"))
+    rows = frames.frame(session.folder, "defaults.csv")
     return defaults_tables.side_by_side(rows)
 
 

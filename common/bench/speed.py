@@ -163,7 +163,7 @@ def _measure(session: Session, parts: Sequence[str]) -> str:
         if part is overhead and profiles in chosen:
             continue  # it is the first part of every profile
         append_and_print(session, part(session))
-    rows = frames.frame("speed.csv", store.rows(session.folder, "speed.csv"))
+    rows = frames.frame(session.folder, "speed.csv")
     return timings.section(rows[rows["sitting"] == session.started])
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import secrets
 import signal
 import subprocess
 import tempfile
@@ -280,7 +279,7 @@ def failed_row(task: Task, reason: str, *, machine_name: str) -> schema.Run:
         "commit": machine.commit(ROOT),
         "status": "failed",
         "started": machine.now(),
-        "run": secrets.token_hex(6),
+        "run": store.new_run(),
         "reason": " ".join(reason.split())[-300:],
     }
     return schema.Run(**columns)

@@ -11,7 +11,7 @@ from common.bench.arguments import UsageError, add_folders, add_frameworks, add_
 from common.bench.measure import Session, run_json, run_session
 from common.cli.arguments import MAX_SEEDS, number, one_of
 from common.frameworks import ROOT
-from common.tables import machine, store
+from common.tables import machine
 from common.tables.schema import TraceRow
 
 KINDS = ("steps", "epoch")
@@ -61,7 +61,7 @@ def _record(session: Session, kinds: tuple[str, ...], seeds: int) -> str:
                 for arm in rounding.ARMS[1:]:  # in single precision
                     rows += traces(session, model, *arm, epoch_of_seed=seed)
         print(f"{model}: {session.append('traces.csv', rows)} losses", flush=True)
-    return rounding_tables.section(frames.frame("traces.csv", store.rows(session.folder, "traces.csv")))
+    return rounding_tables.section(frames.frame(session.folder, "traces.csv"))
 
 
 def traces(

@@ -14,6 +14,7 @@ import io
 import itertools
 import os
 import re
+import secrets
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -55,6 +56,11 @@ def check_writable(folder: Path) -> None:
 def is_table(path: Path, folder: Path) -> bool:
     """Whether `path` is a table of `folder`, or the file that locks it."""
     return path.resolve() in [(folder / name).resolve() for name in (*TABLES, ".lock", ".bench.lock")]
+
+
+def new_run() -> str:
+    """A name for a run: hexadecimal, from a letter on, so that no spreadsheet reads a number."""
+    return secrets.choice("abcdef") + secrets.token_hex(6)[1:]
 
 
 def append(folder: Path, run: Run, epochs: Sequence[EpochRow] = (), errors: Sequence[ErrorRow] = ()) -> None:
@@ -235,10 +241,16 @@ def _check_header(path: Path, row_class: type[Row]) -> None:
 
 
 def _lines(rows: Iterable[Row]) -> bytes:
-    """Rows as lines of CSV. Raises ResultsError for a cell of several lines."""
+    """Rows as lines of CSV. Raises ResultsError for a cell of several lines, and integers beyond 64 bits."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerows([_cell(value) for value in dataclasses.astuple(row)] for row in rows)
+    writer.writerows(
+        [
+            _cell(column, value)
+            for column, value in zip(header(type(row)), dataclasses.astuple(row), strict=True)
+        ]
+        for row in rows
+    )
     try:
         return buffer.getvalue().encode()
     except UnicodeEncodeError as error:
@@ -304,11 +316,13 @@ def _end_of_rows(path: Path) -> int:
     return 0
 
 
-def _cell(value: object) -> str:
+def _cell(column: str, value: object) -> str:
     """A value as text; seven significant digits are more than the precision of any measurement."""
     if value is None:
         return ""
     text = f"{value:.7g}" if isinstance(value, float) else str(value)
     if "\n" in text or "\r" in text:
         raise ResultsError(f"A cell must be one line, not {text!r}.")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ResultsError(f"A cell's integer must fit into 64 bits, not {column} {text}.")
     return text

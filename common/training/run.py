@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -196,7 +195,7 @@ def _row(
         recipe_hash=job.recipe_hash,
         status=status,
         started=started,
-        run=secrets.token_hex(6),
+        run=store.new_run(),
         import_seconds=clock.import_seconds,
         build_seconds=build_seconds,
         cpu_seconds=clock.cpu_seconds(),

@@ -14,7 +14,6 @@ from common.analysis import frames, rounding
 from common.cli.trace import STEPS
 from common.frameworks import ROOT
 from common.model.zoo import ZOO
-from common.tables import store
 
 
 def growing_losses(framework: str, precision: str, perturb: str) -> list[float]:
@@ -28,7 +27,7 @@ def growing_losses(framework: str, precision: str, perturb: str) -> list[float]:
 @pytest.fixture(scope="module")
 def traces() -> pd.DataFrame:
     """The committed ones."""
-    return frames.frame("traces.csv", store.rows(ROOT / "results", "traces.csv"))
+    return frames.frame(ROOT / "results", "traces.csv")
 
 
 @pytest.fixture(scope="module")

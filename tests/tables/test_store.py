@@ -89,7 +89,7 @@ PLAIN = st.text(
 FIELDS: dict[Any, st.SearchStrategy[Any]] = {
     str: PLAIN,
     Status: st.sampled_from(typing.get_args(Status)),
-    int: st.integers(-(2**63), 2**63),
+    int: st.integers(-(2**63), 2**63 - 1),
     float: st.floats(allow_nan=False),
     float | None: st.none() | st.floats(allow_nan=False),
 }
@@ -392,6 +392,16 @@ def test_no_table_is_created_beside_a_refused_one(tmp_path: Path) -> None:
     with pytest.raises(ResultsError):
         add(tmp_path, "a")
     assert contents(tmp_path) == {"errors.csv": b"date,price\n"}
+
+
+@pytest.mark.parametrize("seed", [2**63, -(2**63) - 1, 10**30])
+def test_an_integer_beyond_64_bits_is_refused(tmp_path: Path, seed: int) -> None:
+    """A reader could not read the table any more."""
+    add(tmp_path, "a")
+    before = contents(tmp_path)
+    with pytest.raises(ResultsError, match=f"seed {seed}"):
+        append(tmp_path, dataclasses.replace(RUN, seed=seed), [EPOCH], [ERROR])
+    assert contents(tmp_path) == before
 
 
 @pytest.mark.parametrize("text", ["two\nlines", "two\r\nlines", "\rback", "end\n"])
