@@ -31,7 +31,11 @@ def padded(layer: keras.layers.Layer, conv: spec.Conv) -> keras.layers.Layer:
 
 
 def _moments(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance of each channel of images (N, H, W, C), added up by columns first."""
+    """Mean and biased variance of each channel of images (N, H, W, C), added up by columns first.
+
+    In two passes: the mean of the squares less the square of the mean would keep no digit of the variance of
+    a channel whose mean is large beside its deviation.
+    """
     width, channels = images.shape[2:]
     rows = tf.reshape(images, (-1, width * channels))
     rows = tf.cast(rows, tf.float32) if rows.dtype.size < tf.float32.size else rows
@@ -40,7 +44,7 @@ def _moments(images: Tensor) -> tuple[Tensor, Tensor]:
         return tf.reduce_mean(tf.reshape(tf.reduce_mean(values, 0), (width, channels)), 0)
 
     average = mean(rows)
-    return average, tf.maximum(mean(tf.square(rows)) - tf.square(average), 0)
+    return average, mean(tf.square(rows - tf.tile(average, [width])))
 
 
 def normalized(

@@ -158,6 +158,23 @@ def steps(
     return {"losses": losses, "correct": correct, "state": built.state_dict(), "logits": logits}
 
 
+def mutated_steps(backend: Any, *, kind: str, mutant: str, **arguments: Any) -> dict[str, Any]:
+    """`steps` of a network whose layers of a kind have a planted mistake, one of `support.mutants`."""
+    page = importlib.import_module(SCRIPTS[backend.name])
+    plant = importlib.import_module(f"support.mutants_{backend.name}").MUTANTS[mutant]
+    build_layer = page.build_layer
+
+    def build_mutant(node: Any, execution: Execution) -> Any:
+        layer = build_layer(node, execution)
+        return plant(layer) if node.layer.kind == kind else layer
+
+    page.build_layer = build_mutant
+    try:
+        return steps(backend, **arguments)
+    finally:
+        page.build_layer = build_layer
+
+
 def execute(backend: Any, *, dataset: Dataset, job: Job) -> str:
     """How a run of the command line's own machinery ended."""
     return run_job(backend, dataset, job, show=print)
