@@ -248,6 +248,9 @@ TABLES: dict[str, type[Row]] = {
 TABLES_OF_A_RUN = ("epochs.csv", "errors.csv", "results.csv")
 """The tables that a run writes, in that order: its own row in results.csv comes last."""
 
+KEYS = {"results.csv": ("run",), "epochs.csv": ("run", "epoch"), "errors.csv": ("run", "index")}
+"""The columns that no two rows of a table share; rows of the other tables differ in some column."""
+
 FIRST_VERSION_ENDS = {"results.csv": "run", "traces.csv": "commit"}
 """The last column of a table's first version, where later versions added columns after it."""
 

@@ -12,17 +12,19 @@ import csv
 import dataclasses
 import io
 import itertools
+import operator
 import os
 import re
 import secrets
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from filelock import FileLock
 
 from common.tables.schema import (
     FIRST_VERSION_ENDS,
+    KEYS,
     TABLES,
     TABLES_OF_A_RUN,
     EpochRow,
@@ -133,31 +135,58 @@ def rows(folder: Path, name: str) -> list[dict[str, str]]:
 def parse(path: Path, table: bytes) -> list[dict[str, str]]:
     """The rows of `table`, the content of the file `path` with its header, as text by column.
 
-    Raises ResultsError, with file and line, for a row with too many or too few cells.
+    A row that the table has twice counts once. Raises ResultsError, with file and line, for a row with too
+    many or too few cells, and for one that repeats the key of another with different values.
     """
     columns = header(TABLES[path.name])
+    reader = csv.reader(io.StringIO(table.decode(), newline=""))
+    next(reader, None)  # the header, which may lack the last columns
+    all_cells = list(filter(None, reader))
+    sound = {len(cells) for cells in all_cells} == {len(columns)}
+    if not sound or len(set(map(_key_of(path.name), all_cells))) < len(all_cells):
+        all_cells = [cells for _, cells in _numbered_rows(path, table)]
+    # The rows are checked together, because errors.csv has hundreds of thousands of them.
+    return [dict(zip(columns, cells, strict=True)) for cells in all_cells]
+
+
+def line_of_row(path: Path, row: int) -> int:
+    """The number, from 1, of the line in the file `path` that has the row with index `row` of `rows`."""
+    return next(itertools.islice(_numbered_rows(path, _complete_rows(path)), row, None))[0]
+
+
+def _key_of(name: str) -> Callable[[Sequence[str]], object]:
+    """A function of a row's cells in table `name`: the values of KEYS."""
+    columns = header(TABLES[name])
+    return operator.itemgetter(*(columns.index(column) for column in KEYS.get(name, columns)))
+
+
+def _numbered_rows(path: Path, table: bytes) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of every row, as `parse` describes them; empty lines are skipped."""
+    columns = header(TABLES[path.name])
     fewest = columns.index(FIRST_VERSION_ENDS.get(path.name, columns[-1])) + 1
-    result = []
-    for line, cells in _numbered_rows(table):
+    key_of = _key_of(path.name)
+    lines: dict[object, tuple[int, list[str]]] = {}
+    reader = csv.reader(io.StringIO(table.decode(), newline=""))
+    next(reader, None)  # the header, which may lack the last columns
+    for cells in filter(None, reader):
+        line = reader.line_num
         if not fewest <= len(cells) <= len(columns):
             raise ResultsError(
                 f"{path}, line {line}: a row of {len(cells)} cells, not of {len(columns)}. "
                 f"It is {_shortened(','.join(cells))!r}."
             )
-        result.append(dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=True)))
-    return result
-
-
-def line_of_row(path: Path, row: int) -> int:
-    """The number, from 1, of the line in the file `path` that has the row with index `row`."""
-    return next(itertools.islice(_numbered_rows(_complete_rows(path)), row, None))[0]
-
-
-def _numbered_rows(table: bytes) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells of every row below the header; empty lines are skipped."""
-    reader = csv.reader(io.StringIO(table.decode(), newline=""))
-    next(reader, None)  # the header, which may lack the last columns
-    return ((reader.line_num, cells) for cells in reader if cells)
+        cells += [""] * (len(columns) - len(cells))
+        first, present = lines.setdefault(key_of(cells), (line, cells))
+        if first == line:
+            yield line, cells
+        elif present != cells:
+            differing = next(c for c, *pair in zip(columns, present, cells, strict=True) if len({*pair}) > 1)
+            there, here = (row[columns.index(differing)] for row in (present, cells))
+            key = ", ".join(f"{column} {cells[columns.index(column)]}" for column in KEYS[path.name])
+            raise ResultsError(
+                f"{path}, line {line}: {key} is in line {first} already, with other values: {differing} "
+                f"{there!r} there, {here!r} here. Remove one of the lines."
+            )
 
 
 def _shortened(text: str) -> str:

@@ -29,7 +29,8 @@ LONG = ("epochs=500",)
 def outcome(folder: Path, task: Task, *, exit_status: int = 0, **columns: Any) -> Outcome:
     """The outcome of a task that ran in `folder`; exit status 3 leaves no row."""
     if exit_status != 3:
-        add_run(folder, task.model, task.framework, seed=task.seed, **columns)
+        settings = {"seed": task.seed, "run": store.new_run()} | columns
+        add_run(folder, task.model, task.framework, **settings)
     tables = store.complete_tables(folder) if exit_status != 3 else {}
     lines = "a line\nthe last line"
     return Outcome(status=exit_status, tables=tables, last_lines=lines, machine="there", seconds=2.0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.tables import add_run, digits
+from support.tables import add_pairs, add_run, digits
 
 from common.analysis import frames
 from common.data.datasets import DataError
@@ -112,6 +112,14 @@ def test_a_repeated_seed_is_counted_once(root: Path) -> None:
     add_run(results(root), accuracy=98.0)
     add_run(results(root), accuracy=98.0)
     assert "98.00 ± 0.00 % (n=2, 1 seed)" in rendered(root)[0]
+
+
+def test_tables_appended_to_themselves_render_the_same_pages(root: Path) -> None:
+    add_pairs(results(root), [0.1, -0.1, 0.05])
+    before = rendered(root)
+    for path in results(root).glob("*.csv"):
+        path.write_bytes(path.read_bytes() + path.read_bytes().partition(b"\n")[2])
+    assert rendered(root) == before
 
 
 def test_rows_of_other_recipes_are_named_and_kept_apart(root: Path) -> None:

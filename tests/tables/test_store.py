@@ -101,7 +101,11 @@ def any_row(row_class: type[Row]) -> st.SearchStrategy[Row]:
 
 
 @settings(max_examples=60)
-@given(any_row(Run), st.lists(any_row(EpochRow), max_size=2), st.lists(any_row(ErrorRow), max_size=2))
+@given(
+    any_row(Run),
+    st.lists(any_row(EpochRow), max_size=2, unique_by=lambda row: (row.run, row.epoch)),
+    st.lists(any_row(ErrorRow), max_size=2, unique_by=lambda row: (row.run, row.index)),
+)
 def test_any_row_is_read_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, run: Run, epochs: list[EpochRow], errors: list[ErrorRow]
 ) -> None:
@@ -344,6 +348,45 @@ def test_what_a_merge_left_is_named_with_file_and_line(
             action()
         assert f"{path}, line {below + 2}: " in str(refusal.value)
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_row_that_is_there_twice_counts_once(tmp_path: Path, name: str) -> None:
+    for run in ("a", "b"):
+        add(tmp_path, run)
+    path = tmp_path / name
+    before = rows(tmp_path, name)
+    path.write_bytes(path.read_bytes() + b"".join(path.read_bytes().splitlines(keepends=True)[1:]))
+    assert rows(tmp_path, name) == before
+    add(tmp_path, "c", epochs=1, errors=1)
+    assert runs(tmp_path, name) == [*(row["run"] for row in before), "c"]
+
+
+@pytest.mark.parametrize(
+    ("name", "column"), [("results.csv", "accuracy"), ("epochs.csv", "loss"), ("errors.csv", "predicted")]
+)
+def test_a_row_that_is_there_twice_with_other_values_is_refused(
+    tmp_path: Path, name: str, column: str
+) -> None:
+    add(tmp_path, "a", epochs=1, errors=1)
+    add(tmp_path, "b", epochs=1, errors=1)
+    run, epoch = dataclasses.replace(RUN, run="a"), dataclasses.replace(EPOCH, run="a", epoch=0)
+    error = dataclasses.replace(ERROR, run="a", index=0)
+    changed = {
+        "results.csv": (dataclasses.replace(run, accuracy=8.0), [epoch], [error]),
+        "epochs.csv": (run, [dataclasses.replace(epoch, loss=8.0)], [error]),
+        "errors.csv": (run, [epoch], [dataclasses.replace(error, predicted=8)]),
+    }
+    append(tmp_path, *changed[name])
+    for other in {*NAMES} - {name}:
+        assert runs(tmp_path, other) == ["a", "b"]
+    with pytest.raises(ResultsError) as refusal:
+        rows(tmp_path, name)
+    message = str(refusal.value)
+    assert f"{tmp_path / name}, line 4: run a" in message
+    assert "line 2" in message
+    assert f"{column} " in message
+    assert "'8' here" in message
 
 
 @pytest.mark.parametrize("name", NAMES)
