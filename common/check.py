@@ -6,6 +6,11 @@ table of the failures, or 0, with a table of all comparisons. A check without an
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports, so that Ctrl-C during them is one line too
+    from common.cli import ends
+
+    ends.start("check")
+
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -184,4 +189,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ends.run(main)

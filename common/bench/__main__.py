@@ -6,8 +6,12 @@ exit status. Options without a subcommand are those of `run`.
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports, so that Ctrl-C during them is one line too
+    from common.cli import ends
+
+    ends.start("bench")
+
 import importlib
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -30,8 +34,6 @@ SUBCOMMANDS = {
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run a subcommand; its exit status: 0, 1 if something failed, 2 for bad input, 130 on Ctrl-C."""
-    # Shells start background jobs with SIGINT ignored; restore the default so that it still stops the bench.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     words = list(sys.argv[1:] if words is None else words)
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
         words.insert(0, "run")
@@ -62,4 +64,4 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ends.run(main)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from common.bench.lock import locked
+from common.bench.reason import error_line
 from common.cli.parent_watch import ends_with_parent
 from common.frameworks import FRAMEWORKS, ROOT
 from common.tables import machine, store
@@ -102,9 +103,9 @@ def run_json(command: Sequence[str]) -> dict[str, Any]:
 
 
 def run_script(command: Sequence[str]) -> None:
-    """Run a script to its end. Raises ResultsError with the last line that it printed if it fails."""
+    """Run a script to its end. Raises ResultsError with the line of its error if it fails."""
     with ends_with_parent() as child:
         process = subprocess.run(command, capture_output=True, text=True, check=False, **child)
     if process.returncode:
-        lines = (process.stderr or process.stdout).strip().splitlines()
-        raise store.ResultsError(f"{' '.join(command[1:])} failed: {lines[-1] if lines else 'no output'}")
+        reason = error_line(process.stderr or process.stdout)
+        raise store.ResultsError(f"{' '.join(command[1:])} failed: {reason}")

@@ -16,6 +16,7 @@ from statistics import fmean
 from typing import Any
 
 from common.analysis import ablation, pooling
+from common.bench.reason import error_line
 from common.cli.arguments import BY_FLAG
 from common.cli.parent_watch import ends_with_parent
 from common.data.datasets import validated
@@ -111,8 +112,7 @@ class Finished:
         """Why the task is not completed."""
         if self.outcome is None:
             return self.failure
-        last = self.outcome.last_lines.splitlines()[-1:] or ["no output"]
-        return f"exit status {self.outcome.status}: {last[0]}"
+        return f"exit status {self.outcome.status}: {error_line(self.outcome.last_lines)}"
 
 
 class Interrupted(KeyboardInterrupt):

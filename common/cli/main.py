@@ -6,7 +6,6 @@ Bad input is one sentence on stderr and exit status 2.
 from __future__ import annotations
 
 import dataclasses
-import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from common.checked import RecipeError
+from common.cli import ends
 from common.cli.framework_defaults import read_defaults
 from common.cli.invocation import Invocation, Startup, parse
 from common.cli.parent_watch import watch_parent
@@ -46,15 +46,15 @@ def parse_arguments(framework: str, words: list[str] | None = None) -> Invocatio
 
     Prints the answer to --help and --list, or what is wrong with the command line, and exits.
     """
+    if words is None:
+        ends.start(FRAMEWORKS[framework].script)
     invocation = parse(framework, words)
     if invocation.list:
         print("\n".join(map(describe, ENTRIES)))
-        sys.exit(0)
+        sys.exit(ends.final_status(0))
     if words is not None:
         return invocation
     watch_parent()
-    # While a framework is imported Ctrl-C ends the process without a traceback; `main` restores the handler.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     return dataclasses.replace(invocation, startup=_startup(invocation))
 
 
@@ -74,19 +74,16 @@ def _startup(invocation: Invocation) -> Startup:
 
 
 def main(backend: type[Backend], invocation: Invocation) -> NoReturn:
-    """Execute the command line with `backend`, and exit: 0, 1 diverged, 2 bad input, 130 interrupted."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    if invocation.world.size > 1:
-        # SIGTERM is how a launcher ends the other processes when one has died.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Execute the command line with `backend`, and exit: 0, 1 diverged, 2 bad input, 130 interrupted (143 by
+    SIGTERM, with which a launcher ends the other processes when one has died, 129 by SIGHUP)."""
+    ends.catch_signals(once=True)
     try:
-        sys.exit(_main(backend, invocation))
+        sys.exit(ends.final_status(_main(backend, invocation)))
     except REPORTED as error:
         print(f"{FRAMEWORKS[backend.name].script}: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(ends.interrupted())
 
 
 def _main(backend: type[Backend], invocation: Invocation) -> int:
@@ -134,7 +131,7 @@ def _run_seeds(
             concurrent_runs=invocation.startup.concurrent_runs,
         )
         if status == "interrupted":
-            return 130
+            return ends.interrupted_status()
         statuses.add(status)
         clock = machine.Clock.now()
     return 1 if "diverged" in statuses else 0

@@ -5,6 +5,11 @@ It listens on 127.0.0.1 by default. A framework without a checkpoint is trained 
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports, so that Ctrl-C during them is one line too
+    from common.cli import ends
+
+    ends.start("demo")
+
 import subprocess
 import sys
 import tempfile
@@ -100,4 +105,4 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ends.run(main)

@@ -6,6 +6,11 @@ is written.
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports, so that Ctrl-C during them is one line too
+    from common.cli import ends
+
+    ends.start("report")
+
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -81,4 +86,4 @@ def _check(wanted: Mapping[Path, str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ends.run(main)

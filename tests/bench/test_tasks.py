@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from support.tables import add_run
 
+from common.bench.reason import error_line
 from common.bench.tasks import Task, missing, seconds_left, tasks_of
 from common.model.recipe import recipe_hash
 from common.tables import store
@@ -15,6 +16,23 @@ from common.tables import store
 def add(folder: Path, task: Task, **columns: object) -> None:
     """Append a row as a run of the zoo's own recipe would leave it."""
     add_run(folder, task.model, task.framework, seed=task.seed, **columns)
+
+
+@pytest.mark.parametrize(
+    "printed, reason",
+    [
+        (
+            "Traceback:\n  x\nModuleNotFoundError: No module named 'keras'\nmnist: read from",
+            "ModuleNotFoundError: No",
+        ),
+        ("torch.OutOfMemoryError: CUDA out of memory.\nTried 2 GiB\n", "torch.OutOfMemoryError: CUDA"),
+        ("pytorch.py: Cannot write results to x.\nepoch 1\n", "pytorch.py: Cannot write results to x."),
+        ("one\nthe last line\n\n", "the last line"),
+        ("", "no output"),
+    ],
+)
+def test_the_reason_is_the_line_of_the_error(printed: str, reason: str) -> None:
+    assert error_line(printed).startswith(reason)
 
 
 def test_seeds_come_first_and_frameworks_alternate() -> None:

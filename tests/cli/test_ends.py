@@ -1,0 +1,130 @@
+"""Ends that are not a command's own: signals, closed pipes, full devices, ASCII, missing libraries."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from common.data.datasets import Dataset
+from common.frameworks import FRAMEWORKS, ROOT
+from common.tables import store
+
+SCRIPTS = [framework.script for framework in FRAMEWORKS.values()]
+RECORDER = str(ROOT / "tests" / "support" / "recorder_script.py")
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+RUN = ["--model", "tf-model-1", "--no-accel", "--threads", "1"]
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and devices of POSIX")
+full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+
+
+def shell(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A line of bash in the project's folder, where $PY is this Python."""
+    variables = {**ENVIRONMENT, "PY": sys.executable, "RECORDER": RECORDER, **environment}
+    words = ["bash", "-o", "pipefail", "-c", line]
+    return subprocess.run(words, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=300)
+
+
+def test_a_closed_pipe_ends_a_list_quietly() -> None:
+    ended = shell("$PY pytorch.py --list | head -1; $PY -m common.bench --dry-run | head -1")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert len(ended.stdout.splitlines()) == 2
+
+
+def test_a_run_whose_reader_ends_is_recorded(tmp_path: Path, mnist: Dataset) -> None:
+    ended = shell(f"$PY $RECORDER {' '.join(RUN)} --epochs 2 --results {tmp_path} | head -2")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert [row["status"] for row in store.rows(tmp_path, "results.csv")] == ["ok"]
+
+
+@full
+def test_a_full_device_loses_the_output_alone(tmp_path: Path, mnist: Dataset) -> None:
+    ended = shell(f"$PY $RECORDER {' '.join(RUN)} --epochs 1 --results {tmp_path} > /dev/full")
+    assert ended.returncode == 1
+    assert ended.stderr == "The output cannot be written: No space left on device.\n"
+    assert [row["status"] for row in store.rows(tmp_path, "results.csv")] == ["ok"]
+    for command in ("pytorch.py --list", "-m common.check"):
+        ended = shell(f"$PY {command} > /dev/full")
+        assert (ended.returncode, ended.stderr.count("\n")) == (1, 1), command
+
+
+def test_closed_streams_are_no_tables(tmp_path: Path, mnist: Dataset) -> None:
+    ended = shell(f"$PY $RECORDER {' '.join(RUN)} --epochs 1 --results {tmp_path} <&- >&- 2>&-")
+    assert ended.returncode == 0
+    assert [row["status"] for row in store.rows(tmp_path, "results.csv")] == ["ok"]
+
+
+def test_an_ascii_terminal_gets_ascii() -> None:
+    for command in (
+        "pytorch.py --list",
+        "pytorch.py --model \N{MULTIPLICATION SIGN}",
+        "-m common.bench --help",
+    ):
+        ended = shell(f"$PY {command}", PYTHONIOENCODING="ascii")
+        assert "Traceback" not in ended.stderr, command
+        assert (ended.stdout + ended.stderr).isascii()
+    assert "+/-" in shell("$PY pytorch.py --list", PYTHONIOENCODING="ascii").stdout
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_missing_framework_is_one_line(script: str, tmp_path: Path, mnist: Dataset) -> None:
+    for package in ("torch", "keras"):
+        (tmp_path / f"{package}.py").write_text(f'raise ModuleNotFoundError("No module named {package}")')
+    path = os.pathsep.join([str(tmp_path), ENVIRONMENT["PYTHONPATH"]])
+    ended = shell(f"$PY {script} --results {tmp_path / 'results'}", PYTHONPATH=path)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"{script}: No module named ")
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", ["bench", "check", "report"])
+def test_ctrl_c_in_a_command_is_one_line(module: str, tmp_path: Path) -> None:
+    """At moments from its first imports on."""
+    command = [sys.executable, "-m", f"common.{module}", *(["--dry-run"] if module == "bench" else [])]
+    statuses = set()
+    for seconds in (0.15, 0.3, 0.6):
+        process = subprocess.Popen(
+            [*command, *(["--check"] if module == "report" else [])],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+        if process.returncode == -signal.SIGINT or "ends" in error:
+            continue  # Python itself had not started yet
+        statuses.add(process.returncode)
+        assert error in ("", "Interrupted.\n")
+    assert statuses <= {0, 130}
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_in_training_is_a_row(name: str, tmp_path: Path, mnist: Dataset) -> None:
+    """Sent five times, as by somebody impatient."""
+    number = signal.Signals[name]
+    process = subprocess.Popen(
+        [sys.executable, RECORDER, *RUN, "--epochs", "5000", "--results", str(tmp_path)],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    for line in process.stdout:
+        if line.startswith("epoch 1/"):
+            break
+    for _ in range(5):
+        process.send_signal(number)
+        time.sleep(0.02)
+    _, error = process.communicate(timeout=60)
+    assert (process.returncode, error) == (128 + number, "")
+    assert [row["status"] for row in store.rows(tmp_path, "results.csv")] == ["interrupted"]
