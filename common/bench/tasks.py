@@ -161,8 +161,8 @@ def missing(
     """The tasks of `wanted` without a finished row: status ok, or diverged, which another attempt would
     repeat.
 
-    Only rows of a task's own recipe and data set count, in float32, and only those of `machine` if it is
-    named.
+    Only rows of a task's own recipe and data set count, in float32 and one process, and only those of
+    `machine` if it is named.
     """
     present = finished_rows([row for row in rows if not machine or row["machine"] == machine])
     return [task for task in wanted if key(task) not in present]
@@ -173,7 +173,7 @@ def finished_rows(rows: Sequence[dict[str, str]]) -> dict[tuple[object, ...], li
     columns = ("model", "framework", "seed", "native", "recipe_hash", "dataset")
     by_key: dict[tuple[object, ...], list[dict[str, str]]] = {}
     for row in rows:
-        default = row["precision"] == "float32" and row["loader"] == "memory"
+        default = row["precision"] == "float32" and row["loader"] == "memory" and row["world_size"] == "1"
         if default and row["status"] in ("ok", "diverged"):
             row_key = *(row[name] for name in columns), row["device"] != "cpu"
             by_key.setdefault(row_key, []).append(row)

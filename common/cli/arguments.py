@@ -15,6 +15,7 @@ from common.cli.paths import path
 from common.cli.trace import STEPS
 from common.data.datasets import DATASETS, TRAINING_IMAGES
 from common.frameworks import FRAMEWORKS, Framework
+from common.model.recipe import MAX_EPOCHS
 from common.model.zoo import ZOO
 from common.training.backend import NATIVE_PARTS
 
@@ -22,7 +23,6 @@ PRECISIONS = ("float32", "bfloat16", "float64")
 LOADERS = ("memory", "native")
 MAX_SEED = 2**32 - 1  # NumPy's and Keras's; PyTorch accepts larger ones
 MAX_SEEDS = 10_000
-MAX_EPOCHS = 100_000
 MAX_STEPS = 10**8  # of a run: its schedule is an array of so many rates
 MAX_THREADS = 1024  # OpenMP ends the process that requests some millions
 MAX_LOG_INTERVAL = 10**6

@@ -4,7 +4,9 @@ that is resumed, or from the recipe."""
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from common.cli.arguments import flag
@@ -12,10 +14,11 @@ from common.cli.invocation import Invocation, varied
 from common.data.batches import Scaling
 from common.data.datasets import Dataset, Digits, hold_out, load, validated
 from common.model.entry import Entry
+from common.model.recipe import Recipe
 from common.model.zoo import ZOO
 from common.training import checkpoint
 from common.training.backend import Execution, LoaderOptions
-from common.training.job import Job
+from common.training.job import Job, Part
 
 
 def requested_job(invocation: Invocation) -> Job:
@@ -33,6 +36,8 @@ def requested_job(invocation: Invocation) -> Job:
         lr=settings["lr"],
         epochs=_epochs(invocation, entry),
     )
+    if invocation.resume:
+        _require_same(invocation.resume, metadata, entry, recipe)
     if saved and metadata["epoch"] >= recipe.epochs:
         raise checkpoint.CheckpointError(
             f"{invocation.resume} has {metadata['epoch']} epochs done: --epochs must be above that, not "
@@ -55,13 +60,24 @@ def requested_job(invocation: Invocation) -> Job:
         ),
         test_batch_size=invocation.test_batch_size,
         log_interval=invocation.log_interval,
-        settings={"model": entry.name, "recipe": recipe.to_dict(), **settings},
+        settings={
+            "model": entry.name,
+            "network": entry.spec.to_dict(),
+            "recipe": recipe.to_dict(),
+            **settings,
+        },
         results=None if invocation.dry_run or invocation.mode else invocation.results,
         save_model=invocation.save_model,
         perturb=settings["perturb"] is not None,
     )
     if saved:
-        return dataclasses.replace(job, start=saved.state, start_epoch=metadata["epoch"])
+        return dataclasses.replace(
+            job,
+            start=saved.state,
+            start_epoch=metadata["epoch"],
+            origin=str(metadata.get("start", "")),
+            earlier_parts=_parts(invocation, metadata, entry),
+        )
     if invocation.checkpoint:
         return dataclasses.replace(job, start=checkpoint.load_weights(invocation.checkpoint, entry.spec))
     return job
@@ -118,6 +134,43 @@ def _settings(invocation: Invocation, entry: Entry, saved: Mapping[str, Any]) ->
                 f"with {value}."
             )
     return settings | given
+
+
+def _require_same(path: Path, saved: Mapping[str, Any], entry: Entry, recipe: Recipe) -> None:
+    """Raise CheckpointError unless the run in `path` had the network and the recipe that it would continue
+    with, and can be continued."""
+    if recipe.averaged_epochs > 1:
+        raise checkpoint.CheckpointError(
+            f"{path} has the mean of the weights of its last epochs (averaged_epochs="
+            f"{recipe.averaged_epochs}), which no training continues; --checkpoint starts a new run from it."
+        )
+    choices: dict[str, dict[str, object]] = {"network": entry.spec.to_dict(), "recipe": recipe.to_dict()}
+    for name, choice in choices.items():
+        before = saved.get(name)
+        if not isinstance(before, dict):
+            continue  # of an older version
+        now = json.loads(json.dumps(choice))
+        fields = sorted((before.keys() | now.keys()) - {"epochs"})
+        changed = [field for field in fields if before.get(field) != now.get(field)]
+        if changed:
+            pairs = "; ".join(f"{field} {before.get(field)}, now {now.get(field)}" for field in changed)
+            raise checkpoint.CheckpointError(f"{path} was trained with another {name}: {pairs}.")
+
+
+def _parts(invocation: Invocation, saved: Mapping[str, Any], entry: Entry) -> tuple[Part, ...]:
+    """The parts of the run that is continued; older checkpoints name none and had one. Raises
+    CheckpointError."""
+    only = {
+        "epochs": saved["epoch"],
+        "schedule_epochs": max(saved["epoch"], entry.recipe.epochs),
+        "framework": saved.get("framework", invocation.framework),
+    }
+    try:
+        return tuple(Part(**part) for part in saved.get("parts", [only]))
+    except TypeError:
+        raise checkpoint.CheckpointError(
+            f"{invocation.resume} names parts of its run that are none: {saved['parts']}."
+        ) from None
 
 
 def _first(digits: Digits, count: int) -> Digits:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Annotated, Any
 
@@ -26,8 +27,8 @@ from common.model.optimizer import Optimizer
 from common.model.schedule import Constant, Schedule
 from common.model.spec import ModelSpec
 
-MAX_EPOCHS = 10_000
-"""The schedule has a rate for each step of a run: 5 GB at this limit with batches of one image."""
+MAX_EPOCHS = 100_000
+"""Largest number of epochs in a recipe."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +102,14 @@ def _plain(choice: Any) -> dict[str, object]:
 CHOICES = ("optimizer", "schedule", "augment", "moments")
 
 
-def recipe_hash(spec: ModelSpec, recipe: Recipe, *, start: str = "") -> str:
-    """Twelve hexadecimal digits of the network, its recipe, and `start`: the digest of the weights it starts
-    from, where those are not the initial ones."""
-    text = json.dumps([spec.to_dict(), recipe.to_dict(), *([start] if start else [])], sort_keys=True)
+def recipe_hash(
+    spec: ModelSpec, recipe: Recipe, *, start: str = "", parts: Sequence[Mapping[str, object]] = ()
+) -> str:
+    """Twelve hexadecimal digits of the network and its recipe, and of what a run had that is not the
+    recipe's: `start`, the digest of the weights it starts from, where those are not the initial ones, and
+    `parts`, of a run whose parts were not trained alike."""
+    changes = [*([start] if start else []), *([list(parts)] if parts else [])]
+    text = json.dumps([spec.to_dict(), recipe.to_dict(), *changes], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

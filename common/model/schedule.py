@@ -100,6 +100,20 @@ def rates(schedule: Schedule, *, lr: float, epochs: int, steps: int) -> NDArray[
     return lr * np.repeat(factors, steps)
 
 
+def span(schedule: Schedule, epochs: int) -> float:
+    """Number of epochs that decides the rates of a schedule made for `epochs`: 0 where every number gives the
+    same, and for lines that are stretched by longer runs only, the last of their epochs for shorter ones."""
+    match schedule:
+        case Constant() | StepDecay():
+            return 0
+        case Linear():
+            return max(epochs, schedule.epochs[-1])
+        case OneCycle():
+            return epochs
+        case _:
+            assert_never(schedule)
+
+
 def momenta(schedule: Schedule, *, epochs: int, steps: int) -> NDArray[np.float64] | None:
     """Momentum at each step, shape (epochs * steps,), or None where the schedule does not cycle it."""
     if not isinstance(schedule, OneCycle) or schedule.momentum is None:

@@ -5,12 +5,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
 from common.model.recipe import Recipe, recipe_hash
+from common.model.schedule import span
 from common.model.spec import ModelSpec
 from common.training.backend import Array, Execution
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A part of a run, up to its epoch `epochs`: the epochs its schedule was made for, the framework and the
+    number of processes that trained it."""
+
+    epochs: int
+    schedule_epochs: int
+    framework: str
+    processes: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +33,9 @@ class Job:
 
     `start` holds weights to begin with instead of the initial ones; with `start_epoch` above 0 it is the
     whole state of a run that continues after that epoch. With `perturb` each initial weight is one unit in
-    the last place larger. `settings` is the metadata of the run's checkpoint. Without `results` nothing is
-    written (a dry run).
+    the last place larger. A run that continues has the `origin` of its checkpoint, the digest of other
+    weights that it once began with, and its `earlier_parts`. `settings` is metadata of the run's checkpoint.
+    Without `results` nothing is written (a dry run).
     """
 
     spec: ModelSpec
@@ -37,14 +51,50 @@ class Job:
     start: Mapping[str, Array] | None = None
     start_epoch: int = 0
     perturb: bool = False
+    origin: str = ""
+    earlier_parts: tuple[Part, ...] = ()
 
     @property
-    def recipe_hash(self) -> str:
-        """Digest of network and recipe as run; a different one when training starts from other weights."""
-        digest = "perturbed by an ulp" if self.perturb else ""
+    def start_digest(self) -> str:
+        """Digest of the weights that the run began with; empty for the initial ones."""
         if self.start is not None and not self.start_epoch:
-            digest = hashlib.sha256(b"".join(array.tobytes() for array in self.start.values())).hexdigest()
-        return recipe_hash(self.spec, self.recipe, start=digest)
+            return hashlib.sha256(b"".join(array.tobytes() for array in self.start.values())).hexdigest()
+        return self.origin or ("perturbed by an ulp" if self.perturb else "")
+
+    def parts(self, framework: str) -> tuple[Part, ...]:
+        """The earlier parts, and the one that `framework` trains."""
+        part = Part(
+            epochs=self.recipe.epochs,
+            schedule_epochs=self.schedule_epochs,
+            framework=framework,
+            processes=self.execution.world.size,
+        )
+        return *self.earlier_parts, part
+
+    def recipe_hash(self, framework: str) -> str:
+        """Digest of network and recipe as run in `framework`.
+
+        It is the recipe's own unless training starts from other weights, the rates are not those of the
+        recipe from its first epoch to its last, or another framework or number of processes trained a part.
+        """
+        parts, schedule = self.parts(framework), self.recipe.schedule
+
+        def settings(part: Part) -> tuple[float, str, int]:
+            return span(schedule, part.schedule_epochs), part.framework, part.processes
+
+        own = span(schedule, self.recipe.epochs), framework, self.execution.world.size
+        if not self.recipe.epochs or all(settings(part) == own for part in parts):
+            return recipe_hash(self.spec, self.recipe, start=self.start_digest)
+        # Parts that were trained alike are one, wherever the run was interrupted between them.
+        merged = [list(alike)[-1] for _, alike in groupby(parts, settings)]
+        # A run of one framework has the same digest as the other's, so that the two can be compared.
+        mixed = any(settings(part)[1:] != own[1:] for part in parts)
+        changes = [
+            {"epochs": part.epochs, "span": settings(part)[0]}
+            | ({"framework": part.framework, "processes": part.processes} if mixed else {})
+            for part in merged
+        ]
+        return recipe_hash(self.spec, self.recipe, start=self.start_digest, parts=changes)
 
     @property
     def input_dtype(self) -> Literal["float32", "float64"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import signal
 import time
@@ -137,7 +138,9 @@ def _epoch_line(epoch: Epoch, job: Job) -> str:
 def _save(model: Model, framework: Backend, job: Job) -> None:
     assert job.save_model
     origin = {"framework": framework.name, "framework_version": framework.version, "epoch": job.recipe.epochs}
-    checkpoint.write(job.save_model, model.state_dict(), {**job.settings, **origin})
+    parts = [dataclasses.asdict(part) for part in job.parts(framework.name)]
+    history = {"start": job.start_digest, "parts": parts}
+    checkpoint.write(job.save_model, model.state_dict(), {**job.settings, **origin, **history})
 
 
 def _row(
@@ -192,7 +195,7 @@ def _row(
         framework_version=framework.version,
         python=machine.python(),
         commit=machine.commit(ROOT),
-        recipe_hash=job.recipe_hash,
+        recipe_hash=job.recipe_hash(framework.name),
         status=status,
         started=started,
         run=store.new_run(),

@@ -356,7 +356,8 @@ def test_recipe_is_the_zoos_unless_flags_change_it(main: Main, tmp_path: Path) -
     assert len(rates) == 100
     entry = ZOO["under-8k"]
     changed = replace(entry.recipe, epochs=1, lr=0.5, batch_size=600)
-    assert run["recipe_hash"] == recipe_hash(entry.spec, changed) != recipe_hash(entry.spec, entry.recipe)
+    plain = recipe_hash(entry.spec, entry.recipe), recipe_hash(entry.spec, changed)
+    assert run["recipe_hash"] not in plain, "its schedule is the beginning of a longer one"
 
 
 def test_validation_reports_on_held_out_training_images(main: Main, mnist: Dataset, tmp_path: Path) -> None:
@@ -412,6 +413,67 @@ def test_a_resumed_run_has_the_settings_of_its_checkpoint(main: Main, tmp_path: 
     assert list(tables.epochs["epoch"]) == [2, 3]
     assert np.isnan(run["train_seconds"]), "the seconds of its first epoch are unknown"
     assert {len(call[2][0]) for call in model.calls} == {256}
+
+
+def recipe_hashes(folder: Path) -> list[str]:
+    """The digests of the runs in `folder`, in the order in which they ran."""
+    return [row["recipe_hash"] for row in store.rows(folder, "results.csv")]
+
+
+def test_a_resumed_run_keeps_what_it_started_from_and_its_schedules(main: Main, tmp_path: Path) -> None:
+    """In one process or several parts: the same digest for the same run, and another for another."""
+
+    class Whole(Recorder):
+        def state_dict(self) -> dict[str, np.ndarray]:
+            return checkpoint.read(Path(start)).state
+
+    def run(*words: str) -> None:
+        assert main("--model", "tf-model-1", *words, model=Whole()) == 0
+
+    start, half, rest = (str(tmp_path / name) for name in ("start", "half", "rest"))
+    cycle = ("--vary", "schedule=OneCycle(momentum=None)")
+    own = recipe_hash(ZOO["tf-model-1"].spec, ZOO["tf-model-1"].recipe)
+    folder = tmp_path / "results"
+    saved(Path(start))
+    run("--checkpoint", start, "--epochs", "1", "--save-model", half)
+    run("--resume", half, "--save-model", rest, "--epochs", "2")
+    run("--resume", rest)
+    run("--checkpoint", start)
+    *_, resumed, straight = recipe_hashes(folder)
+    assert resumed == straight != own
+
+    run(*cycle, "epochs=2")
+    run(*cycle, "--epochs", "2", "--save-model", half)
+    run("--resume", half, "--epochs", "3", "--save-model", rest)
+    run("--resume", rest)
+    run(*cycle)
+    run("--resume", half, "--epochs", "12")
+    run(*cycle, "--epochs", "12")
+    short, begun, _, resumed, straight, stretched, long = recipe_hashes(folder)[4:]
+    assert short != begun
+    assert resumed == straight
+    assert stretched != long
+
+
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        ({"recipe": {"optimizer": {"kind": "SGD"}, "epochs": 8}}, "another recipe"),
+        ({"network": {"name": "tf-model-1", "init": "fan-in-uniform"}}, "another network"),
+        ({"vary": ["averaged=3"]}, "averaged_epochs=3"),
+        ({"parts": [{"epochs": 1}]}, "parts"),
+        ({"parts": [1]}, "parts"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_continued_is_refused(
+    main: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str], about: dict[str, object], words: str
+) -> None:
+    path = saved(tmp_path / "half", **about)
+    assert main("--model", "tf-model-1", "--resume", str(path)) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
 
 
 def test_a_saved_model_has_its_metadata(main: Main, tmp_path: Path) -> None:

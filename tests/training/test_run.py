@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from support import worker
 from support.jobs import job
@@ -16,11 +17,12 @@ from support.jobs import job
 from common.data.batches import Scaling
 from common.data.datasets import Dataset, Digits, load
 from common.model.recipe import Recipe, recipe_hash
+from common.model.schedule import Constant, Linear, OneCycle, StepDecay, rates
 from common.model.zoo import ZOO
 from common.tables import store
 from common.training import checkpoint, initial_weights
 from common.training.backend import Execution, Precision
-from common.training.job import Job
+from common.training.job import Job, Part
 
 HalfRun = Callable[[str, str], checkpoint.Checkpoint]
 
@@ -139,7 +141,60 @@ def test_clothes_train_too(framework: str, tmp_path: Path) -> None:
 def test_recipe_hash_tells_a_start_from_a_checkpoint() -> None:
     entry = ZOO["tf-model-1"]
     plain = job("tf-model-1", entry.recipe.epochs)
-    assert plain.recipe_hash == recipe_hash(entry.spec, entry.recipe)
+    zoo = recipe_hash(entry.spec, entry.recipe)
+    assert plain.recipe_hash("pytorch") == plain.recipe_hash("tensorflow") == zoo
     started = replace(plain, start=initial_weights.initial(entry.spec, 1))
-    assert started.recipe_hash not in (plain.recipe_hash, replace(plain, start={}).recipe_hash)
-    assert replace(started, start_epoch=1).recipe_hash == plain.recipe_hash
+    digest = started.recipe_hash("pytorch")
+    assert digest not in (zoo, replace(plain, start={}).recipe_hash("pytorch"))
+    # A whole state continues the run that it comes from, whatever that one began with.
+    resumed = replace(started, start_epoch=1)
+    assert resumed.recipe_hash("pytorch") == zoo
+    assert replace(resumed, origin=started.start_digest).recipe_hash("pytorch") == digest
+
+
+SCHEDULES = {
+    "none": Constant(),
+    "decay": StepDecay(0.7),
+    "line": Linear((0, 4), (1.0, 0.0)),
+    "cycle": OneCycle(momentum=None),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("epochs", [2, 4, 8])
+@pytest.mark.parametrize("spans", [(2,), (4,), (8,), (4, 4), (4, 8), (8, 8), (2, 8)], ids=str)
+def test_a_digest_is_the_recipes_own_where_all_rates_are(
+    name: str, epochs: int, spans: tuple[int, ...]
+) -> None:
+    """Of a run in one part, or in two of half the epochs each, whose schedules had those spans."""
+    spec = ZOO["tf-model-1"].spec
+    recipe = replace(ZOO["tf-model-1"].recipe, schedule=SCHEDULES[name], epochs=epochs)
+    if max(spans) < epochs:
+        return
+    parts = [
+        Part(epochs=epochs // 2, schedule_epochs=max(span, epochs // 2), framework="pytorch")
+        for span in spans[:-1]
+    ]
+    last = max(spans[-1], epochs)
+    run = job("tf-model-1", epochs, recipe=recipe, schedule_epochs=last, earlier_parts=tuple(parts))
+    ends = [0, *(part.epochs for part in parts), epochs]
+    lengths = [*(part.schedule_epochs for part in parts), last]
+    trained = [
+        rates(recipe.schedule, lr=1.0, epochs=length, steps=3)[3 * start : 3 * end]
+        for length, start, end in zip(lengths, ends, ends[1:], strict=False)
+    ]
+    same = np.array_equal(np.concatenate(trained), rates(recipe.schedule, lr=1.0, epochs=epochs, steps=3))
+    assert (run.recipe_hash("pytorch") == recipe_hash(spec, recipe)) == same
+
+
+def test_a_part_by_another_framework_or_number_of_processes_changes_the_digest() -> None:
+    plain = job("tf-model-1", 8)
+    half = {"epochs": 4, "schedule_epochs": 8, "framework": "pytorch"}
+    alike, several = Part(**half), Part(**half, processes=2)  # type: ignore[arg-type]
+    digests = [
+        replace(plain, earlier_parts=(alike,)).recipe_hash("pytorch"),
+        replace(plain, earlier_parts=(alike,)).recipe_hash("tensorflow"),
+        replace(plain, earlier_parts=(several,)).recipe_hash("pytorch"),
+    ]
+    assert digests[0] == plain.recipe_hash("pytorch")
+    assert len(set(digests)) == 3
