@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 SIDE, BOX, MIDDLE = 28, 20, 14
 SMALLEST, LARGEST = 8, 1024  # sides of an accepted picture, in pixels
-FAINT = 0.15  # of the strongest ink; anything fainter is paper
 Array = NDArray[Any]
 
 
@@ -34,24 +33,14 @@ def to_mnist(picture: NDArray[np.float64]) -> NDArray[np.uint8]:
         )
     if not np.isfinite(picture).all() or picture.min() < 0 or picture.max() > 255:
         raise DrawingError("A picture's values are numbers from 0 to 255.")
-    ink = _ink(picture)
+    from common.demo.ink import digit_ink  # here, as most of the project does not need OpenCV
+
+    ink = digit_ink(picture)
+    if ink is None:
+        raise DrawingError("There is nothing drawn yet.")
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     digit = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return _centre(_scale_to_box(digit))
-
-
-def _ink(picture: Array) -> Array:
-    """Ink in each pixel, 0 to 1; paper of any shade is 0."""
-    edge = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
-    paper = float(np.median(edge))
-    ink = (paper - picture) if paper > 127 else (picture - paper)
-    strongest = float(ink.max())
-    if strongest < 20:
-        raise DrawingError("There is nothing drawn yet.")
-    ink = ink.clip(0) / strongest
-    # A photo's shadows and a camera's noise are fainter than ink.
-    ink[ink < FAINT] = 0
-    return ink
 
 
 def _scale_to_box(digit: Array) -> Array:

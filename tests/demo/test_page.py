@@ -25,7 +25,7 @@ import psutil
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect, sync_playwright
-from support import worker
+from support import photos, worker
 
 from common.cli.predict_server import checkpoint_path
 from common.data.datasets import Dataset
@@ -237,6 +237,25 @@ def test_a_photo_of_dark_ink_on_paper_is_read_and_drawn_on(
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("ink", [0, 255])
+def test_ink_on_a_transparent_ground_is_read(page: Page, mnist: Dataset, tmp_path: Path, ink: int) -> None:
+    """Black ink as white ink; at least 55 of the first 60 test digits, in each framework."""
+    page.select_option("#model", "speedrun")
+    right = dict.fromkeys(FRAMEWORKS, 0)
+    for number, label in enumerate(mnist.test.labels[:60]):
+        picture = np.full((photos.SIDE, photos.SIDE, 4), ink, np.uint8)
+        picture[..., 3] = np.round(255 * photos.drawn(mnist.test.images[number]))
+        cv2.imwrite(str(tmp_path / f"{number}.png"), picture)
+        with page.expect_response("**/api/predict") as answered:
+            page.set_input_files("#photo", tmp_path / f"{number}.png")
+        answers = answered.value.json()["answers"]
+        for framework in FRAMEWORKS:
+            right[framework] += int(np.argmax(answers[framework]["probabilities"])) == label
+    page.click("#clear")
+    assert min(right.values()) >= 55, right
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1200])
 def test_it_is_accessible_and_fits(page: Page, scheme: str, width: int) -> None:
@@ -287,3 +306,22 @@ def test_digits_rendered_large_keep_their_predictions(framework: str, server: Se
         for version in (images, again)
     )
     assert (before == after).mean() >= 0.97
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_photos_are_recognised(framework: str, server: Server, mnist: Dataset) -> None:
+    """At least 55 of the first 60 test digits in each kind of photo, and 59 of clean drawings."""
+    entry = ZOO["speedrun"]
+    state = checkpoint.read(checkpoint_path(server.checkpoints, "speedrun", framework)).state
+    labels, right = mnist.test.labels[:60], {}
+    for kind in photos.KINDS:
+        made = [photos.photo(kind, digit, seed=n) for n, digit in enumerate(mnist.test.images[:60])]
+        predictions = worker.run(
+            framework,
+            "predict",
+            images=entry.recipe.to_input(np.stack([to_mnist(picture) for picture in made])),
+            **{"spec": entry.spec, "optimizer": entry.recipe.optimizer, "state": state},
+        )
+        right[kind] = int((predictions.argmax(axis=1) == labels).sum())
+    assert right["clean"] >= 59, right
+    assert min(right.values()) >= 55, right

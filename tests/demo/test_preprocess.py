@@ -7,6 +7,7 @@ import itertools
 import cv2
 import numpy as np
 import pytest
+from support import photos
 
 from common.data.datasets import Dataset
 from common.demo.preprocess import BOX, LARGEST, MIDDLE, SIDE, DrawingError, to_mnist
@@ -104,3 +105,31 @@ def test_digits_of_mnist_are_nearly_unchanged(mnist: Dataset) -> None:
     large = [cv2.resize(image, (280, 280), interpolation=cv2.INTER_CUBIC) for image in images]
     again = np.stack([to_mnist(picture.astype(float)) for picture in large])
     assert np.abs(again.astype(float) - images).mean() < 10
+
+
+@pytest.mark.parametrize("kind", photos.KINDS)
+def test_a_photo_is_prepared_as_a_clean_drawing_is(kind: str, mnist: Dataset) -> None:
+    """Nearly, in most of 20; a shadow can move one by a pixel. test_page.py has what the networks predict."""
+    agreement = []
+    for number, digit in enumerate(mnist.test.images[:20]):
+        drawn, seen = (to_mnist(photos.photo(name, digit, seed=number)) for name in ("clean", kind))
+        agreement.append(np.corrcoef(drawn.ravel(), seen.ravel())[0, 1])
+    assert np.median(agreement) > 0.75
+
+
+@pytest.mark.parametrize("kind", ["dim", "uneven", "lamp", "shadow", "ruled"])
+def test_paper_without_a_digit_is_refused(kind: str) -> None:
+    with pytest.raises(DrawingError):
+        to_mnist(photos.photo(kind, np.zeros((28, 28), np.uint8), seed=1))
+
+
+@pytest.mark.parametrize("stroke", [11, 22])
+def test_a_large_drawing_loses_nothing_to_the_preparation_of_photos(stroke: int) -> None:
+    """Strokes as wide as the page's pen and twice that, up to the edges, are no paper and no lines of it."""
+    ring = cv2.circle(np.zeros((140, 140)), (70, 70), 52, 255, stroke, cv2.LINE_AA)
+    rows = np.flatnonzero(ring.any(axis=1))
+    inside = slice(rows[0], rows[-1] + 1)
+    small = cv2.resize(ring[inside, inside], (BOX, BOX), interpolation=cv2.INTER_AREA)
+    assert to_mnist(ring).sum() == pytest.approx(small.sum(), rel=0.03)
+    line = cv2.line(np.zeros((140, 140)), (70, 0), (70, 139), 255, stroke)
+    assert sides(to_mnist(line)) == (BOX, round(stroke / 7))

@@ -9,7 +9,7 @@ const byId = (id) => document.getElementById(id);
 const canvas = byId("canvas");
 const context = canvas.getContext("2d", { willReadFrequently: true });
 let strokes = []; // each a list of points
-let loaded = null; // under the strokes: a test digit {source, pixels} or a photo {source, light}
+let loaded = null; // under the strokes: a test digit {source, pixels} or a photo {source, paper, light, edges}
 let drawing = null;
 let frameworks = []; // {name, title, colour}
 let models = []; // {name, parameters, frameworks}
@@ -25,7 +25,15 @@ function redraw() {
     const [width, height] = [scale * source.width, scale * source.height];
     context.imageSmoothingEnabled = !loaded.pixels;
     context.imageSmoothingQuality = "high";
-    context.drawImage(source, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
+    const [left, top] = [(canvas.width - width) / 2, (canvas.height - height) / 2];
+    if (loaded.edges) {
+      const [right, bottom] = [source.width - 1, source.height - 1];
+      context.drawImage(source, 0, 0, 1, source.height, 0, top, left, height);
+      context.drawImage(source, right, 0, 1, source.height, left + width, top, left, height);
+      context.drawImage(source, 0, 0, source.width, 1, left, 0, width, top);
+      context.drawImage(source, 0, bottom, source.width, 1, left, top + height, width, top);
+    }
+    context.drawImage(source, left, top, width, height);
   }
   context.strokeStyle = context.fillStyle = loaded?.light ? "#000" : "#fff";
   context.lineWidth = PEN;
@@ -124,16 +132,30 @@ byId("photo").addEventListener("change", async (event) => {
   changed();
 });
 
-// A photo keeps its proportions. The rest of the square has the shade of its edge; strokes on light paper are
-// dark, those on dark paper light.
-function photo(source) {
+// A photo keeps its proportions. Its edges go on to those of the square, so that light and lines do not end
+// there. A transparent ground is white under dark ink and black under light ink, and has the photo's own shade
+// where little is transparent. Strokes on light paper are dark, those on dark paper light.
+function photo(picture) {
   const small = document.createElement("canvas");
   small.width = small.height = 32;
   const view = small.getContext("2d");
-  view.drawImage(source, 0, 0, 32, 32);
-  const shades = luminance(view, 32).flatMap((row, y) => (y % 31 ? [row[0], row[31]] : row));
-  const shade = shades.sort((a, b) => a - b)[shades.length / 2];
-  return { source, paper: `rgb(${shade} ${shade} ${shade})`, light: shade > 127 };
+  view.drawImage(picture, 0, 0, 32, 32);
+  const alpha = view.getImageData(0, 0, 32, 32).data.filter((_, at) => at % 4 === 3);
+  const shades = luminance(view, 32).flat();
+  const opaque = shades.filter((_, at) => alpha[at] > 127).sort((a, b) => a - b);
+  const all = alpha.reduce((sum, value) => sum + value, 0);
+  const ink = all ? shades.reduce((sum, shade, at) => sum + alpha[at] * shade, 0) / all : 0;
+  const median = opaque[opaque.length >> 1] ?? 0;
+  const ground = opaque.length > shades.length / 2 ? median : ink > 127 ? 0 : 255;
+  const below = ground - Math.min(ground, ...opaque);
+  const above = Math.max(ground, ...opaque) - ground;
+  const source = document.createElement("canvas");
+  [source.width, source.height] = [picture.width, picture.height];
+  const on = source.getContext("2d");
+  on.fillStyle = `rgb(${ground} ${ground} ${ground})`;
+  on.fillRect(0, 0, source.width, source.height);
+  on.drawImage(picture, 0, 0);
+  return { source, paper: on.fillStyle, light: below === above ? ground > 127 : below > above, edges: true };
 }
 
 function luminance(view, side) {
