@@ -8,6 +8,7 @@ process ends when its input does.
 from __future__ import annotations
 
 import json
+import stat
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,31 +29,52 @@ def checkpoint_path(folder: Path, model: str, framework: str) -> Path:
 
 
 def serve(framework: Backend, folder: Path, requests: Iterable[str], answers: TextIO) -> None:
-    """Answer every request, in order; a network is built at the first request for it, and kept."""
-    models: dict[str, Model] = {}
+    """Answer every request, in order; a network is built at the first request for it, and kept until its
+    checkpoint is another file. No checkpoint ends the process."""
+    models: dict[str, tuple[object, Model]] = {}
     _write_line(answers, READY)
     for request in map(json.loads, requests):
         try:
             answer = _answer(framework, folder, models, request)
         except checkpoint.CheckpointError as error:
             answer = {"error": str(error)}
+        except Exception as error:
+            path = checkpoint_path(folder, request["model"], framework.name)
+            answer = {"error": f"{path} cannot be used ({type(error).__name__}: {error})."}
         _write_line(answers, {"id": request["id"], **answer})
 
 
 def _answer(
-    framework: Backend, folder: Path, models: dict[str, Model], request: dict[str, Any]
+    framework: Backend, folder: Path, models: dict[str, tuple[object, Model]], request: dict[str, Any]
 ) -> dict[str, Any]:
     from scipy.special import softmax  # 0.4 s that only this mode needs
 
     name = request["model"]
-    if name not in models:
-        models[name] = _load(framework, checkpoint_path(folder, name, framework.name), name)
+    path = checkpoint_path(folder, name, framework.name)
+    version = _version(path)
+    if name not in models or models[name][0] != version:
+        models[name] = version, _load(framework, path, name)
     image = np.array(request["image"], np.uint8)[None]
     started_at = time.perf_counter()
-    logits = models[name].predict(ZOO[name].recipe.to_input(image))
+    logits = models[name][1].predict(ZOO[name].recipe.to_input(image))
     seconds = time.perf_counter() - started_at
     probabilities = softmax(logits[0, :10].astype(np.float64))
+    if not np.isfinite(probabilities).all():
+        raise checkpoint.CheckpointError(
+            f"Its probabilities are not finite numbers; {path} may have NaN weights."
+        )
     return {"probabilities": probabilities.tolist(), "milliseconds": 1000 * seconds}
+
+
+def _version(path: Path) -> object:
+    """Changes when another checkpoint is saved at `path`. Raises CheckpointError where there is no file."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise checkpoint.CheckpointError(f"Cannot read the checkpoint {path}: {error.strerror}.") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise checkpoint.CheckpointError(f"{path} is not a file.")  # a pipe would be waited for
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _load(framework: Backend, path: Path, name: str) -> Model:
