@@ -17,6 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+OWN_PATH = "common/tables/machine.py"
+"""This module in the project: a repository that tracks it has the project's code."""
+
+_REPOSITORY_VARIABLES = frozenset(
+    {"GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_PREFIX"}
+    | {"GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"}
+)
 _IMPORTED = time.perf_counter()
 _CLOCK_OF_BOOT: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
@@ -58,18 +65,29 @@ def python() -> str:
 
 
 def commit(root: Path) -> str:
-    """Short git commit of the tree at `root`, with `-dirty` if tracked code differs; empty outside git."""
-    git = ["git", "-C", str(root)]
+    """Short git commit of the tree at `root`, with `-dirty` if tracked code differs.
+
+    Empty where no repository tracks that tree: outside git, and in a copy of the code that lies, unpacked,
+    inside another repository or at its top.
+    """
+    # A hook's or a user's GIT_DIR would name a repository that is not the one of `root`.
+    environment = {name: value for name, value in os.environ.items() if name not in _REPOSITORY_VARIABLES}
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(root), *words], capture_output=True, text=True, check=True, env=environment
+        ).stdout.strip()
+
     try:
-        head = subprocess.run(
-            [*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True
-        )
+        if not os.path.samefile(git("rev-parse", "--show-toplevel"), root):
+            return ""
+        git("ls-files", "--error-unmatch", "--", OWN_PATH)
+        head = git("rev-parse", "--short=12", "HEAD")
         # Rows are written into results/ while runs go on, so it does not count.
-        tracked = [*git, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!results", ":!*.md"]
-        status = subprocess.run(tracked, capture_output=True, text=True, check=True)
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results", ":!*.md")
     except (OSError, subprocess.CalledProcessError):
         return ""
-    return head.stdout.strip() + ("-dirty" if status.stdout.strip() else "")
+    return head + ("-dirty" if changed else "")
 
 
 def peak_memory_mib() -> float:

@@ -26,7 +26,12 @@ Device = Annotated[str, Column("`cpu`, or the accelerator")]
 Machine = Annotated[str, Column("processor, cores and operating system")]
 FrameworkVersion = Annotated[str, Column("version of the framework")]
 PythonVersion = Annotated[str, Column("version of Python")]
-Commit = Annotated[str, Column("git commit of the code; with `-dirty` if tracked files were changed")]
+Commit = Annotated[
+    str,
+    Column(
+        "git commit of the code, with `-dirty` if tracked files were changed; empty outside a clone of it"
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -69,3 +70,79 @@ def test_cpu_seconds_include_children_that_have_ended() -> None:
 def test_cores_are_shared_out_and_never_none() -> None:
     assert machine.cores() >= 1
     assert machine.cores_each(10_000) == 1
+
+
+# The commit
+
+
+@pytest.fixture
+def git(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Git in a folder, with an author and without the settings of this machine; returns its output."""
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "A")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "a@example.org")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+
+    def run(folder: Path, *words: str) -> str:
+        command = ["git", "-C", str(folder), *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    return run
+
+
+def project(folder: Path) -> Path:
+    """A folder with the one file by which the project is recognised."""
+    file = folder / machine.OWN_PATH
+    file.parent.mkdir(parents=True)
+    file.write_text("# code\n")
+    return folder
+
+
+def repository(git: Callable[..., str], folder: Path) -> str:
+    """Make `folder` a repository of all its files; returns the short commit."""
+    folder.mkdir(exist_ok=True)
+    (folder / "other").write_text("a file")
+    git(folder, "init", "-q")
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", "first")
+    return git(folder, "rev-parse", "--short=12", "HEAD")
+
+
+def test_the_commit_is_the_projects_own(git: Callable[..., str], tmp_path: Path) -> None:
+    root = project(tmp_path / "mine")
+    head = repository(git, root)
+    assert machine.commit(root) == head
+    (root / "results").mkdir()
+    (root / "README.md").write_text("rendered")
+    (root / "results" / "results.csv").write_text("a row")
+    assert machine.commit(root) == head
+    (root / machine.OWN_PATH).write_text("# changed\n")
+    assert machine.commit(root) == f"{head}-dirty"
+
+
+def test_another_repositorys_commit_is_not_ours(
+    git: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    head = repository(git, other)
+    unpacked = project(other / "inside")
+    assert machine.commit(unpacked) == "", "untracked, inside another repository"
+    git(other, "add", ".")
+    git(other, "commit", "-q", "-m", "second")
+    assert machine.commit(unpacked) == "", "tracked as a part of another repository"
+    top = tmp_path / "top"
+    repository(git, top)
+    project(top)
+    assert machine.commit(top) == "", "untracked, at the top of another repository"
+    alone = project(tmp_path / "alone")
+    assert machine.commit(alone) == "", "in none"
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    assert machine.commit(alone) == "", "git is pointed at another"
+    monkeypatch.setenv("GIT_WORK_TREE", str(alone))
+    assert machine.commit(alone) == ""
+    monkeypatch.delenv("GIT_DIR")
+    monkeypatch.delenv("GIT_WORK_TREE")
+    mine = project(tmp_path / "mine")
+    own = repository(git, mine)
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    assert machine.commit(mine) == own != head
