@@ -11,6 +11,7 @@ if __name__ == "__main__":  # before the imports, so that Ctrl-C during them is 
 
     ends.start("check")
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -94,8 +95,11 @@ def _last_two(group: Group, epochs: pd.DataFrame) -> Finding:
     """The lowest accuracy in the last two epochs of any run, against the threshold for them."""
     last = group.runs.set_index("run")["epochs"]
     rows = epochs[epochs["run"].isin(set(last.index))]
-    lowest = float(rows[rows["epoch"] > rows["run"].map(last) - 2]["accuracy"].min())
     threshold = ZOO[group.model].last_two_epochs_threshold
+    lowest = float(rows[rows["epoch"] > rows["run"].map(last) - 2]["accuracy"].min())
+    if math.isnan(lowest):
+        failure = "no rows in epochs.csv"
+        return Finding(group.model, group.framework, None, len(group.runs), threshold, failure)
     passes = lowest >= (threshold or 0.0)
     failure = "" if passes else "one of the last two epochs of a run is below the threshold"
     return Finding(group.model, group.framework, lowest, len(group.runs), threshold, failure)

@@ -176,3 +176,13 @@ def test_both_last_epochs_of_every_run_must_reach_their_threshold(
     out = capsys.readouterr().out
     assert "last two epochs" in out
     assert "below the threshold" in out
+
+
+def test_runs_without_epochs_fail_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = next(name for name, entry in ZOO.items() if entry.last_two_epochs_threshold is not None)
+    add_run(tmp_path, model, accuracy=ZOO[model].threshold + 0.1)
+    (tmp_path / "epochs.csv").unlink()
+    assert run(tmp_path) == 1
+    out = capsys.readouterr().out
+    assert "no rows in epochs.csv" in out
+    assert "nan" not in out

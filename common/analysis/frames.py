@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from common.analysis.pooling import TEST_IMAGES
+from common.data.datasets import TRAINING_IMAGES
 from common.tables.schema import TABLES, columns, header
 from common.tables.store import ResultsError, line_of_row, rows
 
@@ -39,7 +41,20 @@ def read(folder: Path) -> Tables:
 
     Raises ResultsError for an unreadable one, with file, line and column where a cell is at fault.
     """
-    return Tables(*(frame(folder, name) for name in TABLES))
+    tables = Tables(*(frame(folder, name) for name in TABLES))
+    errors = tables.errors
+    images = tables.runs.set_index("run")["dataset"].map(_test_images)
+    limits = errors["run"].map(images).fillna(TRAINING_IMAGES)
+    outside = (errors["index"] < 0) | (errors["index"] >= limits)
+    _refuse(folder / "errors.csv", "index", errors["index"], outside, "no index of a test image")
+    _refuse(folder / "errors.csv", "predicted", errors["predicted"], errors["predicted"] < 0, "no class")
+    return tables
+
+
+def _test_images(dataset: str) -> int:
+    """Number of images on which a run of this data set is tested, as `validated` names it."""
+    held_out = re.search(r"-validation-(\d+)$", dataset)
+    return int(held_out[1]) if held_out else TEST_IMAGES
 
 
 def frame(folder: Path, name: str) -> pd.DataFrame:
@@ -71,7 +86,7 @@ def frame(folder: Path, name: str) -> pd.DataFrame:
     return result
 
 
-def _refuse(path: Path, column: str, cells: Iterable[str], faulty: Iterable[bool], meaning: str) -> None:
+def _refuse(path: Path, column: str, cells: Iterable[object], faulty: Iterable[bool], meaning: str) -> None:
     """Raise ResultsError for the first of `faulty` cells, if there is one."""
     for row, (cell, fault) in enumerate(zip(cells, faulty, strict=True)):
         if fault:

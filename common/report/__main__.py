@@ -57,6 +57,8 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
             return _check(wanted)
         if tables.runs.empty:
             print(f"There are no runs in {results / 'results.csv'} yet.")
+        for name, models in plots.incomplete(tables).items():
+            print(f"{results / name} has no rows of {', '.join(models)}: pictures of them are left out.")
         # Before a page is written: without the data set no picture can be drawn, and links would be broken.
         dataset = load("mnist", data_dir=options.data_dir, log=print) if plots.planned(tables) else None
         if dataset is not None:

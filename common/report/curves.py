@@ -1,7 +1,6 @@
 """Figures of curves, points and bars over recorded runs. Every public function returns a new Figure.
 
-A framework has one colour and one marker in every figure. Accuracies are drawn on a logarithmic axis of the
-error, which spreads out the accuracies near 100 %.
+A framework has one colour and one marker in every figure. Accuracies have a logarithmic axis of the error.
 """
 
 from __future__ import annotations
@@ -54,6 +53,11 @@ class Material:
     def models(self) -> list[str]:
         """The networks, in the zoo's order."""
         return list(dict.fromkeys(group.model for group in self.groups))
+
+    def with_epochs(self) -> list[str]:
+        """The networks with rows in epochs.csv: a table from elsewhere may have come without."""
+        present = set(self.epochs["run"])
+        return [m for m in self.models() if any(present & set(group.runs["run"]) for group in self.of(m))]
 
     def frameworks(self) -> list[str]:
         """The frameworks, in the order of FRAMEWORKS."""
@@ -337,7 +341,7 @@ def _panels(
     dashes: bool = False,
 ) -> Figure:
     """A panel a network, in which `panel` draws the epochs of each group in its framework's colour."""
-    models, frameworks = material.models(), material.frameworks()
+    models, frameworks = material.with_epochs(), material.frameworks()
     columns = min(4, len(models))
     lines = -(-len(models) // columns)
     figure = Figure(figsize=(max(5.0, WIDTH * columns / 4), 0.8 + 2.4 * lines), layout="constrained")

@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 
 from common.analysis import pooling
 from common.analysis.frames import Tables
+from common.analysis.pooling import Group
 from common.analysis.rounding import trace_comparisons
 from common.data.datasets import Dataset
 from common.frameworks import display_name
@@ -65,6 +66,14 @@ def planned(tables: Tables) -> list[Picture]:
     return [*_of_data(), *_of_training(material), *_of_errors(material)]
 
 
+def incomplete(tables: Tables) -> dict[str, list[str]]:
+    """The networks of the pages that lack their rows in epochs.csv or errors.csv, by table."""
+    material = _material(tables)
+    present = {"epochs.csv": material.with_epochs(), "errors.csv": _with_errors(material)}
+    lacking = {name: [m for m in material.models() if m not in models] for name, models in present.items()}
+    return {name: models for name, models in lacking.items() if models}
+
+
 def draw(tables: Tables, dataset: Dataset, folder: Path) -> list[Path]:
     """Draw every planned picture into `folder`; returns their paths."""
     material = _material(tables, dataset)
@@ -95,6 +104,16 @@ def _material(tables: Tables, dataset: Dataset | None = None) -> Material:
     return Material(groups, epochs, errors, list(trace_comparisons(tables.traces)), dataset)
 
 
+def _with_errors(material: Material) -> list[str]:
+    """The networks with rows in errors.csv in every framework, or no misclassified image."""
+    present = set(material.errors["run"])
+
+    def complete(group: Group) -> bool:
+        return bool(present & set(group.runs["run"])) or bool((group.runs["accuracy"] >= 100).all())
+
+    return [model for model in material.models() if all(map(complete, material.of(model)))]
+
+
 def _of_data() -> list[Picture]:
     return [
         Picture("samples.png", "Sample digits", "The first six test images with their labels.", _samples),
@@ -116,6 +135,27 @@ def _of_training(material: Material) -> list[Picture]:
         curves.loss_against_examples,
         WALK_THROUGH,
     )
+    per_epoch = [
+        Picture(
+            "lr-per-epoch.png",
+            "Learning rate per epoch",
+            "The rate of each epoch's first step, as recorded. Both frameworks are given the same rates.",
+            curves.learning_rate,
+        ),
+        Picture(
+            "accuracy-per-epoch.png",
+            "Test accuracy per epoch",
+            "Thick lines are means, thin ones single runs; epoch 0 is before training.",
+            curves.accuracy_per_epoch,
+        ),
+        Picture(
+            "loss-per-epoch.png",
+            "Loss per epoch",
+            "Training loss is the mean over the epoch's batches, each before its own update, with dropout "
+            "and augmentation on; test loss is measured after the epoch.",
+            curves.loss_per_epoch,
+        ),
+    ]
     first_steps = Picture(
         "first-steps.png",
         "First steps: difference of the frameworks and self-baselines",
@@ -139,31 +179,16 @@ def _of_training(material: Material) -> list[Picture]:
             "selected on the test set.",
             curves.accuracy_against_parameters,
         ),
-        Picture(
-            "lr-per-epoch.png",
-            "Learning rate per epoch",
-            "The rate of each epoch's first step, as recorded. Both frameworks are given the same rates.",
-            curves.learning_rate,
-        ),
-        Picture(
-            "accuracy-per-epoch.png",
-            "Test accuracy per epoch",
-            "Thick lines are means, thin ones single runs; epoch 0 is before training.",
-            curves.accuracy_per_epoch,
-        ),
-        Picture(
-            "loss-per-epoch.png",
-            "Loss per epoch",
-            "Training loss is the mean over the epoch's batches, each before its own update, with dropout "
-            "and augmentation on; test loss is measured after the epoch.",
-            curves.loss_per_epoch,
-        ),
-        *([loss] if material.of(WALK_THROUGH) else []),
+        *(per_epoch if material.with_epochs() else []),
+        *([loss] if WALK_THROUGH in material.with_epochs() else []),
         *([first_steps] if material.traces else []),
     ]
 
 
 def _of_errors(material: Material) -> list[Picture]:
+    models = _with_errors(material)
+    if not models:
+        return []
     pictures = [
         Picture(
             "predictions.png",
@@ -172,7 +197,7 @@ def _of_errors(material: Material) -> list[Picture]:
             _predictions,
         )
     ]
-    for model in material.models():
+    for model in models:
         pictures.append(
             Picture(
                 f"confusion-{model}.png",
@@ -192,7 +217,7 @@ def _of_errors(material: Material) -> list[Picture]:
         pictures.append(
             Picture("wrong-digits.png", "Test images misclassified most often", caption, _wrong_digits)
         )
-    for model in material.models():
+    for model in models:
         if example_run(material, model)[1] in misclassified:
             pictures.append(
                 Picture(
@@ -225,7 +250,8 @@ def _samples(material: Material) -> Figure:
 
 def _predictions(material: Material) -> Figure:
     test = material.digits().test
-    model = WALK_THROUGH if material.of(WALK_THROUGH) else material.models()[0]
+    models = _with_errors(material)
+    model = WALK_THROUGH if WALK_THROUGH in models else models[0]
     description, run = example_run(material, model)
     predicted = test.labels.astype(np.int64)
     errors = material.errors[material.errors["run"] == run]

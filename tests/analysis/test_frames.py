@@ -33,6 +33,9 @@ from common.tables.store import ResultsError
         ("epochs.csv", "epoch", "one"),
         ("errors.csv", "run", "9.75E+11"),
         ("errors.csv", "predicted", ""),
+        ("errors.csv", "predicted", "-3"),
+        ("errors.csv", "index", "-7"),
+        ("errors.csv", "index", "10000"),
     ],
 )
 def test_a_cell_that_cannot_be_is_named_with_file_line_and_column(
@@ -48,7 +51,16 @@ def test_a_cell_that_cannot_be_is_named_with_file_line_and_column(
         csv.writer(file, lineterminator="\n").writerows([lines[0], [], *lines[1:]])
     with pytest.raises(ResultsError) as refusal:
         frames.read(tmp_path)
-    assert str(refusal.value).startswith(f"{path}, line 5, column {column}: {cell!r} is ")
+    assert str(refusal.value).startswith(f"{path}, line 5, column {column}: ")
+    assert cell in str(refusal.value)
+
+
+def test_the_index_of_a_held_out_image_may_be_larger(tmp_path: Path) -> None:
+    add_run(tmp_path, dataset="mnist-validation-40000", errors={39_999: 1})
+    assert list(frames.read(tmp_path).errors["index"]) == [39_999]
+    add_run(tmp_path, dataset="mnist-validation-500", errors={500: 1})
+    with pytest.raises(ResultsError, match=r"errors\.csv, line 3, column index: 500 "):
+        frames.read(tmp_path)
 
 
 def test_the_names_of_new_runs_are_no_numbers_to_a_spreadsheet() -> None:

@@ -258,6 +258,54 @@ def test_every_picture_in_the_readme_is_there(root: Path, monkeypatch: pytest.Mo
     assert "- [tf-model-1: confusion matrix]" in text
 
 
+@pytest.mark.parametrize("absent", [["epochs.csv"], ["errors.csv"], ["epochs.csv", "errors.csv"]], ids=str)
+def test_without_epochs_or_errors_the_report_goes_on_without_their_pictures(
+    root: Path, absent: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "load", lambda *_, **__: digits())
+    add_run(results(root), "tf-model-1", accuracy=97.77)
+    for name in absent:
+        (results(root) / name).unlink()
+    assert command.main([], root=root) == 0
+    printed = capsys.readouterr().out
+    for name in ("epochs.csv", "errors.csv"):
+        assert (f"{results(root) / name} has no rows of tf-model-1" in printed) == (name in absent)
+    text = (root / "README.md").read_text(encoding="utf-8")
+    assert "97.77" in text
+    for picture, table in (
+        ("per-epoch", "epochs.csv"),
+        ("confusion", "errors.csv"),
+        ("predictions", "errors.csv"),
+    ):
+        assert (f"{picture}" in block(text, "walk-through")) == (table not in absent), picture
+    linked = re.findall(r"\]\(([^)]+\.png)\)", text)
+    assert {Path(link).name for link in linked} == {path.name for path in (results(root) / "plots").iterdir()}
+
+
+def test_a_network_without_epochs_is_left_out_of_their_pictures(
+    root: Path, no_pictures: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for model in ("tf-model-1", "nextjournal"):
+        add_run(results(root), model)
+    path = results(root) / "epochs.csv"
+    kept = [line for line in path.read_text().splitlines(keepends=True) if "tf-model-1" not in line]
+    path.write_text("".join(kept))
+    assert command.main([], root=root) == 0
+    assert "epochs.csv has no rows of tf-model-1:" in capsys.readouterr().out
+    tables = frames.read(results(root))
+    assert plots._material(tables).with_epochs() == ["nextjournal"]
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_the_links_of_a_folder_with_a_space_have_none(root: Path) -> None:
+    folder = root / "my results"
+    add_run(folder)
+    assert command.main(["--results", str(folder)], root=root) == 0
+    links = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", (folder / "report.md").read_text(encoding="utf-8"))
+    assert links
+    assert not any(re.search(r"\s", link) for link in links)
+
+
 def test_another_folder_has_a_page_of_its_own(root: Path, no_pictures: None) -> None:
     add_run(root / "elsewhere", accuracy=97.77)
     before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}

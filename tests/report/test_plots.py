@@ -91,7 +91,7 @@ def test_nothing_is_planned_without_runs_of_the_zoos_recipes(tmp_path: Path) -> 
 
 
 def test_a_run_without_errors_has_no_wrong_images(tmp_path: Path) -> None:
-    add_run(tmp_path, errors={})
+    add_run(tmp_path, accuracy=100.0, errors={})
     files = [picture.file for picture in plots.planned(frames.read(tmp_path))]
     assert "confusion-tf-model-1.png" in files
     assert not [file for file in files if file.startswith("wrong")]
