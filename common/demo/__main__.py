@@ -10,6 +10,7 @@ if __name__ == "__main__":  # before the imports, so that Ctrl-C during them is 
 
     ends.start("demo")
 
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -20,10 +21,12 @@ import uvicorn
 
 from common.analysis import frames, misclassified
 from common.cli.arguments import number
+from common.cli.parent_watch import ends_with_parent
 from common.cli.parser import Parser
 from common.cli.paths import path
 from common.cli.predict_server import checkpoint_path
 from common.data.datasets import DataError, load
+from common.demo.address import accepted_hosts, listen, urls
 from common.demo.app import FIRST_MODEL, Demo, application
 from common.demo.worker import PredictorProcess
 from common.frameworks import FRAMEWORKS, ROOT
@@ -43,7 +46,7 @@ def parser() -> Parser:
         "--port",
         type=number(int, 0, 65535),
         default=8000,
-        help="port to listen on (default: %(default)s)",
+        help="port to listen on, 0 for a free one (default: %(default)s)",
     )
     add(
         "--checkpoints",
@@ -68,39 +71,58 @@ def parser() -> Parser:
     return result
 
 
-def train_first(checkpoints: Path) -> int:
-    """Train FIRST_MODEL in each framework that has no checkpoint; the exit status, not 0 after a failure."""
+def train_first(checkpoints: Path, data_dir: Path | None) -> int:
+    """Train FIRST_MODEL in each framework that has no checkpoint; the exit status.
+
+    One that cannot train, as it is not installed, is reported, and left out if another one has a network.
+    """
+    statuses = {}
     for framework in FRAMEWORKS.values():
         if any(checkpoint_path(checkpoints, model, framework.name).exists() for model in ZOO):
+            statuses[framework.title] = 0
             continue
         print(f"No checkpoint of {framework.title} is in {checkpoints} yet: {FIRST_MODEL} is trained first.")
-        with tempfile.TemporaryDirectory() as results:
+        with tempfile.TemporaryDirectory() as results, ends_with_parent() as child:
             file = checkpoint_path(checkpoints, FIRST_MODEL, framework.name)
             options = ["--model", FIRST_MODEL, "--epochs", "1", "--save-model", str(file)]
-            finished = subprocess.run([*framework.command, *options, "--results", results])
-        if finished.returncode:
-            return finished.returncode
-    return 0
+            if data_dir:
+                options += ["--data-dir", str(data_dir)]
+            command = [*framework.command, *options, "--results", results]
+            statuses[framework.title] = subprocess.run(command, **child).returncode
+    failed = [title for title, status in statuses.items() if status]
+    if failed and len(failed) < len(statuses):
+        print(f"The page is without {' and '.join(failed)}, which cannot train.", file=sys.stderr)
+        return 0
+    return max(statuses.values(), key=abs)
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C; the exit status."""
     options = parser().parse_args(words)
     try:
-        status = train_first(options.checkpoints)
-        if status:
-            return status
-        test = load("mnist", data_dir=options.data_dir, log=print).test
-        errors = misclassified.misclassified_digits(frames.read(options.results), test.labels)
-    except (DataError, ResultsError) as error:
-        print(f"demo: {error}", file=sys.stderr)
+        listening = listen(options.host, options.port)  # before the long work
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        print(f"demo: cannot listen on {options.host} port {options.port}: {reason}.", file=sys.stderr)
         return 2
-    workers = {framework: PredictorProcess(framework, options.checkpoints) for framework in FRAMEWORKS}
-    app = application(
-        Demo(test, errors, workers, options.checkpoints), hosts=["127.0.0.1", "localhost", options.host]
-    )
-    print(f"Draw at http://{options.host}:{options.port}/ (Ctrl-C ends it).", flush=True)
-    uvicorn.run(app, host=options.host, port=options.port, log_level="warning")
+    with listening:
+        try:
+            test = load("mnist", data_dir=options.data_dir, log=print).test
+            errors = misclassified.misclassified_digits(frames.read(options.results), test.labels)
+            status = train_first(options.checkpoints, options.data_dir)
+            if status:
+                return status
+        except (DataError, ResultsError) as error:
+            print(f"demo: {error}", file=sys.stderr)
+            return 2
+        workers = {framework: PredictorProcess(framework, options.checkpoints) for framework in FRAMEWORKS}
+        demo = Demo(test, errors, workers, options.checkpoints)
+        app = application(demo, hosts=accepted_hosts(options.host))
+        addresses = " or ".join(urls(options.host, listening.getsockname()[1]))
+        print(f"Draw at {addresses} (Ctrl-C ends it).", flush=True)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
+        with contextlib.suppress(KeyboardInterrupt):  # how it ends
+            server.run(sockets=[listening])
     return 0
 
 
