@@ -1,17 +1,18 @@
 """PyTorch: a network built, trained, tested and saved. `python pytorch.py --help`.
 
-The networks are described in common/model/zoo.py. tf.py says the same in TensorFlow, part by part. What makes
-the two compute the same numbers, quickly and measurably, is in backends/.
+The networks are described in common/model/zoo.py. tf.py has the same parts in TensorFlow, in that order.
+What makes the two compute the same numbers, quickly and measurably, is in backends/.
 """
 
 from __future__ import annotations
 
 from common.cli.main import main, parse_arguments
 
-# --help and wrong flags are answered before the seconds that importing a framework takes.
+# Parsed first: --help and errors in the flags need no framework, whose import takes seconds.
 arguments = parse_arguments("pytorch") if __name__ == "__main__" else None
 
 import contextlib
+import os
 import shutil
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -70,22 +71,22 @@ def build_network(network: spec.ModelSpec, execution: Execution) -> nn.Sequentia
     return nn.Sequential(OrderedDict(fast.layers(layers, execution)))
 
 
-def update_rule(
+def build_optimizer(
     optimizer: Optimizer, weights: Iterable[nn.Parameter], execution: Execution
 ) -> torch.optim.Optimizer:
     """The PyTorch optimizer of `weights`; its learning rate is set before each step."""
     own_constants = "optimizer" in execution.native
-    # One kernel for all weights; a user of the native loader gets what PyTorch chooses.
-    fused: dict[str, Any] = {} if execution.loader else {"fused": True}
+    # One kernel for all weights, which Adadelta lacks; with the native loader the choice is PyTorch's.
+    fused = None if execution.loader else True
     match optimizer:
         case SGD(momentum=momentum, nesterov=nesterov):
-            return torch.optim.SGD(weights, lr=0.0, momentum=momentum, nesterov=nesterov, **fused)
+            return torch.optim.SGD(weights, lr=0.0, momentum=momentum, nesterov=nesterov, fused=fused)
         case Adam(beta1=beta1, beta2=beta2, eps=eps):
             constants: dict[str, Any] = {} if own_constants else {"betas": (beta1, beta2), "eps": eps}
-            return torch.optim.Adam(weights, lr=0.0, **fused, **constants)
+            return torch.optim.Adam(weights, lr=0.0, fused=fused, **constants)
         case Adadelta(rho=rho, eps=eps):
             constants = {} if own_constants else {"rho": rho, "eps": eps}
-            return torch.optim.Adadelta(weights, lr=0.0, foreach=bool(fused) or None, **constants)
+            return torch.optim.Adadelta(weights, lr=0.0, foreach=fused, **constants)
         case _:
             assert_never(optimizer)
 
@@ -103,19 +104,20 @@ class Model:
         self.module.to(device, self.dtype).to(memory_format=self.memory_format)
         compiled = torch.compile(self.module) if execution.compiled else self.module
         self.forward = distributed.average_gradients(compiled, self.world)
-        self.kind, self.steps = optimizer, 0
-        rule = fast.optimizer(update_rule, execution)
-        self.optimizer = rule(optimizer, self.module.parameters(), execution)
-        # The same, quicker: with backends/pytorch/fast.py emptied every number stays as it is.
+        self.optimizer_spec = optimizer
+        build = fast.without_dynamo(build_optimizer, execution)
+        self.optimizer = build(optimizer, self.module.parameters(), execution)
+        self.steps_done = 0
+        # The methods below, replaced by quicker ones that compute the same (backends/pytorch/fast.py).
         self.update = fast.update(self.optimizer.step, self.optimizer, execution)
-        self.on_device = fast.keep_on_device(self.on_device)
+        self.to_device = fast.keep_on_device(self.to_device)
         self.gather = fast.reuse_memory(self.gather, self)
 
     def train_steps(
         self, images: Array, labels: Array, order: Array, rate: Array, momentum: Array | None = None
     ) -> tuple[Array, Array]:
-        """Take len(order) training steps; see common.training.backend.Model."""
-        inputs, targets = self.on_device(images, labels)
+        """Run len(order) training steps; see common.training.backend.Model."""
+        inputs, targets = self.to_device(images, labels)
         self.module.train()
         with distributed.peer_errors(self.world):
             return self.run_steps(inputs, targets, self.world.shard(order), rate, momentum)
@@ -126,33 +128,33 @@ class Model:
         """Loss and number of correct predictions of each step, of a batch `order[step]`."""
         batches = torch.from_numpy(order).to(self.device)
         momenta = [None] * len(order) if momentum is None else momentum.tolist()
-        losses, predicted = [], []
-        steps = zip(batches, targets[batches], rate.tolist(), momenta, strict=True)
-        for batch, labels, step_rate, step_momentum in steps:
-            loss, logits = self.step(self.gather(inputs, batch), labels, step_rate, step_momentum)
+        labels_of_steps, losses, predictions = targets[batches], [], []
+        schedule = zip(batches, labels_of_steps, rate.tolist(), momenta, strict=True)
+        for batch, labels, step_rate, step_momentum in schedule:
+            logits, loss = self.step(self.gather(inputs, batch), labels, step_rate, step_momentum)
             losses.append(loss.detach())
-            predicted.append(logits.detach().max(dim=1).indices)
-        # Compared once for all steps: small operations one by one would cost as much as a small network.
-        correct = (torch.stack(predicted) == targets[batches]).sum(dim=1)
-        mean_losses = torch.stack(losses).double() / self.world.size
-        return distributed.total(mean_losses, self.world), distributed.total(correct, self.world)
+            predictions.append(logits.detach().max(dim=1).indices)  # quicker than argmax on a CPU
+        # One comparison for all steps: per-step operations would cost as much as a small network.
+        correct = (torch.stack(predictions) == labels_of_steps).sum(dim=1)
+        loss_shares = torch.stack(losses).double() / self.world.size
+        return distributed.total(loss_shares, self.world), distributed.total(correct, self.world)
 
     def step(
         self, images: torch.Tensor, labels: torch.Tensor, rate: float, momentum: float | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """One training step; its loss, and its logits (N, outputs)."""
+        """Logits (N, outputs) and loss of one training step."""
         group = self.optimizer.param_groups[0]
         group["lr"] = rate
         if momentum is not None:
             group["momentum"] = momentum
         self.module.zero_grad()
-        logits, loss = self.loss(images, labels)
+        logits, loss = self.forward_loss(images, labels)
         loss.backward()
         self.update()
-        self.steps += 1
-        return loss, logits
+        self.steps_done += 1
+        return logits, loss
 
-    def loss(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward_loss(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits (N, outputs) and the mean cross-entropy of a batch."""
         with self._autocast():
             logits = self.forward(images)
@@ -170,29 +172,29 @@ class Model:
         self.module.eval()
         inputs = torch.from_numpy(images).to(self.device, memory_format=self.memory_format)
         size = fast.prediction_batch(max(len(images), 1), self.device)
-        with self._autocast():
+        with self._autocast():  # by the module itself: neither compiled nor distributed
             logits = torch.cat([self.module(batch) for batch in inputs.split(size)])
         return logits.to(self.dtype).cpu().numpy()
 
     def state_dict(self) -> dict[str, Array]:
-        """All that training needs to go on; see common.training.backend.Model."""
-        tensors = layouts.variables(self.module, self.optimizer, self.kind)
+        """The state from which training continues; see common.training.backend.Model."""
+        tensors = layouts.variables(self.module, self.optimizer, self.optimizer_spec)
         arrays = {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors}
         random = {name: generator.numpy() for name, generator in layouts.generators(self.device)}
-        return arrays | random | {"optimizer.step": np.array(self.steps, np.int64)}
+        return arrays | random | {"optimizer.step": np.array(self.steps_done, np.int64)}
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
-        """Take over weights, and the rest where `state` has it; see common.training.backend.Model."""
+        """Load weights, and the other entries that `state` has; see common.training.backend.Model."""
         if "optimizer.step" in state:
-            self.steps = int(state["optimizer.step"])
-            layouts.prepare_slots(self.module, self.optimizer, self.kind, self.steps)
-        for name, tensor in layouts.variables(self.module, self.optimizer, self.kind):
+            self.steps_done = int(state["optimizer.step"])
+            layouts.prepare_slots(self.module, self.optimizer, self.optimizer_spec, self.steps_done)
+        for name, tensor in layouts.variables(self.module, self.optimizer, self.optimizer_spec):
             if name in state or not name.startswith("optimizer."):
                 tensor.copy_(torch.from_numpy(np.array(state[name])))
         layouts.set_generators(self.device, state)
 
-    def on_device(self, images: Array, labels: Array) -> tuple[torch.Tensor, torch.Tensor]:
+    def to_device(self, images: Array, labels: Array) -> tuple[torch.Tensor, torch.Tensor]:
         """Images (N, 1, 28, 28) and labels (N,) as tensors."""
         inputs = torch.from_numpy(images).to(self.device, memory_format=self.memory_format)
         return inputs, torch.from_numpy(labels).to(self.device)
@@ -215,7 +217,7 @@ class Backend:
 
     def __init__(self, *, accelerate: bool, threads: int) -> None:
         torch.set_num_threads(threads)
-        torch.backends.cudnn.allow_tf32 = False  # its convolutions would keep three digits
+        torch.backends.cudnn.allow_tf32 = False  # whose convolutions keep three digits
         torch.backends.cudnn.deterministic = True  # a run can be repeated, and resumed, bit by bit
         self.threads = torch.get_num_threads()
         accelerator = torch.accelerator.current_accelerator(check_available=True) if accelerate else None
@@ -229,8 +231,11 @@ class Backend:
         self, network: spec.ModelSpec, optimizer: Optimizer, *, execution: Execution, seed: int
     ) -> Model:
         """A model of `network`; see common.training.backend.Backend."""
-        if execution.compiled and self.place.type == "cpu" and not shutil.which("g++"):
-            raise Unavailable("--compile needs a C++ compiler, and g++ is not on the PATH.")
+        compiler = os.environ.get("CXX", "g++")
+        if execution.compiled and self.place.type == "cpu" and not shutil.which(compiler):
+            raise Unavailable(
+                f"--compile needs a C++ compiler; {compiler} is not on the PATH, nor CXX set to one."
+            )
         distributed.connect(execution.world, self.place)
         torch.manual_seed(execution.world.seed(seed))
         return Model(network, optimizer, execution=execution, device=self.place)

@@ -1,20 +1,20 @@
 """TensorFlow: a network built, trained, tested and saved. `python tf.py --help`.
 
-The networks are described in common/model/zoo.py. pytorch.py says the same in PyTorch, part by part. What
-makes the two compute the same numbers, quickly and measurably, is in backends/.
+The networks are described in common/model/zoo.py. pytorch.py has the same parts in PyTorch, in that order.
+What makes the two compute the same numbers, quickly and measurably, is in backends/.
 """
 
 from __future__ import annotations
 
 from common.cli.main import main, parse_arguments
 
-# --help and wrong flags are answered before the seconds that importing a framework takes.
+# Parsed first: --help and errors in the flags need no framework, whose import takes seconds.
 arguments = parse_arguments("tensorflow") if __name__ == "__main__" else None
 
 import os
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters comes as an exception
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # errors are raised as exceptions
 
 from collections.abc import Mapping
 from functools import partial
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from common.tables import machine
 
-# Its first words are notes on its build and on accelerators that are not there; no level hides them.
+# Importing TensorFlow logs its build and missing accelerators, which no log level hides.
 with machine.quiet_stderr():
     import keras
     import tensorflow as tf
@@ -43,7 +43,7 @@ from common.training.dropout_masks import Masks
 
 Array = NDArray[Any]
 
-tf.get_logger().setLevel("ERROR")  # it warns of graphs that are made for every model anew
+tf.get_logger().setLevel("ERROR")  # no warning that every model traces graphs of its own
 
 
 def build_layer(node: spec.Node, execution: Execution) -> keras.layers.Layer:
@@ -87,25 +87,25 @@ def build_network(network: spec.ModelSpec, execution: Execution) -> keras.Sequen
     return keras.Sequential([keras.Input((height, width, channels)), *layers])
 
 
-def update_rule(
+def build_optimizer(
     optimizer: Optimizer, weights: list[keras.Variable], execution: Execution
 ) -> keras.optimizers.Optimizer:
     """The Keras optimizer of `weights`; its learning rate is set before each step."""
-    own_formula = "optimizer" in execution.native
-    rule: keras.optimizers.Optimizer
+    own_constants = "optimizer" in execution.native
+    result: keras.optimizers.Optimizer
     match optimizer:
         case SGD(momentum=momentum, nesterov=nesterov):
-            kind = keras.optimizers.SGD if own_formula else parity.SGD
-            rule = kind(momentum=momentum, nesterov=nesterov)
+            kind = keras.optimizers.SGD if own_constants else parity.SGD
+            result = kind(momentum=momentum, nesterov=nesterov)
         case Adam(beta1=beta1, beta2=beta2, eps=eps):
             constants = {"beta_1": beta1, "beta_2": beta2, "epsilon": eps}
-            rule = keras.optimizers.Adam() if own_formula else parity.Adam(**constants)
+            result = keras.optimizers.Adam() if own_constants else parity.Adam(**constants)
         case Adadelta(rho=rho, eps=eps):
-            rule = keras.optimizers.Adadelta() if own_formula else parity.Adadelta(rho=rho, epsilon=eps)
+            result = keras.optimizers.Adadelta() if own_constants else parity.Adadelta(rho=rho, epsilon=eps)
         case _:
             assert_never(optimizer)
-    rule.build(weights)
-    return rule
+    result.build(weights)
+    return result
 
 
 class Model:
@@ -120,28 +120,29 @@ class Model:
         strategy: tf.distribute.Strategy | None,
     ) -> None:
         self.execution, self.world, self.strategy = execution, execution.world, strategy
-        bfloat16, float64 = (execution.precision == name for name in ("bfloat16", "float64"))
-        keras.config.set_floatx("float64" if float64 else "float32")
-        keras.config.set_dtype_policy("mixed_bfloat16" if bfloat16 else execution.precision)
+        # Keras reads the types of a layer's variables from these global settings when the layer is made.
+        precision = execution.precision
+        keras.config.set_floatx("float64" if precision == "float64" else "float32")
+        keras.config.set_dtype_policy({"bfloat16": "mixed_bfloat16"}.get(precision, precision))
         self.dtype = tf.as_dtype(keras.config.floatx())
         self.module = build_network(network, execution)
-        self.optimizer = update_rule(optimizer, self.module.trainable_variables, execution)
+        self.optimizer = build_optimizer(optimizer, self.module.trainable_variables, execution)
         self.variables = dict(layouts.variables(self.module, network, self.optimizer, optimizer))
         self.xla = fast.compiles(execution.compiled, network, execution)
-        # Without AutoGraph, which takes longer to read this file than TensorFlow to trace the network.
-        compiled = partial(tf.function, autograph=False)
-        self.graph = compiled(self.step, jit_compile=self.xla or None)
+        # AutoGraph is off: parsing this file takes longer than tracing the network.
+        graph = partial(tf.function, autograph=False)
+        self.graph_step = graph(self.step, jit_compile=self.xla or None)
         images = tf.TensorSpec(self.module.input_shape, self.dtype)
-        self.infer = compiled(partial(self.module, training=False), [images])
-        # The same, quicker: with backends/tensorflow/fast.py emptied every number stays as it is.
-        self.on_device = fast.keep_on_device(self.on_device)
+        self.infer = graph(partial(self.module, training=False), [images])
+        # The methods below, replaced by quicker ones that compute the same (backends/tensorflow/fast.py).
+        self.to_device = fast.keep_on_device(self.to_device)
         self.run_steps = fast.one_graph(self.run_steps, self)
 
     def train_steps(
         self, images: Array, labels: Array, order: Array, rate: Array, momentum: Array | None = None
     ) -> tuple[Array, Array]:
-        """Take len(order) training steps; see common.training.backend.Model."""
-        inputs, targets = self.on_device(images, labels)
+        """Run len(order) training steps; see common.training.backend.Model."""
+        inputs, targets = self.to_device(images, labels)
         momenta = parity.momentum_of(self.optimizer, rate, momentum)
         with distributed.peer_errors(self.strategy):
             return self.run_steps(inputs, targets, self.world.shard(order), rate, momenta)
@@ -152,25 +153,25 @@ class Model:
         """Loss and number of correct predictions of each step, of a batch `order[step]`."""
         schedule = tf.constant(rate, self.dtype), tf.constant(momentum, self.dtype)
         results = [
-            self.graph(self.gather(inputs, batch), tf.gather(targets, batch), *pace)
+            self.graph_step(self.gather(inputs, batch), tf.gather(targets, batch), *pace)
             for batch, *pace in zip(tf.constant(order), *schedule, strict=True)
         ]
         losses, correct = map(tf.stack, zip(*results, strict=True))
         return tf.cast(losses, tf.float64).numpy(), correct.numpy()
 
     def step(self, images: Tensor, labels: Tensor, rate: Tensor, momentum: Tensor) -> tuple[Tensor, Tensor]:
-        """One training step; its loss, and the number of correct predictions."""
+        """Loss and number of correct predictions of one training step."""
         parity.set_rate(self.optimizer, rate, momentum)
         weights = self.module.trainable_variables
         with tf.GradientTape() as tape:
-            logits, loss = self.loss(images, labels)
+            logits, loss = self.forward_loss(images, labels)
         gradients = tape.gradient(loss, weights)
         correct = tf.math.count_nonzero(tf.argmax(logits, axis=1) == labels)
         gradients, loss, correct = distributed.average(gradients, loss, correct, self.strategy)
         self.optimizer.apply(gradients, weights)
         return loss, correct
 
-    def loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def forward_loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (N, outputs) and the mean cross-entropy of a batch."""
         logits = tf.cast(self.module(images, training=True), self.dtype)
         losses = parity.cross_entropy(labels, logits, smoothing=self.execution.label_smoothing)
@@ -181,7 +182,7 @@ class Model:
         return tf.cast(self.infer(tf.constant(layouts.channels_last(images))), self.dtype).numpy()
 
     def state_dict(self) -> dict[str, Array]:
-        """All that training needs to go on; see common.training.backend.Model."""
+        """The state from which training continues; see common.training.backend.Model."""
         arrays = {
             name: np.array(stored.to_canonical(stored.variable.numpy()), order="C")
             for name, stored in self.variables.items()
@@ -189,7 +190,7 @@ class Model:
         return arrays | {name: state.numpy() for name, state in layouts.generators(self.module)}
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
-        """Take over weights, and the rest where `state` has it; see common.training.backend.Model."""
+        """Load weights, and the other entries that `state` has; see common.training.backend.Model."""
         for name, stored in self.variables.items():
             if name in state or not name.startswith("optimizer."):
                 stored.variable.assign(stored.to_keras(state[name]))
@@ -197,7 +198,7 @@ class Model:
             if name in state:
                 generator.assign(state[name])
 
-    def on_device(self, images: Array, labels: Array) -> tuple[Tensor, Tensor]:
+    def to_device(self, images: Array, labels: Array) -> tuple[Tensor, Tensor]:
         """Images (N, 1, 28, 28), as (N, 28, 28, 1), and labels (N,) as tensors."""
         return tf.constant(layouts.channels_last(images)), tf.constant(labels)
 
@@ -217,7 +218,7 @@ class Backend:
     defaults = DefaultsProbe()
 
     def __init__(self, *, accelerate: bool, threads: int) -> None:
-        # Read when the first operation runs, so this comes before anything else.
+        # Thread counts are read at the first operation, so they are set before any.
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
         self.threads = tf.config.threading.get_intra_op_parallelism_threads()
@@ -225,7 +226,8 @@ class Backend:
             if not accelerate:
                 tf.config.set_visible_devices([], "GPU")
             accelerators = tf.config.get_visible_devices("GPU")
-        tf.config.experimental.enable_tensor_float_32_execution(False)  # which has three digits
+        tf.config.experimental.enable_tensor_float_32_execution(False)  # which keeps three digits
+        # Like the thread counts, before the first operation.
         self.strategy = distributed.connect(read_world(self.name, os.environ))
         self.device = "cpu"
         if accelerators:

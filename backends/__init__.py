@@ -1,1 +1,1 @@
-"""What makes each framework's page exact, fast or measurable: a folder a framework, with the same files."""
+"""Each framework's exact, fast and measurable parts: a folder for each, with the same files."""

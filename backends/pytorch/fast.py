@@ -1,8 +1,7 @@
-"""What only makes PyTorch quicker.
+"""Quicker replacements of plain PyTorch: optional, and measured on two cores of a CPU.
 
-Each function is given the plain thing first and returns it, or something quicker in its place. If all of them
-return their first argument, every number stays the same, but for which of the equally likely dropout masks
-are drawn. Times are of two cores.
+Each function receives the plain object first and returns it, or a quicker one in its place. If each returned
+its first argument, results would differ only by rounding, and by which dropout masks are drawn.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 Modules = list[tuple[str, nn.Module]]
 
 
-def _is_plain(execution: Execution) -> bool:
-    """Whether the network is to be as the framework's users have it."""
+def _without_shortcuts(execution: Execution) -> bool:
+    """Whether a compiler or the native loader expects PyTorch's own layers and optimizers."""
     return execution.loader is not None or execution.compiled
 
 
@@ -54,7 +53,9 @@ class QuickDropout(nn.Dropout):
         """`inputs` with a share `p` of the values zeroed and the rest divided by 1 - `p`, in training."""
         if not self.training or inputs.device.type != "cpu":
             return super().forward(inputs)
-        words = torch.empty(-(-inputs.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+        words = torch.empty(-(-inputs.numel() // 4), dtype=torch.int64).random_(
+            -(2**63), None
+        )  # None: up to the largest integer
         draws = words.view(torch.int16).as_strided(inputs.shape, inputs.stride())
         mask = (draws >= round(self.p * 2**16) - 2**15).to(inputs.dtype)
         return inputs * mask.div_(1 - self.p)
@@ -66,7 +67,7 @@ def layers(modules: Modules, execution: Execution) -> Modules:
     Pooling first changes no number and leaves a quarter of the values to ReLU (a step of pytorch-model-1: 3.5
     ms instead of 3.7, of examples-cnn 22 instead of 24).
     """
-    if _is_plain(execution):
+    if _without_shortcuts(execution):
         return modules
     quick = list(modules)
     for index, (name, module) in enumerate(quick):
@@ -76,6 +77,7 @@ def layers(modules: Modules, execution: Execution) -> Modules:
             case nn.Dropout():
                 quick[index] = (name, QuickDropout(module.p))
             case nn.MaxPool2d() if index and isinstance(quick[index - 1][1], nn.ReLU):
+                # A swap keeps the length, so the loop goes on with the next layer.
                 quick[index - 1 : index + 1] = [(name, module), quick[index - 1]]
     return quick
 
@@ -95,25 +97,25 @@ def memory_format(
     return torch.channels_last if min(channels, default=16) >= 16 else plain
 
 
-def optimizer(
-    update_rule: Callable[..., torch.optim.Optimizer], execution: Execution
+def without_dynamo(
+    build_optimizer: Callable[..., torch.optim.Optimizer], execution: Execution
 ) -> Callable[..., torch.optim.Optimizer]:
-    """`update_rule` without the import of torch._dynamo, a second of every start, that its optimizers bring.
+    """`build_optimizer` without the import of torch._dynamo, which takes a second.
 
-    PyTorch imports it to ask whether their methods are left out of a compiled graph; nothing compiles them
-    here.
+    torch.optim (2.14) imports it to wrap `add_param_group` so that torch.compile leaves it out, and caches
+    the wrapper in an attribute; with that attribute set there is no import.
     """
-    if not _is_plain(execution):
+    if not _without_shortcuts(execution):
         method = inspect.unwrap(torch.optim.Optimizer.add_param_group)
         vars(method).setdefault("__dynamo_disable", method)
-    return update_rule
+    return build_optimizer
 
 
 def update(
     step: Callable[[], object], optimizer: torch.optim.Optimizer, execution: Execution
 ) -> Callable[[], object]:
     """The optimizer's step without what surrounds it for torch.compile and profilers, 0.03 ms a step."""
-    if _is_plain(execution):
+    if _without_shortcuts(execution):
         return step
     unwrapped = inspect.unwrap(type(optimizer).step)
     return torch.no_grad()(lambda: unwrapped(optimizer))
@@ -121,22 +123,24 @@ def update(
 
 def keep_on_device(to_device: F) -> F:
     """`to_device` that moves the data once, and again only when other arrays are passed."""
-    resident: list[tuple[Array, Array, torch.Tensor, torch.Tensor]] = []
+    arrays: tuple[Array, Array] | None = None
+    tensors: tuple[torch.Tensor, torch.Tensor] | None = None
 
     @wraps(to_device)
     def moved_once(images: Array, labels: Array) -> tuple[torch.Tensor, torch.Tensor]:
-        if not resident or resident[0][0] is not images or resident[0][1] is not labels:
-            resident.clear()  # frees the last epoch's pixels before the next ones are copied
-            resident.append((images, labels, *to_device(images, labels)))
-        return resident[0][2], resident[0][3]
+        nonlocal arrays, tensors
+        if tensors is None or arrays is None or arrays[0] is not images or arrays[1] is not labels:
+            tensors = None  # frees the last epoch's pixels before the next ones are copied
+            arrays, tensors = (images, labels), to_device(images, labels)
+        return tensors
 
     return cast(F, moved_once)
 
 
 def reuse_memory(gather: F, model: Any) -> F:
-    """`gather` of a `pytorch.Model` that writes every batch into the same memory.
+    """`gather` of a `pytorch.Model` that writes every batch into the same memory, which is in the caches.
 
-    Fresh memory would not be in the caches.
+    The next call overwrites the batch: the backward pass must have run by then.
     """
     scaling, dtype = model.execution.scaling, model.dtype
     buffers: dict[tuple[int, torch.dtype], tuple[torch.Tensor, torch.Tensor]] = {}

@@ -17,7 +17,7 @@ Array = NDArray[Any]
 
 
 class Instruments:
-    """What is timed of PyTorch on a device (`common.training.backend.Instruments`)."""
+    """Timed parts of PyTorch on a device (`common.training.backend.Instruments`)."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -26,7 +26,7 @@ class Instruments:
         self, model: Any, images: Array, labels: Array, order: Array, *, until: Stage
     ) -> Callable[[], None]:
         """See common.training.backend.Instruments; `model` is a `pytorch.Model`."""
-        inputs, targets = model.on_device(images, labels)
+        inputs, targets = model.to_device(images, labels)
         batches = torch.from_numpy(order).to(self.device)
         targets = targets[batches]
         fixed = model.gather(inputs, batches[0]).clone()
@@ -34,12 +34,12 @@ class Instruments:
         def run() -> None:
             model.module.train()
             gathered = (model.gather(inputs, batch) for batch in batches)
-            for batch, wanted in zip(
+            for batch, target in zip(
                 repeat(fixed, len(order)) if until == "bare" else gathered, targets, strict=True
             ):
                 if until == "input":
                     continue
-                _, loss = model.loss(batch, wanted)
+                _, loss = model.forward_loss(batch, target)
                 if until != "forward":
                     model.module.zero_grad()
                     loss.backward()

@@ -36,7 +36,7 @@ class NativeLoader:
         momenta = [None] * len(rate) if momentum is None else momentum.tolist()
         for (images, labels), *schedule in zip(batches, rate.tolist(), momenta, strict=True):
             images, labels = images.to(model.device, model.dtype), labels.to(model.device)
-            loss, logits = model.step(images, labels, *schedule)
+            logits, loss = model.step(images, labels, *schedule)
             correct = logits.argmax(dim=1) == labels
             yield np.array([loss.item()]), np.array([float(correct.sum().item())])
 

@@ -1,4 +1,4 @@
-"""What makes PyTorch compute the pinned formulas: they are its own, so only given dropout masks are left."""
+"""Dropout with masks from NumPy; all other pinned formulas are PyTorch's own."""
 
 from __future__ import annotations
 

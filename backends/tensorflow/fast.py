@@ -1,7 +1,7 @@
-"""What only makes TensorFlow quicker.
+"""Quicker replacements of plain TensorFlow: optional, and measured on two cores of a CPU.
 
-Each function is given the plain thing first and returns it, or something quicker in its place. If all of them
-return their first argument, every number stays the same. Times are of two cores.
+Each function receives the plain object first and returns it, or a quicker one in its place. If each returned
+its first argument, results would differ only by rounding.
 """
 
 from __future__ import annotations
@@ -24,26 +24,28 @@ F = TypeVar("F", bound=Callable[..., Any])
 XLA_STEPS = 128  # in a call of a compiled graph
 
 
-def compiles(asked: bool, network: spec.ModelSpec, execution: Execution) -> bool:
+def compiles(requested: bool, network: spec.ModelSpec, execution: Execution) -> bool:
     """Whether XLA compiles a network's steps, by what was measured on a CPU.
 
     It makes dense networks quicker: a step of tf-model-1 takes 0.5 ms instead of 1.0. Convolutions it slows.
-    It is left out where processes must talk to each other in every step.
+    It is off where processes exchange gradients in every step.
     """
     dense = not any(isinstance(node.layer, spec.Conv) for node in network.nodes())
-    return asked or (dense and execution.world.size == 1)
+    return requested or (dense and execution.world.size == 1)
 
 
 def keep_on_device(to_device: F) -> F:
     """`to_device` that moves the data once, and again only when other arrays are passed."""
-    resident: list[tuple[Array, Array, Tensor, Tensor]] = []
+    arrays: tuple[Array, Array] | None = None
+    tensors: tuple[Tensor, Tensor] | None = None
 
     @wraps(to_device)
     def moved_once(images: Array, labels: Array) -> tuple[Tensor, Tensor]:
-        if not resident or resident[0][0] is not images or resident[0][1] is not labels:
-            resident.clear()  # frees the last epoch's pixels before the next ones are copied
-            resident.append((images, labels, *to_device(images, labels)))
-        return resident[0][2], resident[0][3]
+        nonlocal arrays, tensors
+        if tensors is None or arrays is None or arrays[0] is not images or arrays[1] is not labels:
+            tensors = None  # frees the last epoch's pixels before the next ones are copied
+            arrays, tensors = (images, labels), to_device(images, labels)
+        return tensors
 
     return cast(F, moved_once)
 
@@ -59,7 +61,7 @@ def one_graph(run_steps: F, model: Any) -> F:
     def steps(
         images: Tensor, labels: Tensor, count: Tensor, order: Tensor, rate: Tensor, momentum: Tensor
     ) -> tuple[Tensor, Tensor]:
-        targets, most = tf.gather(labels, order), tf.shape(order)[0]
+        targets, length = tf.gather(labels, order), tf.shape(order)[0]
 
         def body(index: Tensor, losses: Tensor, correct: Tensor) -> tuple[Tensor, ...]:
             batch = model.gather(images, order[index])
@@ -70,7 +72,7 @@ def one_graph(run_steps: F, model: Any) -> F:
             # Not a TensorArray, with which a step of a compiled network takes 3 % longer.
             return tf.tensor_scatter_nd_update(values, [[index]], [value])
 
-        start = tf.constant(0), tf.zeros(most, model.dtype), tf.zeros(most, tf.int64)
+        start = tf.constant(0), tf.zeros(length, model.dtype), tf.zeros(length, tf.int64)
         _, losses, correct = tf.while_loop(lambda index, *_: index < count, body, start)
         return tf.cast(losses, tf.float64), correct
 

@@ -21,19 +21,19 @@ Array = NDArray[Any]
 
 
 class Instruments:
-    """What is timed of TensorFlow (`common.training.backend.Instruments`)."""
+    """Timed parts of TensorFlow (`common.training.backend.Instruments`)."""
 
     def partial_steps(
         self, model: Any, images: Array, labels: Array, order: Array, *, until: Stage
     ) -> Callable[[], None]:
         """See common.training.backend.Instruments; `model` is a `tf.Model`."""
-        inputs, targets = model.on_device(images, labels)
+        inputs, targets = model.to_device(images, labels)
         batches = tf.constant(order)
         weights = model.module.trainable_variables
 
         def gradients(batch: Tensor, wanted: Tensor) -> tuple[Tensor, list[Tensor]]:
             with tf.GradientTape() as tape:
-                _, loss = model.loss(batch, wanted)
+                _, loss = model.forward_loss(batch, wanted)
             return loss, tape.gradient(loss, weights)
 
         def run(inputs: Tensor, targets: Tensor, batches: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What makes TensorFlow compute the pinned formulas, which are PyTorch's."""
+"""Layers, loss and optimizers by the pinned formulas, which are PyTorch's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NARROW = 16  # with fewer channels a batch is normalised by moments computed her
 
 
 def padding(conv: spec.Conv) -> Literal["same", "valid"]:
-    """Keras' name for a padding that it has; with a stride its "same" pads the bottom and the right alone."""
+    """Keras' name for a padding that it has; with a stride "same" pads more at the bottom and right."""
     return "same" if conv.stride == 1 and 2 * conv.padding == conv.kernel_size - 1 else "valid"
 
 
@@ -31,7 +31,7 @@ def padded(layer: keras.layers.Layer, conv: spec.Conv) -> keras.layers.Layer:
 
 
 def _moments(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance of each channel of images (N, H, W, C), added up by columns first.
+    """Mean and biased variance of each channel of images (N, H, W, C): over batch and rows, then columns.
 
     In two passes: the mean of the squares less the square of the mean would keep no digit of the variance of
     a channel whose mean is large beside its deviation.
@@ -53,15 +53,16 @@ def normalized(
     """Images (N, H, W, C) normalised by the batch, and the mean and unbiased variance of each channel.
 
     On a CPU the fused kernel adds the values of a channel one by one in single precision: of the 50,176 in
-    the first layers of under-5k it keeps four digits, where PyTorch keeps six. There, where channels are few,
-    `_moments` keeps as many, and a step takes 3 % longer; with more channels it would be 10 % (under-8k).
+    the first layers of under-5k it keeps four digits, where PyTorch keeps six. On a CPU with few
+    channels `_moments` also keeps six, and a step takes 3 % longer; with more channels it would be 10 %
+    (under-8k).
     """
     single = images.dtype != tf.float64  # the fused kernels have no double precision
     if single and (images.shape[-1] >= NARROW or tf.config.get_visible_devices("GPU")):
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=images, scale=scale, offset=offset, mean=[], variance=[], epsilon=epsilon
         )
-        return outputs, mean, variance
+        return outputs, mean, variance  # which the kernel has made unbiased
     mean, biased = _moments(images)
     count = tf.cast(tf.size(images) // tf.size(mean), mean.dtype)
     variance = biased * count / (count - 1)
@@ -128,7 +129,7 @@ def cross_entropy(labels: Tensor, logits: Tensor, *, smoothing: float) -> Tensor
 
 
 class SGD(keras.optimizers.SGD):
-    """Momentum with the learning rate outside the velocity; both are set before each step."""
+    """SGD with the learning rate outside the velocity; rate and momentum are set before each step."""
 
     def build(self, variables: list[keras.Variable]) -> None:
         """Add the variable that holds the momentum of the step."""
@@ -170,7 +171,7 @@ class Adam(keras.optimizers.Adam):
     """
 
     def apply(self, grads: list[Tensor], trainable_variables: list[tf.Variable] | None = None) -> None:
-        """Compute the constants of this step once for all weights: each is an operation in the graph."""
+        """Compute the constants of this step once, not for every weight."""
         dtype = grads[0].dtype
         step = tf.cast(self.iterations + 1, tf.float64)
         rounded = float(np.array(self.beta_2, dtype.as_numpy_dtype))

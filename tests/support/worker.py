@@ -213,7 +213,7 @@ def gradients(
     """PyTorch's loss on a batch and its gradient for each weight, as a training step computes them."""
     built = build(backend, **model)
     built.module.train()
-    _, loss = built.loss(*built.on_device(images, labels))
+    _, loss = built.forward_loss(*built.to_device(images, labels))
     loss.backward()
     found = {name: weight.grad.cpu().numpy().copy() for name, weight in built.module.named_parameters()}
     return {"loss": loss.item(), **found}
