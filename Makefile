@@ -1,4 +1,4 @@
-# `make run` on a bare machine with Python 3.11: environment, data, both frameworks, report.
+# `make run` on a bare machine with Python 3.11: environment, data, both frameworks, report; all of it in ignored folders.
 VENV := .venv
 ifeq ($(OS),Windows_NT)
 PYTHON ?= py -3.11
@@ -11,17 +11,22 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install run report demo test test-fast check lint types imports format audit clean
+.PHONY: help install run needs report demo test test-fast check lint types imports format audit clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## .venv with the pinned requirements
 
-run: install ## get MNIST, train the default network in each framework, render the report
-	$(BIN)/python pytorch.py
-	$(BIN)/python tf.py
-	$(BIN)/python -m common.report
+run: needs install ## get MNIST, train the default network in each framework, render runs/report.md
+	$(BIN)/python pytorch.py --results runs
+	$(BIN)/python tf.py --results runs
+	$(BIN)/python -m common.report --results runs
+
+needs:
+	@echo "make run needs up to 12 GB of disk on Linux: 8 for both frameworks in $(VENV), the rest for pip's cache."
+	@echo "It takes some minutes to download them, the first time, and one or two to train each network."
+	@echo "Rows, report and pictures go to runs/, which git ignores; no file of the repository is changed."
 
 report: install ## tables into README.md and benchmarks.md, figures into results/plots
 	$(BIN)/python -m common.report
@@ -61,8 +66,8 @@ $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)
 
 $(INSTALLED): requirements.txt | $(VENV)/pyvenv.cfg
-	@echo "Installing the pinned requirements into $(VENV): a few minutes, the first time."
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@echo "Installing the pinned requirements into $(VENV): about 8 GB, a few minutes, the first time."
+	$(BIN)/python -m pip install --disable-pip-version-check --requirement requirements.txt
 	@touch $@
 
 $(INSTALLED_DEV): requirements-dev.txt $(INSTALLED)

@@ -60,6 +60,25 @@ def test_make_check_runs_the_linters_and_make_test_the_whole_suite() -> None:
         assert tuple(command.split()) in commands, command
 
 
+@needs_make
+def test_make_run_says_what_it_needs_first_and_writes_to_an_ignored_folder() -> None:
+    plan = subprocess.run(
+        ["make", "--dry-run", "run"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert "GB" in plan[0]
+    assert "minutes" in plan[1]
+    python = [line.partition("python ")[2] for line in plan if re.search(r"/python \S+", line)]
+    assert python[-3:] == [
+        "pytorch.py --results runs",
+        "tf.py --results runs",
+        "-m common.report --results runs",
+    ]
+    assert "runs/" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    for command in python[-3:]:
+        assert readme.count(f"python {command}") == 2  # without make, on POSIX and on Windows
+
+
 def test_version_and_license_stand_in_the_citation() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))

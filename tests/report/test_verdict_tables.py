@@ -41,3 +41,11 @@ def test_a_refused_comparison_is_listed(tmp_path: Path) -> None:
 def test_no_pairs(tmp_path: Path) -> None:
     assert verdict_tables.summary_table(frames.read(tmp_path)) == ""
     assert "|" not in verdict_tables.details(frames.read(tmp_path))
+
+
+def test_runs_of_a_third_framework_leave_the_verdicts_as_they_are(tmp_path: Path) -> None:
+    add_pairs(tmp_path, [0.01, -0.01, 0.02])
+    before = verdict_tables.summary_table(frames.read(tmp_path))
+    add_run(tmp_path, framework="jax")
+    assert before
+    assert verdict_tables.summary_table(frames.read(tmp_path)) == before
