@@ -138,8 +138,9 @@ def other_settings(groups: Sequence[Group]) -> str:
 
 
 def failed(runs: pd.DataFrame) -> str:
-    """Every run that diverged, failed or was interrupted, with the reason."""
-    failed = runs[runs["status"] != "ok"].sort_values(["started", "run"])
+    """Every run that diverged, failed or was interrupted, or whose result is doubtful, with the reason."""
+    doubtful = runs["reason"].fillna("").astype(str) != ""
+    failed = runs[(runs["status"] != "ok") | doubtful].sort_values(["started", "run"])
     if failed.empty:
         return "None."
     columns = [

@@ -136,7 +136,9 @@ class Run:
             unit="runs",
         ),
     ] = None
-    reason: Annotated[str, Column("reason of a failed run")] = ""
+    reason: Annotated[
+        str, Column("reason of a failed run; of an `ok` run, what is wrong with its result")
+    ] = ""
     shifted_accuracy: Annotated[
         float | None,
         Column(

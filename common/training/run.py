@@ -18,6 +18,7 @@ from common.tables.concurrent_runs import ConcurrentRuns
 from common.tables.schema import EpochRow, ErrorRow, Run, Status
 from common.training import checkpoint, initial_weights
 from common.training.backend import Backend, LoaderOptions, Model, PeerLost
+from common.training.doubts import chance_level, doubts
 from common.training.job import Job
 from common.training.loop import Diverged, Epoch, Progress, train
 
@@ -71,6 +72,8 @@ def execute(
             at_once=concurrent_runs.peak() if concurrent_runs else None,
         )
         store.append(job.results, row, *_epoch_and_error_rows(row, epochs, dataset))
+        if row.reason:
+            show(f"Warning: {row.reason}")
         show(f"Run {row.run} is in {job.results / 'results.csv'}.")
     if job.save_model and job.results and status == "ok":
         _save(model, framework, job)
@@ -164,6 +167,7 @@ def _row(
     first_step = timed[0].first_step_seconds if timed else None
     steady_images = sum(epoch.images for epoch in timed) - (job.recipe.batch_size if first_step else 0)
     return Run(
+        reason=_doubts(job, dataset, last) if last else "",
         framework=framework.name,
         model=job.spec.name,
         batch_size=job.recipe.batch_size,
@@ -207,6 +211,17 @@ def _row(
         at_once=at_once,
         shifted_accuracy=last.test.tta_accuracy if last else None,
     )
+
+
+def _doubts(job: Job, dataset: Dataset, last: Epoch) -> str:
+    """What is wrong with the result of a complete run; nothing is with an untrained network's."""
+    if last.training is None and job.start is None:
+        return ""
+    losses = {"test loss": last.test.loss}
+    if last.training:
+        losses["training loss"] = last.training.loss
+    chance = chance_level(dataset.test.labels)
+    return doubts(last.test.accuracy, losses, chance=chance, outputs=job.spec.outputs)
 
 
 def _epoch_and_error_rows(

@@ -20,7 +20,7 @@ from common.analysis.frames import read
 from common.cli import main as command
 from common.cli.arguments import parser
 from common.cli.requested_job import requested_job
-from common.data.datasets import Dataset
+from common.data.datasets import Dataset, load
 from common.frameworks import FRAMEWORKS
 from common.model.recipe import recipe_hash
 from common.model.zoo import ZOO
@@ -393,6 +393,36 @@ def test_divergence_is_recorded_and_exits_1(
     assert list(tables.epochs["epoch"]) == [0, 1]
     assert tables.errors.empty
     assert not (tmp_path / "a").exists()
+
+
+def test_a_run_at_chance_or_with_an_absurd_loss_is_ok_with_a_reason(
+    main: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Learned(Recorder):
+        """Right about nine images of ten."""
+
+        def predict(self, images: np.ndarray) -> np.ndarray:
+            right = np.eye(10)[self.answers[self.tested : self.tested + len(images)]]
+            self.tested = (self.tested + len(images)) % len(self.answers)
+            return 9.0 * right
+
+    answers = np.array(load("mnist").test.labels)
+    answers[::10] = (answers[::10] + 1) % 10
+    Learned.answers, Learned.tested = answers, 0  # type: ignore[attr-defined]
+    words = ("--model", "tf-model-1", "--epochs", "1")
+    assert main(*words) == 0
+    assert main(*words, model=Learned({7: 1e9})) == 0
+    assert main(*words, model=Learned()) == 0
+    assert main("--model", "tf-model-1", "--epochs", "0") == 0
+    chance, absurd, sound, untrained = store.rows(tmp_path / "results", "results.csv")
+    assert {row["status"] for row in (chance, absurd, sound, untrained)} == {"ok"}
+    assert f"{float(chance['accuracy']):.2f} %" in chance["reason"]
+    assert "training loss" in absurd["reason"]
+    assert "accuracy" not in absurd["reason"]
+    assert (sound["reason"], untrained["reason"]) == ("", "")
+    printed = capsys.readouterr().out.splitlines()
+    warnings = [line for line in printed if line.startswith("Warning: ")]
+    assert warnings == [f"Warning: {row['reason']}" for row in (chance, absurd)]
 
 
 def test_ctrl_c_is_recorded_and_exits_130(main: Main, tmp_path: Path) -> None:
