@@ -76,5 +76,5 @@ PAIR = tuple(FRAMEWORKS)[:2]
 
 def display_name(framework: str) -> str:
     """`PyTorch` for the tables' `pytorch`; an unknown name as it is."""
-    known = FRAMEWORKS.get(framework.lower())
-    return known.title if known else framework
+    entry = FRAMEWORKS.get(framework.lower())
+    return entry.title if entry else framework

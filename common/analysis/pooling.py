@@ -1,4 +1,4 @@
-"""Which runs are repetitions of one another.
+"""Groups of runs that are repetitions of one another.
 
 Runs are pooled only where every setting in POOLED is equal; machine and versions may differ, because an
 accuracy should repeat anywhere. Times are compared only among runs that had their machine to themselves.

@@ -1,4 +1,4 @@
-"""How far rounding errors alone move the first losses, and whether the frameworks differ by more.
+"""Differences of first losses between the frameworks, beside those that rounding errors alone cause.
 
 In double precision the losses of both frameworks must agree. In single precision rounding errors grow, in
 some networks until the losses have nothing in common, so a self-baseline stands beside the difference of the

@@ -1,1 +1,1 @@
-"""What pytorch.py and tf.py can be asked to do."""
+"""The command line of pytorch.py and tf.py, and its modes."""

@@ -156,8 +156,8 @@ def _add_run(result: argparse.ArgumentParser, framework: Framework) -> None:
         "--epochs",
         metavar="N",
         type=number(int, 0, MAX_EPOCHS),
-        help="total number of epochs; fewer than the recipe's stop its schedule early, more stretch it; 0 "
-        "only tests",
+        help="total number of epochs; with fewer than the recipe's the run ends before its schedule, with "
+        "more the schedule is stretched; 0 only tests",
     )
     add("--batch-size", metavar="N", type=images, help="images in a training step")
     add(
@@ -252,8 +252,8 @@ def _add_modes(result: argparse.ArgumentParser) -> None:
         nargs="?",
         type=path,
         const=Path(os.devnull),
-        help="time the network part by part, or with --compile its options, or with --epochs 1 only whole "
-        "epochs over a bare loop of steps; write the measurements to FILE as JSON",
+        help="time the parts of a training step; with --compile compare compiler options, with --epochs 1 a "
+        "whole epoch with a bare loop of steps; write the measurements to FILE as JSON",
     )
     add(
         "--trace",

@@ -1,4 +1,4 @@
-"""How a network is trained: the recipe, its name in the tables and its digest.
+"""The recipe that a network is trained with, its name in the tables and its digest.
 
 A field that was added when results had been recorded is left out of the digest at its default, so that those
 results keep their digest.

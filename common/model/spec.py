@@ -24,7 +24,7 @@ Init = Literal["fan-in-uniform", "xavier-uniform"]
 
 
 class SpecError(ValueError):
-    """A network that cannot be built; the message says which layer and why."""
+    """A network that cannot be built; the message names the layer and the reason."""
 
 
 class LayerKind(Checked):

@@ -56,9 +56,9 @@ def results_block(tables: Tables, link: str, *, benchmarks: str = "benchmarks.md
             _image(overview, link),
             markdown(head.split(" | "), rows, right=(2, 3, 4, 5, 6)),
             "ACCURACY is on the 10,000 test images after the last epoch: mean ± sample standard deviation "
-            "over n runs with different seeds. TRAIN ACCURACY is the mean over the last epoch's training "
-            "batches, with dropout and augmentation on. Compare the rows of one network only: different "
-            "networks have different recipes.",
+            "over n runs; where some share a seed, the number of seeds is given. TRAIN ACCURACY is the mean "
+            "over the last epoch's training batches, with dropout and augmentation on. Compare the rows of "
+            "one network only: different networks have different recipes.",
             *_remarks(tables, groups, benchmarks),
         ]
         if part

@@ -43,7 +43,7 @@ class LoaderOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """How a network is run, apart from the network and its recipe.
+    """Settings of a run apart from the network and its recipe.
 
     `native` names the parts left to the framework's own defaults. `compiled` turns on torch.compile or XLA.
     `scaling` is applied to training images that are bytes, `label_smoothing` to the loss (see
@@ -74,7 +74,7 @@ class Model(Protocol):
         rate: NDArray[np.float64],
         momentum: NDArray[np.float64] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Take len(order) optimizer steps on cross-entropy; step i trains on images[order[i]].
+        """Run len(order) optimizer steps on cross-entropy; step i trains on images[order[i]].
 
         images (N, 1, 28, 28) as bytes, which each step scales by `Execution.scaling`, or as floats, which are
         used as they are; labels (N,) int64. Both stay on the device while the same arrays are passed.
@@ -121,7 +121,7 @@ class DefaultsProbe(Protocol):
     def threads_program(self) -> str: ...
 
     def compiles_by_default(self) -> bool:
-        """Whether a network is compiled without being asked for."""
+        """Whether a network is compiled by default."""
         ...
 
     def initial_dense(self, fan_in: int, fan_out: int) -> tuple[Array, Array]:
@@ -223,6 +223,6 @@ class Backend(Protocol):
     def build(self, network: ModelSpec, optimizer: Optimizer, *, execution: Execution, seed: int) -> Model:
         """A model of `network`; `seed` is for what the framework draws itself (dropout, native init).
 
-        Raises Unavailable where this machine cannot do what `execution` asks for.
+        Raises Unavailable where this machine cannot do what `execution` requires.
         """
         ...

@@ -1,4 +1,4 @@
-"""All that decides a run except the framework and the data."""
+"""A job: the settings of a run, apart from the framework and the data."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The training loop, once for all frameworks: order, images, schedule, clock, evaluation, divergence.
 
-The training clock covers everything from the data in memory as bytes: normalisation, augmentation and steps.
+The training clock starts with the bytes in memory and covers preprocessing, augmentation and steps.
 Evaluation has a clock of its own. Batches come from memory in our order, or from the framework's own loader.
 """
 
@@ -192,7 +192,8 @@ def _memory_epoch(
 def _train_epoch(
     chunks: Iterator[tuple[Array, Array]], rate: Array, job: Job, *, epoch: int, started_at: float
 ) -> Generator[Progress, None, Training]:
-    """Train an epoch whose losses and correct predictions come in `chunks`, some steps at a time."""
+    """Collect, check and report the steps of an epoch: `chunks` yields losses and correct predictions of some
+    steps at a time."""
     steps, batch_size = len(rate), job.recipe.batch_size
     losses, correct = np.empty(steps), np.empty(steps)
     done = reported = 0
