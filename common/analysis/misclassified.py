@@ -16,6 +16,8 @@ from common.analysis import pooling
 from common.analysis.frames import Tables
 
 KEY = ["model", "framework", "index", "predicted"]
+NO_DIGIT = -1
+"""In a filter: an output above 9, which networks with more than ten outputs can predict."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,9 @@ def select(digits: pd.DataFrame, choice: Filter) -> pd.DataFrame:
         selected = selected[frameworks == 1]
     for column in ("label", "predicted", "model", "framework"):
         wanted = getattr(choice, column)
-        if wanted is not None:
+        if column == "predicted" and wanted == NO_DIGIT:
+            selected = selected[selected[column] > 9]
+        elif wanted is not None:
             selected = selected[selected[column] == wanted]
     return selected
 

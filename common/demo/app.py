@@ -152,7 +152,7 @@ async def _mistakes(request: Request) -> Response:
     query = request.query_params
     choice = Filter(
         label=_digit_or_none(query.get("label")),
-        predicted=_digit_or_none(query.get("predicted")),
+        predicted=_digit_or_none(query.get("predicted"), no_digit=True),
         model=_allowed_or_none(query.get("model"), tuple(ZOO)),
         framework=_allowed_or_none(query.get("framework"), tuple(FRAMEWORKS)),
         one_only=_allowed_or_none(query.get("one_only"), ("yes",)) is not None,
@@ -220,8 +220,10 @@ def _prepared(picture: Any) -> Any:
     return np.round(picture).astype(np.uint8)
 
 
-def _digit_or_none(text: str | None) -> int | None:
-    digit = _allowed_or_none(text, tuple("0123456789"))
+def _digit_or_none(text: str | None, *, no_digit: bool = False) -> int | None:
+    if no_digit and text == "none":
+        return misclassified.NO_DIGIT
+    digit = _allowed_or_none(text, (*"0123456789", *(["none"] if no_digit else [])))
     return None if digit is None else int(digit)
 
 

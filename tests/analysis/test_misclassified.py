@@ -59,6 +59,12 @@ def test_filters_select_rows(digits: pd.DataFrame, choice: Filter, expected: lis
     assert indices(select(digits, choice)) == expected
 
 
+def test_an_output_that_is_no_digit_is_selected(tmp_path: Path) -> None:
+    add_run(tmp_path, errors={3: 5, 14: 12, 25: 10})
+    rows = misclassified.misclassified_digits(frames.read(tmp_path), LABELS)
+    assert indices(select(rows, Filter(predicted=misclassified.NO_DIGIT))) == [14, 25]
+
+
 def test_pages_begin_with_the_digits_that_most_runs_misclassified(digits: pd.DataFrame) -> None:
     total, shown = page(digits, start=0, count=2)
     assert total == 3

@@ -199,7 +199,9 @@ def test_the_gallery_follows_the_query(client: TestClient) -> None:
     assert client.get("/api/mistakes").json()["total"] == 2
     only = client.get("/api/mistakes", params={"one_only": "yes", "framework": "pytorch", "label": ""}).json()
     assert [digit["index"] for digit in only["digits"]] == [14]
+    assert client.get("/api/mistakes", params={"predicted": "none"}).json()["total"] == 0
     for query in (
+        {"label": "none"},
         {"label": "10"},
         {"model": "resnet"},
         {"framework": "jax"},

@@ -292,6 +292,9 @@ function fill(select, values) {
 
 let from = 0;
 
+// Networks with more than ten outputs can predict one that is no digit.
+const className = (predicted) => (predicted > 9 ? `no digit (output ${predicted})` : String(predicted));
+
 async function gallery(more = false) {
   if (!more) from = 0;
   const query = new URLSearchParams(new FormData(byId("filters")));
@@ -300,7 +303,7 @@ async function gallery(more = false) {
   byId("total").textContent = total ? `${total} test digits.` : "No test digit was misclassified in this way.";
   const titles = Object.fromEntries(frameworks.map(({ name, title }) => [name, title]));
   const items = digits.map(({ index, label, predictions }) => {
-    const answers = [...new Set(predictions.map(({ predicted }) => predicted))].join(", ");
+    const answers = [...new Set(predictions.map(({ predicted }) => className(predicted)))].join(", ");
     const item = document.createElement("li");
     const button = document.createElement("button");
     button.type = "button";
@@ -308,7 +311,7 @@ async function gallery(more = false) {
     button.innerHTML = `<img src="digits/${index}.png" alt="" loading="lazy">a ${label}, predicted ${answers}`;
     button.title = predictions
       .map(({ model, framework, ...row }) => {
-        return `${model} in ${titles[framework]}: ${row.predicted} in ${row.runs} of ${row.of} runs`;
+        return `${model} in ${titles[framework]}: ${className(row.predicted)} in ${row.runs} of ${row.of} runs`;
       })
       .join("\n");
     button.addEventListener("click", () => load(index));
@@ -371,7 +374,7 @@ byId("model").addEventListener("change", showModel);
 const any = ["", "any"];
 const tenDigits = Array.from({ length: 10 }, (_, digit) => [String(digit), String(digit)]);
 fill(byId("label"), [any, ...tenDigits]);
-fill(byId("predicted"), [any, ...tenDigits]);
+fill(byId("predicted"), [any, ...tenDigits, ["none", "no digit"]]);
 fill(byId("wrong-model"), [any, ...setup.zoo.map((name) => [name, name])]);
 fill(byId("framework"), [any, ...frameworks.map(({ name, title }) => [name, title])]);
 showModel();
