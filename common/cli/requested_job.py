@@ -11,6 +11,7 @@ from typing import Any
 
 from common.cli.arguments import flag
 from common.cli.invocation import Invocation, varied
+from common.cli.saved_settings import check_metadata, require_epoch
 from common.data.batches import Scaling
 from common.data.datasets import Dataset, Digits, hold_out, load, validated
 from common.model.entry import Entry
@@ -25,6 +26,9 @@ def requested_job(invocation: Invocation) -> Job:
     """The job of its first seed. Raises CheckpointError, RecipeError."""
     saved = checkpoint.read(invocation.resume) if invocation.resume else None
     metadata = saved.metadata if saved else {}
+    if saved:
+        assert invocation.resume
+        check_metadata(metadata, invocation.resume)
     entry = varied(ZOO[invocation.model], invocation.vary or metadata.get("vary", []))
     if saved:
         assert invocation.resume
@@ -37,7 +41,12 @@ def requested_job(invocation: Invocation) -> Job:
         epochs=_epochs(invocation, entry),
     )
     if invocation.resume:
+        require_epoch(metadata, invocation.resume)
         _require_same(invocation.resume, metadata, entry, recipe)
+    if settings["loader"] != "native" and (invocation.num_workers or invocation.pin_memory):
+        raise checkpoint.CheckpointError(
+            f"{invocation.resume} was trained from memory: --num-workers and --pin-memory are not for it."
+        )
     if saved and metadata["epoch"] >= recipe.epochs:
         raise checkpoint.CheckpointError(
             f"{invocation.resume} has {metadata['epoch']} epochs done: --epochs must be above that, not "

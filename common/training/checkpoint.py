@@ -22,6 +22,7 @@ from common.model.spec import ModelSpec, Shape
 
 Array = NDArray[Any]
 _METADATA = "template-ml"
+MAX_STEPS = 10**12
 
 
 class CheckpointError(Exception):
@@ -95,7 +96,7 @@ def read(path: Path) -> Checkpoint:
     try:
         with safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get(_METADATA)
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            state = {name: _array(file, name, path) for name in file.keys()}  # noqa: SIM118
     except OSError as error:
         raise CheckpointError(f"Cannot read the checkpoint {path}: {error.strerror or error}.") from None
     except SafetensorError as error:
@@ -104,7 +105,27 @@ def read(path: Path) -> Checkpoint:
         ) from None
     if text is None:
         raise CheckpointError(f"{path} has no metadata of this project; use one that --save-model wrote.")
-    return Checkpoint(state, json.loads(text))
+    try:
+        metadata = json.loads(text)
+    except (ValueError, RecursionError):
+        metadata = None
+    if not isinstance(metadata, dict):
+        raise CheckpointError(
+            f"{path} has metadata that is no JSON object, but {text[:40]!r}; use one that --save-model wrote."
+        )
+    return Checkpoint(state, metadata)
+
+
+def _array(file: Any, name: str, path: Path) -> Array:
+    """An array of the file. Raises CheckpointError for a type that NumPy lacks, such as bfloat16."""
+    try:
+        array: Array = file.get_tensor(name)
+    except (TypeError, ValueError, AttributeError, KeyError):
+        dtype = file.get_slice(name).get_dtype()
+        raise CheckpointError(
+            f"{path} has {name} as {dtype}, which NumPy lacks: save it as float32."
+        ) from None
+    return array
 
 
 def load_weights(path: Path, spec: ModelSpec) -> dict[str, Array]:
@@ -125,3 +146,11 @@ def check(checkpoint: Checkpoint, path: Path, spec: ModelSpec, optimizer: Optimi
             raise CheckpointError(f"{path} has no {name}, which {spec.name} needs.")
         if checkpoint.state[name].shape != shape:
             raise CheckpointError(f"{path} has {name} as {checkpoint.state[name].shape}, not {shape}.")
+        kinds, words = (
+            ("iu", "whole numbers") if name == "optimizer.step" else ("f", "floating-point numbers")
+        )
+        dtype = checkpoint.state[name].dtype
+        if dtype.kind not in kinds:
+            raise CheckpointError(f"{path} has {name} as {dtype}, not as {words}.")
+        if name == "optimizer.step" and not 0 <= int(checkpoint.state[name]) <= MAX_STEPS:
+            raise CheckpointError(f"{path} has {checkpoint.state[name]} as the number of its steps.")

@@ -85,7 +85,11 @@ def build(framework: Backend, job: Job) -> Model:
     """Return the model of `job` before its first step."""
     model = framework.build(job.spec, job.recipe.optimizer, execution=job.execution, seed=job.seed)
     if job.start is not None:
-        model.load_state_dict(job.start)
+        try:
+            model.load_state_dict(job.start)
+        except (RuntimeError, TypeError, ValueError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise checkpoint.CheckpointError(f"The checkpoint cannot be loaded: {reason}") from None
     elif "init" not in job.execution.native:
         weights = initial_weights.initial(job.spec, job.seed)
         model.load_state_dict(initial_weights.perturbed(weights) if job.perturb else weights)

@@ -236,8 +236,62 @@ def saved(path: Path, **about: object) -> Path:
     state = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
     settings = {"seed": 1, "batch_size": 128, "lr": 0.001, "precision": "float32", "native": []}
     described = {"model": "tf-model-1", "epoch": 1, "dataset": "mnist", "validation": 0, **settings}
-    checkpoint.write(path, state, described | about)
+    state["optimizer.step"] = np.array(468)
+    described |= about
+    checkpoint.write(path, state, {name: value for name, value in described.items() if value != "missing"})
     return path
+
+
+BAD_METADATA: dict[str, tuple[dict[str, object], str]] = {
+    "no epoch": ({"epoch": "missing"}, "has no epoch in its metadata"),
+    "epoch in words": ({"epoch": "one"}, 'has epoch "one" in its metadata, not a whole number'),
+    "half an epoch": ({"epoch": 1.5}, "has epoch 1.5 in its metadata"),
+    "a true epoch": ({"epoch": True}, "has epoch true in its metadata"),
+    "seed too large": ({"seed": 2**32}, "has seed 4294967296 in its metadata"),
+    "rate in words": ({"lr": "fast"}, "not a number above 0"),
+    "no batch": ({"batch_size": 0}, "has batch_size 0 in its metadata"),
+    "all held out": ({"validation": 60_000}, "has validation 60000 in its metadata"),
+    "changes that are no list": ({"vary": "epochs=2"}, "not a list of changes"),
+    "changes that are no text": ({"vary": [1]}, "not a list of changes"),
+    "unknown part": ({"native": ["padding"]}, 'has native ["padding"] in its metadata'),
+    "unknown precision": ({"precision": "float16"}, "not one of float32, bfloat16, float64"),
+    "unknown loader": ({"loader": 5}, "has loader 5 in its metadata"),
+    "unknown data": ({"dataset": ["mnist"]}, "not one of mnist, fashion-mnist"),
+    "compiled in words": ({"compile": "no"}, "not true or false"),
+    "recipe in words": ({"recipe": "Adam"}, "not an object"),
+    "another recipe": (
+        {"recipe": {"lr": 0.001, "optimizer": {"kind": "SGD"}}},
+        "was trained with another recipe: ",
+    ),
+    "a recipe of fields that are gone": (
+        {"recipe": {"weight_decay": 0.1}},
+        "weight_decay 0.1",
+    ),
+    "a model that is no name": ({"model": 3}, "holds the network 3"),
+}
+
+
+@pytest.mark.parametrize("about, message", BAD_METADATA.values(), ids=BAD_METADATA)
+def test_metadata_that_no_run_has_is_one_line(
+    about: dict[str, object],
+    message: str,
+    main: Main,
+    mnist: Dataset,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = saved(tmp_path / "model", **about)
+    assert main("--model", "tf-model-1", "--resume", str(path)) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "results").exists()
+
+
+def test_workers_are_not_for_a_resumed_run_from_memory(main: Main, tmp_path: Path) -> None:
+    path = saved(tmp_path / "model")
+    words = ["--model", "tf-model-1", "--resume", str(path), "--epochs", "2"]
+    assert main(*words, "--num-workers", "2") == 2
 
 
 def test_bad_files_are_one_line_and_nothing_is_written(

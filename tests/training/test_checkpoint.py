@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from safetensors.numpy import save_file
 
+from common.model.optimizer import SGD
 from common.model.spec import BatchNorm, Conv, Dense, Flatten, ModelSpec
 from common.training import checkpoint, initial_weights
 
@@ -79,6 +81,44 @@ def test_links_in_a_circle_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "b").symlink_to(tmp_path / "a")
     with pytest.raises(checkpoint.CheckpointError):
         checkpoint.check_writable(tmp_path / "a")
+
+
+@pytest.mark.parametrize("text", ["", "hello", "[1]", "null", "3", "{", "[" * 100_000])
+def test_metadata_that_is_no_object_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    save_file({"a": np.zeros(1)}, path, metadata={"template-ml": text})
+    with pytest.raises(checkpoint.CheckpointError, match="no JSON object"):
+        checkpoint.read(path)
+
+
+@pytest.mark.parametrize("dtype", ["BF16", "F8_E4M3", "F8_E5M2"])
+def test_a_type_that_numpy_lacks_is_refused(dtype: str, tmp_path: Path) -> None:
+    size = 2 if dtype == "BF16" else 1
+    head = {
+        "__metadata__": {"template-ml": "{}"},
+        "a": {"dtype": dtype, "shape": [1], "data_offsets": [0, size]},
+    }
+    text = json.dumps(head).encode()
+    (tmp_path / "model").write_bytes(len(text).to_bytes(8, "little") + text + bytes(size))
+    with pytest.raises(checkpoint.CheckpointError, match=f"has a as {dtype}"):
+        checkpoint.read(tmp_path / "model")
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.bool_, np.uint8])
+def test_weights_that_are_no_fractions_are_refused(dtype: type, tmp_path: Path) -> None:
+    state = {name: array.astype(dtype) for name, array in initial_weights.initial(SPEC, 1).items()}
+    checkpoint.write(tmp_path / "model", state, {"model": "small"})
+    with pytest.raises(checkpoint.CheckpointError, match="not as floating-point numbers"):
+        checkpoint.load_weights(tmp_path / "model", SPEC)
+
+
+@pytest.mark.parametrize("step", [np.array(2.5), np.array(-7)])
+def test_steps_that_cannot_be_are_refused(step: np.ndarray, tmp_path: Path) -> None:
+    shapes = checkpoint.state_shapes(SPEC, SGD())
+    state = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()} | {"optimizer.step": step}
+    checkpoint.write(tmp_path / "model", state, {"model": "small"})
+    with pytest.raises(checkpoint.CheckpointError, match=r"step|steps"):
+        checkpoint.check(checkpoint.read(tmp_path / "model"), tmp_path / "model", SPEC, SGD())
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
