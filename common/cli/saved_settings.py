@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from common.cli.arguments import LOADERS, MAX_EPOCHS, MAX_SEED, PRECISIONS
+from common.cli.arguments import LOADERS, MAX_SEED, PRECISIONS
 from common.data.datasets import DATASETS, TRAINING_IMAGES
+from common.model.recipe import MAX_EPOCHS
 from common.training.backend import NATIVE_PARTS
 from common.training.checkpoint import CheckpointError
 
