@@ -51,7 +51,7 @@ class _Parser(Parser):
         self.exit(2, f"{self.prog}: {message}\n")
 
 
-def parser(framework: str) -> argparse.ArgumentParser:
+def parser(framework: str) -> Parser:
     """The command line of the script of `framework`, a name in FRAMEWORKS."""
     result = _Parser(
         prog=FRAMEWORKS[framework].script,
@@ -120,7 +120,7 @@ def _add_network(result: argparse.ArgumentParser, framework: Framework) -> None:
         metavar="NAME",
         type=one_of(ZOO, "in the zoo"),
         default=framework.default_model,
-        help="network of the zoo (default: %(default)s)",
+        help="network of the zoo (default: %(default)s; with --resume that of the checkpoint)",
     )
     add(
         "--vary",

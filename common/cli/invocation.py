@@ -24,6 +24,7 @@ from common.model.zoo import ZOO
 from common.tables import machine
 from common.tables.concurrent_runs import ConcurrentRuns
 from common.tables.store import is_table
+from common.training import checkpoint
 from common.training.backend import NATIVE_PARTS
 from common.training.distributed import LauncherError, World, read_world
 
@@ -98,6 +99,8 @@ def parse(framework: str, words: Sequence[str] | None = None) -> Invocation:
     given = {name for name, value in flags.items() if value != defaults[name]}
     for error in _mode_errors(given):
         command.error(error)
+    if flags["resume"] and "model" not in command.given:
+        flags["model"] = _saved_model(flags["resume"]) or flags["model"]
     try:
         world = read_world(framework, os.environ)
         computed = {
@@ -113,6 +116,15 @@ def parse(framework: str, words: Sequence[str] | None = None) -> Invocation:
         for sentence in errors(invocation, recipe):
             command.error(sentence)
     return invocation
+
+
+def _saved_model(path: Path) -> str | None:
+    """The network of a checkpoint; None if there is none, which is reported when the run is made."""
+    try:
+        model = checkpoint.read(path).metadata.get("model")
+    except checkpoint.CheckpointError:
+        return None
+    return model if isinstance(model, str) and model in ZOO else None
 
 
 def varied(entry: Entry, changes: Sequence[str]) -> Entry:

@@ -21,6 +21,7 @@ from common.cli.paths import OutputError, write_json
 from common.cli.predict_server import serve
 from common.cli.profile import profile
 from common.cli.requested_job import requested_dataset, requested_job
+from common.cli.seeds import summary_line
 from common.cli.trace import trace
 from common.data.datasets import DataError, Dataset, load
 from common.frameworks import FRAMEWORKS
@@ -29,6 +30,7 @@ from common.model.spec import summary
 from common.model.zoo import ENTRIES
 from common.tables import machine, store
 from common.tables.concurrent_runs import ConcurrentRuns
+from common.tables.schema import Run
 from common.training import checkpoint
 from common.training.backend import Backend, Unavailable
 from common.training.job import Job
@@ -121,19 +123,24 @@ def _run_seeds(
 ) -> int:
     """Execute `job` once for each seed, the first run from `clock` on; return the exit status."""
     statuses = set()
+    rows: list[Run] = []
     for seed in range(job.seed, job.seed + invocation.seeds):
         status = execute(
             framework,
             dataset,
             dataclasses.replace(job, seed=seed),
-            show=_show,
+            show=_show if invocation.seeds == 1 else partial(_show_of_seed, seed),
             clock=clock,
             concurrent_runs=invocation.startup.concurrent_runs,
+            recorded=rows.append,
         )
         if status == "interrupted":
             return ends.interrupted_status()
         statuses.add(status)
         clock = machine.Clock.now()
+    if invocation.seeds > 1 and rows:
+        accuracies = [row.accuracy for row in rows if row.status == "ok" and row.accuracy is not None]
+        _show(summary_line(accuracies, seeds=invocation.seeds))
     return 1 if "diverged" in statuses else 0
 
 
@@ -177,3 +184,7 @@ def _profile(framework: Backend, dataset: Dataset, job: Job, file: Path, *, whol
 
 def _show(line: str) -> None:
     print(line, flush=True)  # at once, also into a file or a pipe
+
+
+def _show_of_seed(seed: int, line: str) -> None:
+    _show(f"seed {seed}: {line}")

@@ -31,11 +31,13 @@ def execute(
     show: Callable[[str], None],
     clock: machine.Clock | None = None,
     concurrent_runs: ConcurrentRuns | None = None,
+    recorded: Callable[[Run], None] | None = None,
 ) -> Status:
     """Run `job`; in the process of rank 0 also write its rows and its checkpoint. Return how it ended.
 
     `show` receives each line of output. `clock` has the readings at the start of the run if that was earlier
     than this call. `concurrent_runs` counts the runs of this machine meanwhile.
+    `recorded` receives the row that is written.
     """
     clock = clock or machine.Clock.now()
     build_seconds = None
@@ -72,6 +74,8 @@ def execute(
             at_once=concurrent_runs.peak() if concurrent_runs else None,
         )
         store.append(job.results, row, *_epoch_and_error_rows(row, epochs, dataset))
+        if recorded:
+            recorded(row)
         if row.reason:
             show(f"Warning: {row.reason}")
         show(f"Run {row.run} is in {job.results / 'results.csv'}.")

@@ -398,6 +398,27 @@ def test_seeds_are_runs_of_their_own(main: Main, tmp_path: Path) -> None:
     assert len(set(runs["run"])) == 2
 
 
+def test_several_seeds_name_each_and_end_with_their_mean(
+    main: Main, capsys: pytest.CaptureFixture[str], mnist: Dataset
+) -> None:
+    assert main("--model", "nextjournal", "--epochs", "1", "--seed", "3", "--seeds", "2") == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    of_runs = [line for line in lines if "epoch" in line or "Run " in line]
+    assert {line.split(":")[0] for line in of_runs} == {"seed 3", "seed 4"}
+    accuracy = float((mnist.test.labels == 9).mean() * 100)
+    assert last.startswith(f"2 of 2 seeds: mean accuracy {accuracy:.3f} %, standard deviation 0.000")
+
+
+def test_resume_takes_the_network_of_the_checkpoint(
+    main: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = saved(tmp_path / "model")
+    assert main("--resume", str(path), "--epochs", "2") == 0
+    assert list(read(tmp_path / "results").runs["model"]) == ["tf-model-1"]
+    assert main("--resume", str(path), "--epochs", "2", "--model", "pytorch-model-1") == 2
+    assert "holds the network tf-model-1, not pytorch-model-1" in capsys.readouterr().err
+
+
 def test_recipe_is_the_zoos_unless_flags_change_it(main: Main, tmp_path: Path) -> None:
     model = Recorder()
     assert (
