@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from common.checked import RecipeError
 from common.cli.arguments import flag
 from common.cli.invocation import Invocation, varied
 from common.cli.saved_settings import check_metadata, require_epoch
@@ -176,7 +177,7 @@ def _parts(invocation: Invocation, saved: Mapping[str, Any], entry: Entry) -> tu
     }
     try:
         return tuple(Part(**part) for part in saved.get("parts", [only]))
-    except TypeError:
+    except (TypeError, RecipeError):
         raise checkpoint.CheckpointError(
             f"{invocation.resume} names parts of its run that are none: {saved['parts']}."
         ) from None

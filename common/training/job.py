@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from common.checked import Between, Checked
 from common.model.recipe import Recipe, recipe_hash
 from common.model.schedule import span
 from common.model.spec import ModelSpec
@@ -16,14 +17,14 @@ from common.training.backend import Array, Execution
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class Part(Checked):
     """A part of a run, up to its epoch `epochs`: the epochs its schedule was made for, the framework and the
     number of processes that trained it."""
 
-    epochs: int
-    schedule_epochs: int
+    epochs: Annotated[int, Between(0)]
+    schedule_epochs: Annotated[int, Between(0)]
     framework: str
-    processes: int = 1
+    processes: Annotated[int, Between(1)] = 1
 
 
 @dataclass(frozen=True, kw_only=True)

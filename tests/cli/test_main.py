@@ -568,6 +568,8 @@ def test_a_resumed_run_keeps_what_it_started_from_and_its_schedules(main: Main, 
         ({"vary": ["averaged=3"]}, "averaged_epochs=3"),
         ({"parts": [{"epochs": 1}]}, "parts"),
         ({"parts": [1]}, "parts"),
+        ({"parts": 1}, "parts"),
+        ({"parts": [{"epochs": "1", "schedule_epochs": 8, "framework": "pytorch"}]}, "parts"),
     ],
     ids=str,
 )
