@@ -21,7 +21,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -30,6 +30,7 @@ from common.analysis import misclassified
 from common.analysis.misclassified import Filter
 from common.cli.predict_server import checkpoint_path
 from common.data.datasets import Digits
+from common.demo.guard import Guard
 from common.demo.preprocess import DrawingError, to_mnist
 from common.demo.worker import PredictorDown, PredictorProcess
 from common.frameworks import FRAMEWORKS
@@ -40,7 +41,8 @@ FIRST_MODEL = "speedrun"
 scripts' own default networks, as their sources have them, are not as good at digits."""
 
 PAGE = Path(__file__).with_name("page")
-LARGEST_REQUEST = 4 << 20  # bytes: a picture of 1024 x 1024 numbers
+LARGEST_REQUEST = 6 << 20  # bytes: a picture of 1024 x 1024 numbers of three digits, with commas and spaces
+BODY_SECONDS = 20.0
 GALLERY_PAGE = 60  # misclassified digits a response
 
 
@@ -85,11 +87,11 @@ def application(demo: Demo, *, hosts: Sequence[str]) -> Starlette:
             Route("/api/state", _state),
             Route("/api/predict", _predict, methods=["POST"]),
             Route("/api/mistakes", _mistakes),
-            Route("/api/digits/{index:int}", _digit),
-            Route("/digits/{index:int}.png", _digit_picture),
+            Route("/api/digits/{index}", _digit),
+            Route("/digits/{index}.png", _digit_picture),
             Mount("/", StaticFiles(directory=PAGE, html=True)),
         ],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
+        middleware=[Middleware(Guard), Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
         exception_handlers={HTTPException: _error_response},  # type: ignore[dict-item]
         lifespan=lifespan,
     )
@@ -177,21 +179,31 @@ async def _digit_picture(request: Request) -> Response:
 
 
 def _index(request: Request) -> int:
-    index: int = request.path_params["index"]
+    text: str = request.path_params["index"]
     count = len(request.app.state.demo.test)
-    if index >= count:
-        raise HTTPException(404, f"There is no test digit {index}; they are numbered from 0 to {count - 1}.")
-    return index
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) < count):
+        raise HTTPException(
+            404, f"There is no test digit {text[:40]}; they are numbered from 0 to {count - 1}."
+        )
+    return int(text)
 
 
 async def _body(request: Request) -> bytes:
     """The request's body. Its size is counted as it arrives, as the header may state another."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > LARGEST_REQUEST:
-            raise HTTPException(413, f"A request has at most {LARGEST_REQUEST:,} bytes.")
-    return body
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise HTTPException(415, "The content type of a request is application/json.")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.stream():
+                body += part
+                if len(body) > LARGEST_REQUEST:
+                    raise HTTPException(413, f"A request has at most {LARGEST_REQUEST:,} bytes.")
+    except TimeoutError:
+        raise HTTPException(408, f"A request arrives within {BODY_SECONDS:.0f} seconds.") from None
+    except ClientDisconnect:
+        raise HTTPException(400, "The request ended early.") from None
+    return bytes(body)
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

@@ -25,6 +25,8 @@ from common.cli import predict_server
 from common.cli.predict_server import checkpoint_path
 from common.demo import app, worker
 from common.demo.app import Demo, application
+from common.demo.guard import HEADERS
+from common.demo.preprocess import LARGEST
 from common.demo.worker import PredictorDown, PredictorProcess
 from common.frameworks import FRAMEWORKS
 from common.model.zoo import ZOO
@@ -148,10 +150,86 @@ NAN = json.dumps([[float("nan")] * 28] * 28)
 def test_bad_requests_are_refused_in_a_sentence(
     client: TestClient, body: bytes, status: int, words: str
 ) -> None:
-    response = client.post("/api/predict", content=body)
+    response = client.post("/api/predict", content=body, headers={"content-type": "application/json"})
     assert response.status_code == status
     assert words in response.json()["error"]
     assert "probabilities" in predict(client).json()["answers"]["tensorflow"], "and nothing has died of it"
+
+
+def test_the_largest_picture_is_read(client: TestClient) -> None:
+    """Also when it is white, with a space after each comma."""
+    picture = [[255] * LARGEST for _ in range(LARGEST)]
+    body = json.dumps({"model": "speedrun", "picture": picture}).encode()
+    response = client.post("/api/predict", content=body, headers={"content-type": "application/json"})
+    assert response.status_code == 422
+    assert "nothing drawn" in response.json()["error"]
+
+
+def test_a_body_that_does_not_arrive_ends(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After BODY_SECONDS, or with the connection; neither is a traceback."""
+    monkeypatch.setattr(app, "BODY_SECONDS", 0.1)
+
+    async def status(message: dict[str, Any] | None) -> int:
+        statuses = []
+
+        async def receive() -> Any:
+            if message is None:
+                await asyncio.sleep(60)
+            return message
+
+        async def send(response: Any) -> None:
+            statuses.append(response.get("status"))
+
+        scope = {
+            **{"type": "http", "method": "POST", "path": "/api/predict", "raw_path": b"/api/predict"},
+            **{"query_string": b"", "root_path": "", "http_version": "1.1", "scheme": "http"},
+            "headers": [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")],
+        }
+        await client.app(scope, receive, send)
+        return int(statuses[0])
+
+    assert asyncio.run(status(None)) == 408
+    assert asyncio.run(status({"type": "http.disconnect"})) == 400
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://testserver:81"},
+        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"},
+        {"sec-fetch-site": "same-site", "sec-fetch-mode": "cors"},
+        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"},
+    ],
+    ids=str,
+)
+def test_requests_of_other_sites_are_refused(client: TestClient, headers: dict[str, str]) -> None:
+    body = {"model": "speedrun", "picture": PICTURE}
+    assert client.post("/api/predict", json=body, headers=headers).status_code == 403
+    if headers.get("sec-fetch-mode") != "navigate":
+        assert client.get("/digits/3.png", headers=headers).status_code == 403
+
+
+def test_the_page_itself_and_a_link_to_it_are_answered(client: TestClient) -> None:
+    own = {"origin": "http://testserver", "sec-fetch-site": "same-origin", "sec-fetch-mode": "cors"}
+    assert (
+        client.post("/api/predict", json={"model": "speedrun", "picture": PICTURE}, headers=own).status_code
+        == 200
+    )
+    link = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    assert client.get("/", headers=link).status_code == 200
+    simple = client.post("/api/predict", content=b"{}", headers={"content-type": "text/plain"})
+    assert simple.status_code == 415
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/script.js", "/digits/3.png", "/api/models", "/nothing", "/api/predict"]
+)
+def test_every_response_has_the_headers(client: TestClient, path: str) -> None:
+    for headers in ({}, {"host": "example.org"}, {"origin": "null"}):
+        response = client.get(path, headers=headers)
+        assert {name: response.headers.get(name) for name in HEADERS} == HEADERS
 
 
 @pytest.mark.parametrize("host", ["example.org", "127.0.0.1.example.org", ""])
@@ -172,6 +250,9 @@ def test_other_hosts_are_refused(client: TestClient, host: str) -> None:
         "/digits/100.png",
         "/digits/-1.png",
         "/api/digits/99999999999999999999",
+        "/api/digits/" + "9" * 5000,
+        "/digits/" + "9" * 5000 + ".png",
+        "/api/digits/x",
         "/nothing",
     ],
 )

@@ -277,7 +277,7 @@ function newCard({ name, title, colour }) {
   for (let digit = 0; digit < 10; digit += 1) {
     const bar = document.createElement("div");
     bar.className = "bar";
-    bar.innerHTML = `<span>${digit}</span><span class="track"><span class="fill" style="display:block"></span></span>
+    bar.innerHTML = `<span>${digit}</span><span class="track"><span class="fill"></span></span>
       <span class="percent"></span>`;
     card.append(bar);
   }
