@@ -5,8 +5,6 @@ from __future__ import annotations
 import ipaddress
 import socket
 
-import psutil
-
 
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens on `host` and `port`, on a free port for 0. Raises OSError and UnicodeError."""
@@ -37,6 +35,8 @@ def urls(host: str, port: int) -> list[str]:
 
 def own_addresses() -> list[str]:
     """Addresses of this machine's network interfaces, without the link-local ones of IPv6."""
+    import psutil  # here, as on Linux it needs `resource`, which not every Python has
+
     families = (socket.AF_INET, socket.AF_INET6)
     addresses = [
         address.address
