@@ -100,6 +100,7 @@ def test_gradients_are_those_of_numpy(framework: str, variety: str) -> None:
     assert worst_error(framework, variety, "steps") < TOLERANCE
 
 
+@pytest.mark.slow
 @frameworks
 @pytest.mark.parametrize(
     "variety, mutant",

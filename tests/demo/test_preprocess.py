@@ -99,6 +99,7 @@ def test_a_picture_without_a_digit_is_refused(picture: np.ndarray, words: str) -
     assert words in str(error.value)
 
 
+@pytest.mark.slow
 def test_digits_of_mnist_are_nearly_unchanged(mnist: Dataset) -> None:
     """Rendered ten times as large. Most of the difference is a shift by one pixel."""
     images = mnist.test.images[:200]
