@@ -17,6 +17,7 @@ from torch import nn
 
 from common.model import spec
 from common.training.backend import Execution
+from common.training.keep_last import keep_last
 
 Array = NDArray[Any]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -123,18 +124,7 @@ def update(
 
 def keep_on_device(to_device: F) -> F:
     """`to_device` that moves the data once, and again only when other arrays are passed."""
-    arrays: tuple[Array, Array] | None = None
-    tensors: tuple[torch.Tensor, torch.Tensor] | None = None
-
-    @wraps(to_device)
-    def moved_once(images: Array, labels: Array) -> tuple[torch.Tensor, torch.Tensor]:
-        nonlocal arrays, tensors
-        if tensors is None or arrays is None or arrays[0] is not images or arrays[1] is not labels:
-            tensors = None  # frees the last epoch's pixels before the next ones are copied
-            arrays, tensors = (images, labels), to_device(images, labels)
-        return tensors
-
-    return cast(F, moved_once)
+    return cast(F, keep_last(to_device))
 
 
 def reuse_memory(gather: F, model: Any) -> F:

@@ -17,6 +17,7 @@ from tensorflow import Tensor
 
 from common.model import spec
 from common.training.backend import Execution
+from common.training.keep_last import keep_last
 
 Array = NDArray[Any]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -36,18 +37,7 @@ def compiles(requested: bool, network: spec.ModelSpec, execution: Execution) -> 
 
 def keep_on_device(to_device: F) -> F:
     """`to_device` that moves the data once, and again only when other arrays are passed."""
-    arrays: tuple[Array, Array] | None = None
-    tensors: tuple[Tensor, Tensor] | None = None
-
-    @wraps(to_device)
-    def moved_once(images: Array, labels: Array) -> tuple[Tensor, Tensor]:
-        nonlocal arrays, tensors
-        if tensors is None or arrays is None or arrays[0] is not images or arrays[1] is not labels:
-            tensors = None  # frees the last epoch's pixels before the next ones are copied
-            arrays, tensors = (images, labels), to_device(images, labels)
-        return tensors
-
-    return cast(F, moved_once)
+    return cast(F, keep_last(to_device))
 
 
 def one_graph(run_steps: F, model: Any) -> F:
