@@ -27,6 +27,7 @@ from backends.pytorch import distributed, fast, layouts, parity
 from backends.pytorch.defaults_probe import DefaultsProbe
 from backends.pytorch.instruments import Instruments
 from backends.pytorch.native_loader import NativeLoader
+from backends.pytorch.numerics import CHANGES
 from common.model import spec
 from common.model.optimizer import SGD, Adadelta, Adam, Optimizer
 from common.training.backend import Execution, Unavailable
@@ -214,6 +215,7 @@ class Backend:
     name = "pytorch"
     version = str(torch.__version__)
     defaults = DefaultsProbe()
+    numerics = CHANGES
 
     def __init__(self, *, accelerate: bool, threads: int) -> None:
         torch.set_num_threads(threads)

@@ -35,6 +35,7 @@ from backends.tensorflow import distributed, fast, layouts, parity
 from backends.tensorflow.defaults_probe import DefaultsProbe
 from backends.tensorflow.instruments import Instruments
 from backends.tensorflow.native_loader import NativeLoader
+from backends.tensorflow.numerics import CHANGES
 from common.model import spec
 from common.model.optimizer import SGD, Adadelta, Adam, Optimizer
 from common.training.backend import Execution
@@ -216,6 +217,7 @@ class Backend:
     name = "tensorflow"
     version = str(tf.__version__)
     defaults = DefaultsProbe()
+    numerics = CHANGES
 
     def __init__(self, *, accelerate: bool, threads: int) -> None:
         # Thread counts are read at the first operation, so they are set before any.

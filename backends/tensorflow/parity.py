@@ -10,12 +10,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow import Tensor
 
+from backends.tensorflow.numerics import NARROW
 from common.model import spec
 from common.training.dropout_masks import Masks
 
 Array = NDArray[Any]
-
-NARROW = 16  # with fewer channels a batch is normalised by moments computed here
 
 
 def padding(conv: spec.Conv) -> Literal["same", "valid"]:

@@ -20,7 +20,7 @@ from common.model.zoo import ZOO
 
 POOLED = (
     *("framework", "model", "dataset", "batch_size", "epochs", "optimizer", "schedule", "lr", "augment"),
-    *("native", "loader", "precision", "device", "threads", "world_size", "recipe_hash"),
+    *("native", "loader", "precision", "device", "threads", "world_size", "recipe_hash", "numerics"),
 )
 """Runs with status ok that agree in all these columns are repetitions with different seeds."""
 
@@ -65,7 +65,7 @@ def paired(first: Group, second: Group, column: str = "accuracy") -> tuple[list[
     A seed fixes initial weights and order, so runs with one seed are a pair. Raises ValueError, which names
     the fields, for groups that differ in more than the framework.
     """
-    differing = differences(first.fields, second.fields, but=("framework",))
+    differing = differences(first.fields, second.fields, but=("framework", "numerics"))
     if differing:
         fields = "; ".join(f"{field}: {' and '.join(pair)}" for field, pair in differing.items())
         raise ValueError(f"Runs of {first.model} that differ in {fields} are not compared.")

@@ -166,7 +166,7 @@ def differing(groups: Sequence[Group]) -> list[str]:
     lines = []
     for group in groups:
         against = first.setdefault(group.model, group)
-        fields = pooling.differences(group.fields, against.fields, but=("framework",))
+        fields = pooling.differences(group.fields, against.fields, but=("framework", "numerics"))
         if fields:
             pair = f"{display_name(group.framework)} against {display_name(against.framework)}"
             lines.append(f"`{group.model}`, {pair}: {settings(fields)}")

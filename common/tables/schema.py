@@ -147,6 +147,13 @@ class Run:
             unit="percent",
         ),
     ] = None
+    numerics: Annotated[
+        float | None,
+        Column(
+            "number of the framework side's arithmetic for this network; only rows with the same number are "
+            "pooled"
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

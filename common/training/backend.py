@@ -17,6 +17,7 @@ from common.data.datasets import Digits
 from common.model.optimizer import Optimizer
 from common.model.spec import ModelSpec
 from common.training.distributed import World
+from common.training.numerics import Change
 
 Array = NDArray[Any]
 Precision = Literal["float32", "bfloat16", "float64"]
@@ -208,6 +209,7 @@ class Backend(Protocol):
 
     name: str
     version: str
+    numerics: tuple[Change, ...]  # of its arithmetic
     device: str  # "cpu", or the accelerator's kind and name
     threads: int  # of one operation, as read back from the framework
 

@@ -16,7 +16,7 @@ from common.model.recipe import short_name
 from common.tables import machine, store
 from common.tables.concurrent_runs import ConcurrentRuns
 from common.tables.schema import EpochRow, ErrorRow, Run, Status
-from common.training import checkpoint, initial_weights
+from common.training import checkpoint, initial_weights, numerics
 from common.training.backend import Backend, LoaderOptions, Model, PeerLost
 from common.training.doubts import chance_level, doubts
 from common.training.job import Job
@@ -218,6 +218,7 @@ def _row(
         load_after=machine.load(),
         at_once=at_once,
         shifted_accuracy=last.test.tta_accuracy if last else None,
+        numerics=numerics.number(framework.numerics, job.spec, job.recipe.optimizer),
     )
 
 

@@ -72,6 +72,7 @@ class RecorderBackend:
 
     name = "pytorch"
     version = "0"
+    numerics = ()
     device = "cpu"
     threads = 1
     model = Recorder()

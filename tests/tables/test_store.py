@@ -30,7 +30,7 @@ COLUMNS = {
     "peak_memory_mib, total_seconds, dataset, optimizer, schedule, lr, augment, native, loader, precision, "
     "device, threads, world_size, machine, framework_version, python, commit, recipe_hash, status, "
     "started, run, import_seconds, build_seconds, cpu_seconds, load_before, load_after, at_once, reason, "
-    "shifted_accuracy",
+    "shifted_accuracy, numerics",
     "epochs.csv": "run, epoch, lr, train_loss, train_accuracy, loss, accuracy, seconds",
     "errors.csv": "run, index, predicted",
 }

@@ -1,0 +1,85 @@
+"""`python -m backends.superseded`: list recorded runs whose backend computes differently today.
+
+With --remove they leave the tables, so that the next bench records them again; git keeps them. Rows older
+than the column `numerics` receive their number, from the commit that made them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+
+from backends.pytorch.numerics import CHANGES as PYTORCH
+from backends.tensorflow.numerics import CHANGES as TENSORFLOW
+from common.frameworks import ROOT
+from common.model.zoo import ZOO
+from common.tables import store
+from common.tables.rewrite import Cells, rewrite
+from common.training.numerics import Change, number
+
+CHANGES = {"pytorch": PYTORCH, "tensorflow": TENSORFLOW}
+
+
+@cache
+def contains(commit: str, change: str) -> bool:
+    """Whether the code of `commit`, as a row names it, has the commit `change` in its history."""
+    words = ["merge-base", "--is-ancestor", change, commit.removesuffix("-dirty")]
+    return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True).returncode == 0
+
+
+def recorded_number(
+    row: Cells, changes: Sequence[Change], *, contains: Callable[[str, str], bool] = contains
+) -> int:
+    """The number of the arithmetic that made a row of a network of the zoo."""
+    if row["numerics"]:
+        return int(row["numerics"])
+    entry = ZOO[row["model"]]
+    reached = [change for change in changes if contains(row["commit"], change.commit)]
+    affecting = [change for change in reached if change.affects(entry.spec, entry.recipe.optimizer)]
+    return max((changes.index(change) + 1 for change in affecting), default=0)
+
+
+def with_number(row: Cells, *, contains: Callable[[str, str], bool] = contains) -> tuple[Cells, bool]:
+    """The row with its number, and whether its network is computed differently today or left the zoo."""
+    entry = ZOO.get(row["model"])
+    if entry is None:
+        return row, True
+    changes = CHANGES.get(row["framework"], ())
+    recorded = recorded_number(row, changes, contains=contains)
+    current = number(changes, entry.spec, entry.recipe.optimizer)
+    return row | {"numerics": str(recorded)}, recorded < current
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m backends.superseded", description=__doc__)
+    add = parser.add_argument
+    add("--results", type=Path, default=ROOT / "results", metavar="DIR", help="folder of the tables")
+    add("--models", nargs="+", metavar="NAME", help="networks whose rows are considered (default: all)")
+    add("--remove", action="store_true", help="remove the rows from the tables, and fill in the numbers")
+    options = parser.parse_args(argv)
+    runs: Counter[tuple[str, str]] = Counter()
+
+    def kept(row: Cells) -> Cells | None:
+        numbered, superseded = with_number(row)
+        if superseded and (options.models is None or row["model"] in options.models):
+            runs[row["model"], row["framework"]] += 1
+            return None
+        return numbered
+
+    if options.remove:
+        rewrite(options.results, kept)
+    else:
+        for row in store.rows(options.results, "results.csv"):
+            kept(row)
+    for (model, framework), count in sorted(runs.items()):
+        print(f"{model:24} {framework:12} {count:4} runs{' removed' if options.remove else ''}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
