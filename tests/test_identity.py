@@ -19,8 +19,8 @@ from common.tables import store
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 RECORDED = {
-    "pytorch-model-1": "aabf7bab41b6",
-    "pytorch-model-1-head": "bddcce7b6653",
+    "pytorch-model-1": "4cb4cbacbd8d",
+    "pytorch-model-1-printed": "69df04362e7f",
     "tf-model-1": "975137194270",
     "nextjournal": "5c5435e2ded5",
     "under-5k": "f49c0663e0b0",

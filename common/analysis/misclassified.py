@@ -40,7 +40,7 @@ def misclassified_digits(tables: Tables, labels: NDArray[np.uint8]) -> pd.DataFr
     Besides KEY it has the image's `label`, the number of `runs` that made the prediction, and `of` how many
     runs.
     """
-    runs = pooling.zoo_runs(tables.runs)
+    runs = pooling.judged_runs(tables.runs)
     names = runs.set_index("run")[["model", "framework"]]
     errors = tables.errors[tables.errors["run"].isin(set(names.index))].join(names, on="run")
     counted = errors.groupby(KEY, as_index=False).size().rename(columns={"size": "runs"})

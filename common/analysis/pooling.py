@@ -130,6 +130,13 @@ def zoo_runs(runs: pd.DataFrame) -> pd.DataFrame:
     return default_runs(runs[runs["recipe_hash"] == runs["model"].map(hashes)])
 
 
+def judged_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """The `zoo_runs` of networks that have a verdict."""
+    judged = {entry.name for entry in ZOO.values() if entry.judged}
+    selected = zoo_runs(runs)
+    return selected[selected["model"].isin(judged)]
+
+
 def undisturbed(runs: pd.DataFrame) -> pd.DataFrame:
     """The rows of runs without concurrent runs on their machine; rows older than the column had none."""
     return runs[~(runs["at_once"] > 1)]

@@ -80,7 +80,7 @@ def judge(tables: Tables) -> tuple[list[ModelVerdict], list[str]]:
 def _pairs(tables: Tables) -> tuple[list[tuple[Group, Group]], list[str]]:
     """The two groups of every network that has them, and a sentence for each pair that cannot be compared."""
     by_model: dict[str, list[Group]] = {}
-    for group in pooling.largest_groups(pooling.groups(pooling.zoo_runs(tables.runs))):
+    for group in pooling.largest_groups(pooling.groups(pooling.judged_runs(tables.runs))):
         if group.framework not in PAIR:
             continue
         by_model.setdefault(group.model, []).append(group)

@@ -18,8 +18,9 @@ class Entry:
 
     The means over seeds below which `common.check` fails are `threshold`, after one epoch
     `first_epoch_threshold`, and with test-time augmentation `tta_threshold`. Both last epochs of every run
-    must reach `last_two_epochs_threshold`. `target` is the mean that a recipe was designed to reach in both
-    frameworks. None stands for no such requirement.
+    must reach `last_two_epochs_threshold`. A network that is not `judged` has runs and a threshold, but no
+    verdict and no place in the figures and the gallery. `target` is the mean that a recipe was designed to
+    reach in both frameworks. None stands for no such requirement.
 
     Thresholds are below the measured means by at least four standard errors over the seeds, so an honest
     rerun passes; where one seed has run, there is no standard error, and 0.3 points stand in for it.
@@ -36,6 +37,7 @@ class Entry:
     target: float | None = None
     last_two_epochs_threshold: float | None = None
     tta_threshold: float | None = None
+    judged: bool = True
 
     @property
     def name(self) -> str:

@@ -98,7 +98,7 @@ def save(picture: Picture, material: Material, folder: Path) -> Path:
 
 
 def _material(tables: Tables, dataset: Dataset | None = None) -> Material:
-    groups = pooling.largest_groups(pooling.groups(pooling.zoo_runs(tables.runs)))
+    groups = pooling.largest_groups(pooling.groups(pooling.judged_runs(tables.runs)))
     runs = {run for group in groups for run in group.runs["run"]}
     epochs, errors = (part[part["run"].isin(runs)] for part in (tables.epochs, tables.errors))
     return Material(groups, epochs, errors, list(trace_comparisons(tables.traces)), dataset)

@@ -17,7 +17,7 @@ from common.training.backend import LoaderOptions
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("name", ["pytorch-model-1-head", "examples-cnn"])
+@pytest.mark.parametrize("name", ["pytorch-model-1", "examples-cnn"])
 def test_quicker_layers_change_no_number(name: str, random: np.random.Generator) -> None:
     """Loss and gradients in double precision, dropout off: of the layers as they are written, as `--loader
     native` has them, and of those that a run takes."""

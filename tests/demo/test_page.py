@@ -297,7 +297,7 @@ def test_the_gallery_names_outputs_that_are_no_digit(page: Page) -> None:
     expect(page.locator("#digits button").first).to_contain_text("no digit (output 1")
     title = page.locator("#digits button").first.get_attribute("title")
     assert title
-    assert "pytorch-model-1 in PyTorch: no digit (output 1" in title
+    assert "pytorch-model-1-printed in PyTorch: no digit (output 1" in title
 
 
 @pytest.mark.browser
