@@ -18,7 +18,8 @@ class Framework:
     `script` is its command in ROOT, `default_model` the network that this trains when none is named.
     `compiler` and `native_loader` complete the sentences of `--help`; `pins_memory` says whether the loader
     can put batches in page-locked memory. `launcher` is the convention by which several processes of one run
-    find their rank. `colour` and `marker` are those of every figure.
+    find their rank. `init` is the distribution of its own initial weights, as `ModelSpec.init` names it.
+    `colour` and `marker` are those of every figure.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Framework:
     native_loader: str
     pins_memory: bool
     launcher: Literal["torchrun", "TF_CONFIG"]
+    init: str
     colour: str
     marker: str
 
@@ -51,6 +53,7 @@ FRAMEWORKS: dict[str, Framework] = {
             native_loader="torchvision's data set and a DataLoader",
             pins_memory=True,
             launcher="torchrun",
+            init="fan-in-uniform",
             colour="#D55E00",
             marker="o",
         ),
@@ -63,6 +66,7 @@ FRAMEWORKS: dict[str, Framework] = {
             native_loader="tf.data and Model.fit",
             pins_memory=False,
             launcher="TF_CONFIG",
+            init="xavier-uniform",
             colour="#0072B2",
             marker="s",
         ),

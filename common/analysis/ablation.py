@@ -1,21 +1,26 @@
 """Ablation: the effect of leaving one part at a time, then all parts, to each framework's own defaults.
 
 The variants are `none` (everything pinned), one part, ..., `all`. Runs with one seed are a pair, so an effect
-is a mean of paired differences with Student's 95 % confidence interval.
+is a mean of paired differences. Many effects are looked at together, so their intervals are simultaneous
+(`adjusted`). Where a part's default is what the pinned runs have already, its variant is a negative control:
+it changes the draw and not the distribution, and an effect there is chance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import pandas as pd
+import scipy.stats
 
 from common.analysis import pooling, significance
 from common.analysis.pooling import Group
-from common.analysis.significance import Comparison
-from common.frameworks import PAIR
+from common.analysis.significance import ALPHA, Comparison
+from common.frameworks import FRAMEWORKS, PAIR
 from common.model.spec import BatchNorm, ModelSpec
 from common.model.zoo import ZOO
 from common.training.backend import NATIVE_PARTS
@@ -35,6 +40,11 @@ def inapplicable_parts(spec: ModelSpec) -> dict[str, str]:
     return {"norm": f"{spec.name} has no BatchNorm, so --native norm changes nothing; it is not run."}
 
 
+def is_negative_control(spec: ModelSpec, framework: str, variant: str) -> bool:
+    """Whether the variant draws initial weights from the distribution that `spec` has already."""
+    return variant == "init" and framework in FRAMEWORKS and FRAMEWORKS[framework].init == spec.init
+
+
 def native_column(variant: str) -> str:
     """The value of the column `native` in the variant's rows."""
     return "+".join(sorted(NATIVE_PARTS)) if variant == ALL else variant
@@ -44,14 +54,14 @@ def native_column(variant: str) -> str:
 class Attribution:
     """The gap between the frameworks (accuracy of the first less the second) with all parts native, in parts.
 
-    `parts` holds what each part adds to the gap of the pinned runs (`pinned`); `interaction` is the rest, in
-    points.
+    `parts` holds what each part adds to the gap of the pinned runs (`pinned`); `interaction` is the rest. All
+    are of the same seeds, so each seed's gap is the sum of the others.
     """
 
     gap: Comparison
     pinned: Comparison
     parts: Mapping[str, Comparison]
-    interaction: float
+    interaction: Comparison
 
 
 @dataclass(frozen=True)
@@ -80,29 +90,62 @@ class Ablation:
         """The variant less the pinned runs, paired by seed."""
         return _compare(self.values(framework, variant, column), self.values(framework, NONE, column))
 
-    def gap(self, variant: str, *, beyond: str | None = None) -> Comparison | None:
-        """Accuracy of the first framework less the second in a variant, less the gap `beyond` another."""
-        variants = [variant, beyond] if beyond else [variant]
-        accuracies = [self.values(framework, name, "accuracy") for name in variants for framework in PAIR]
-        seeds = set.intersection(*map(set, accuracies))
-        if not seeds:
-            return None
-        gaps = [
-            {seed: first[seed] - second[seed] for seed in seeds}
-            for first, second in zip(accuracies[::2], accuracies[1::2], strict=True)
-        ]
-        return _compare(gaps[0], gaps[1] if beyond else dict.fromkeys(seeds, 0.0))
+    def gaps(self, variant: str) -> dict[int, float]:
+        """Accuracy of the first framework less the second in a variant, by seed."""
+        first, second = (self.values(framework, variant, "accuracy") for framework in PAIR)
+        return {seed: first[seed] - second[seed] for seed in set(first) & set(second)}
 
     @property
     def attribution(self) -> Attribution | None:
-        """None unless both frameworks ran `none` and `all` with seeds in common."""
-        gap, pinned = self.gap(ALL), self.gap(NONE)
-        if gap is None or pinned is None:
+        """None unless both frameworks ran `none` and `all` with seeds in common, which their other variants
+        have too."""
+        gaps = {variant: self.gaps(variant) for variant in variants(ZOO[self.model].spec)}
+        gaps = {variant: by_seed for variant, by_seed in gaps.items() if by_seed or variant in (NONE, ALL)}
+        seeds = set.intersection(*map(set, gaps.values()))
+        if not seeds:
             return None
-        added = {part: self.gap(part, beyond=NONE) for part in variants(ZOO[self.model].spec)[1:-1]}
-        parts = {part: comparison for part, comparison in added.items() if comparison is not None}
-        explained = pinned.mean + sum(comparison.mean for comparison in parts.values())
-        return Attribution(gap=gap, pinned=pinned, parts=parts, interaction=gap.mean - explained)
+        pinned, parts = gaps.pop(NONE), gaps
+        whole = parts.pop(ALL)
+        expected = {
+            seed: pinned[seed] + math.fsum(part[seed] - pinned[seed] for part in parts.values())
+            for seed in seeds
+        }
+        nothing = dict.fromkeys(seeds, 0.0)
+        return Attribution(
+            gap=_compared(whole, nothing, seeds),
+            pinned=_compared(pinned, nothing, seeds),
+            parts={part: _compared(by_seed, pinned, seeds) for part, by_seed in parts.items()},
+            interaction=_compared(whole, expected, seeds),
+        )
+
+    def effects(self) -> Iterator[Comparison]:
+        """Every effect of the page: of each variant on accuracy and seconds, and the parts of the gap."""
+        for framework in FRAMEWORKS:
+            for variant in variants(ZOO[self.model].spec)[1:]:
+                for column in ("accuracy", "train_seconds"):
+                    if effect := self.effect(framework, variant, column):
+                        yield effect
+        if attribution := self.attribution:
+            yield from (attribution.gap, attribution.pinned, attribution.interaction)
+            yield from attribution.parts.values()
+
+
+def family_size(measured: Sequence[Ablation]) -> int:
+    """The number of all effects that have an interval."""
+    return sum(effect.interval is not None for ablation in measured for effect in ablation.effects())
+
+
+def adjusted(effect: Comparison, *, family: int) -> Comparison:
+    """The effect with one of `family` simultaneous 95 % confidence intervals.
+
+    By Bonferroni's inequality (Dunn, 1961): each has the level 1 - ALPHA / family, so all of them hold at
+    once with a probability of at least 1 - ALPHA.
+    """
+    if effect.sd is None:
+        return effect
+    t = float(scipy.stats.t.isf(ALPHA / family / 2, effect.n - 1))
+    half = t * effect.sd / math.sqrt(effect.n)
+    return dataclasses.replace(effect, interval=(effect.mean - half, effect.mean + half))
 
 
 def ablations(runs: pd.DataFrame) -> list[Ablation]:
@@ -121,7 +164,10 @@ def ablations(runs: pd.DataFrame) -> list[Ablation]:
 
 
 def _compare(first: Mapping[int, float], second: Mapping[int, float]) -> Comparison | None:
-    seeds = sorted(set(first) & set(second))
-    if not seeds:
-        return None
-    return significance.compare([first[seed] for seed in seeds], [second[seed] for seed in seeds])
+    seeds = set(first) & set(second)
+    return _compared(first, second, seeds) if seeds else None
+
+
+def _compared(first: Mapping[int, float], second: Mapping[int, float], seeds: set[int]) -> Comparison:
+    ordered = sorted(seeds)
+    return significance.compare([first[seed] for seed in ordered], [second[seed] for seed in ordered])

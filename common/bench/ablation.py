@@ -12,7 +12,7 @@ from common.bench.arguments import add_execution, add_folders, add_frameworks, a
 from common.cli.arguments import one_of
 from common.model.zoo import ZOO
 
-SEEDS = 5
+SEEDS = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pandas as pd
 
 from common.analysis import significance
-from common.analysis.ablation import NONE, Ablation, ablations, inapplicable_parts, variants
+from common.analysis.ablation import (
+    NONE,
+    Ablation,
+    ablations,
+    adjusted,
+    family_size,
+    inapplicable_parts,
+    is_negative_control,
+    variants,
+)
 from common.analysis.significance import Comparison
 from common.frameworks import FRAMEWORKS, PAIR, display_name
 from common.model.zoo import ZOO
@@ -20,16 +29,21 @@ def section(runs: pd.DataFrame) -> str:
     measured = ablations(runs)
     if not measured:
         return "No ablation has been run yet: `python -m common.bench ablation MODEL`."
+    family = family_size(measured)
     note = (
         "With `--native PART` that part is left to each framework's own defaults, with `all` every part. "
         "Accuracies in percent, and seconds of training, are means over seeds. EFFECT is the difference from "
-        "the pinned runs, paired by seed, with the 95 % confidence interval of its mean. All runs of an "
-        "ablation are from one machine, so a part that changes nothing has the effect 0."
+        "the pinned runs, paired by seed, with the 95 % confidence interval of its mean. The intervals of "
+        f"this section are simultaneous, adjusted for all its {family} effects (Bonferroni): with 95 % "
+        "confidence all of them hold at once. All runs of an ablation are from one machine, so a part that "
+        "changes nothing has the effect 0. A *negative control* draws its initial weights from the "
+        "distribution that the pinned runs have already, only by the framework's own generator: an effect "
+        "there is chance."
     )
-    return "\n\n".join([note, *map(_table, measured)])
+    return "\n\n".join([note, *(_table(ablation, family) for ablation in measured)])
 
 
-def _table(ablation: Ablation) -> str:
+def _table(ablation: Ablation, family: int) -> str:
     spec = ZOO[ablation.model].spec
     head = "FRAMEWORK | NATIVE | SEEDS | ACCURACY | EFFECT | TRAIN S | EFFECT S"
     rows = []
@@ -42,34 +56,40 @@ def _table(ablation: Ablation) -> str:
                 values = ablation.values(framework, variant, column)
                 effect = None if variant == NONE else ablation.effect(framework, variant, column)
                 mean = f"{significance.summary(values.values()).mean:.{digits}f}" if values else ""
-                pair += [mean, format_effect(effect, digits)]
+                pair += [mean, format_effect(effect, digits, family=family)]
             seeds = len(ablation.values(framework, variant, "accuracy"))
             name = "none (pinned)" if variant == NONE else f"`{variant}`"
+            name += " (negative control)" * is_negative_control(spec, framework, variant)
             rows.append([display_name(framework), name, str(seeds), *pair])
     notes = inapplicable_parts(spec).values()
     table = markdown(head.split(" | "), rows, right=range(2, 7))
-    return "\n\n".join([f"### `{ablation.model}`", table, *_attribution(ablation), *notes])
+    return "\n\n".join([f"### `{ablation.model}`", table, *_attribution(ablation, family), *notes])
 
 
-def _attribution(ablation: Ablation) -> list[str]:
+def _attribution(ablation: Ablation, family: int) -> list[str]:
     """One sentence that splits the gap with all parts native; none without that gap."""
     attribution = ablation.attribution
     if attribution is None:
         return []
     first, second = map(display_name, PAIR)
+
+    def told(effect: Comparison) -> str:
+        return format_effect(effect, family=family)
+
     terms = [
-        *(f"{format_effect(added)} from {PART_NAMES[part]}" for part, added in attribution.parts.items()),
-        f"{format_effect(attribution.pinned)} with everything pinned",
+        *(f"{told(added)} from {PART_NAMES[part]}" for part, added in attribution.parts.items()),
+        f"{told(attribution.pinned)} with everything pinned",
     ]
     return [
-        f"With all parts native {first} less {second} is {format_effect(attribution.gap)} points, the "
-        f"sum of {', '.join(terms)} and {attribution.interaction:+.2f} from the parts' interaction."
+        f"With all parts native {first} less {second} is {told(attribution.gap)} points over "
+        f"{attribution.gap.n} seeds, the sum of {', '.join(terms)} and {told(attribution.interaction)} from "
+        "the parts' interaction, all of the same seeds."
     ]
 
 
-def format_effect(comparison: Comparison | None, digits: int = 2) -> str:
-    """`+0.17 (+0.05 to +0.29)`; empty for None."""
+def format_effect(comparison: Comparison | None, digits: int = 2, *, family: int = 1) -> str:
+    """`+0.17 (+0.05 to +0.29)`, the interval one of `family`; empty for None."""
     if comparison is None:
         return ""
     note = "" if comparison.interval else " (one pair)"
-    return cells.difference(comparison, digits) + note
+    return cells.difference(adjusted(comparison, family=family), digits) + note

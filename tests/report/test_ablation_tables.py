@@ -28,7 +28,10 @@ def test_the_gap_and_its_parts_are_in_a_sentence(tmp_path: Path) -> None:
     assert "+0.17 (+0.17 to +0.17) from initialisation" in page
     assert "+0.02 (+0.02 to +0.02) from batch normalisation" in page
     assert "+0.01 (+0.01 to +0.01) with everything pinned" in page
-    assert "+0.01 from the parts' interaction" in page
+    assert "+0.01 (+0.01 to +0.01) from the parts' interaction" in page
+    assert "adjusted for all its 22 effects" in page
+    assert "| TensorFlow | `init` (negative control) | 3 |" in page
+    assert "| PyTorch | `init` | 3 |" in page
 
 
 def test_an_unfinished_ablation_shows_the_recorded_variants(tmp_path: Path) -> None:
