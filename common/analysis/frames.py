@@ -34,6 +34,7 @@ class Tables:
     speed: pd.DataFrame
     traces: pd.DataFrame
     defaults: pd.DataFrame
+    trials: pd.DataFrame
 
 
 def read(folder: Path) -> Tables:

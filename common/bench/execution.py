@@ -6,7 +6,8 @@ import argparse
 import contextlib
 import datetime
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from common.bench import cluster, tasks
@@ -15,31 +16,39 @@ from common.bench.tasks import Finished, Task
 from common.tables import store
 from common.tables.machine import cores_each
 
+RESULTS, TRIALS = "results.csv", "trials.csv"
+"""The tables of runs, and of trials, of which only the row is kept and not the epochs and errors."""
 
-def run_missing(wanted: Sequence[Task], options: argparse.Namespace, *, machine: str | None = None) -> int:
-    """Run the tasks of `wanted` without a finished row, of `machine` if it is named; an exit status."""
+
+def run_missing(
+    wanted: Sequence[Task], options: argparse.Namespace, *, machine: str | None = None, table: str = RESULTS
+) -> int:
+    """Run the tasks of `wanted` without a finished row in `table`, of `machine` if it is named; an exit
+    status."""
+    todo = partial(_missing, wanted, options.results, machine=machine, table=table)
     if options.dry_run:
-        print("\n".join(map(str, _missing(wanted, options.results, machine=machine))))
+        print("\n".join(map(str, todo())))
         return 0
     store.check_writable(options.results)
     with locked(options.results):
-        return _run_all(_missing(wanted, options.results, machine=machine), options)
+        return _run_all(todo(), options, table)
 
 
-def _missing(wanted: Sequence[Task], folder: Path, *, machine: str | None) -> list[Task]:
+def _missing(wanted: Sequence[Task], folder: Path, *, machine: str | None, table: str) -> list[Task]:
     """The tasks to run; prints how many."""
-    todo = tasks.missing(wanted, store.rows(folder, "results.csv"), machine=machine)
+    todo = tasks.missing(wanted, store.rows(folder, table), machine=machine)
     print(f"{len(wanted)} tasks, {len(wanted) - len(todo)} in the tables already, {len(todo)} to run.")
     return todo
 
 
-def _run_all(todo: Sequence[Task], options: argparse.Namespace) -> int:
+def _run_all(todo: Sequence[Task], options: argparse.Namespace, table: str) -> int:
     """Run the tasks here, or with --cluster or --workers by Dask; an exit status."""
+    record = partial(_record_all, todo=todo, folder=options.results, table=table)
     log = options.results / "bench.log"
     address, workers = getattr(options, "cluster", None), getattr(options, "workers", None) or 0
     if address is None and not workers:
         finished = tasks.run_sequentially(todo, data_dir=options.data_dir, threads=options.threads, log=log)
-        return _record_all(finished, todo, options.results, slots=lambda: 1)
+        return record(finished, slots=lambda: 1)
     threads = options.threads or (cores_each(workers) if workers else None)
     try:
         with cluster.connected(address, workers=workers) as client:
@@ -47,9 +56,7 @@ def _run_all(todo: Sequence[Task], options: argparse.Namespace) -> int:
             if not cluster.slots(client):
                 print(f"No worker there has a slot yet: dask worker ADDRESS --resources {cluster.SLOT}=1")
             finished = cluster.run_on_cluster(client, todo, data_dir=options.data_dir, threads=threads)
-            return _record_all(
-                _logged(finished, log), todo, options.results, slots=lambda: cluster.slots(client)
-            )
+            return record(_logged(finished, log), slots=lambda: cluster.slots(client))
     except cluster.ClusterError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
@@ -65,7 +72,12 @@ def _logged(finished: Generator[Finished], log: Path) -> Generator[Finished]:
 
 
 def _record_all(
-    finished: Generator[Finished], todo: Sequence[Task], folder: Path, *, slots: Callable[[], int]
+    finished: Generator[Finished],
+    *,
+    todo: Sequence[Task],
+    folder: Path,
+    table: str,
+    slots: Callable[[], int],
 ) -> int:
     """Record every task as it ends; an exit status. `slots` returns how many tasks can run at once."""
     remaining, failed = list(todo), 0
@@ -75,12 +87,12 @@ def _record_all(
             for ended in finished:
                 remaining.remove(ended.task)
                 failed += not ended.completed
-                _record(ended, folder)
+                _record(ended, folder, table)
                 done = len(todo) - len(remaining) - failed
                 _report_progress(remaining, folder, done=done, failed=failed, slots=slots())
     except KeyboardInterrupt as stop:
         if isinstance(stop, tasks.Interrupted):
-            store.merge(folder, stop.outcome.tables)
+            store.merge(folder, _kept(stop.outcome.tables, table))
         print(f"\nInterrupted; run it again to continue. {len(remaining)} tasks are missing.")
         return 130
     except store.ResultsError as error:
@@ -91,17 +103,24 @@ def _record_all(
     return 1 if failed else 0
 
 
-def _record(ended: Finished, folder: Path) -> None:
-    """Append the rows of a task, or one row with the reason why it has none."""
+def _kept(tables: Mapping[str, bytes], table: str) -> Mapping[str, bytes]:
+    """The tables of a run, or its row alone where `table` is TRIALS."""
+    if table == RESULTS:
+        return tables
+    return {table: tables[RESULTS]} if RESULTS in tables else {}
+
+
+def _record(ended: Finished, folder: Path, table: str) -> None:
+    """Append the rows of a task to its tables, or one row with the reason why it has none."""
     outcome = ended.outcome
     if outcome and ended.completed:
-        store.merge(folder, outcome.tables)
+        store.merge(folder, _kept(outcome.tables, table))
         accuracy = outcome.row["accuracy"]
         result = f"{accuracy} %" if accuracy else outcome.row["status"]
         print(f"{ended.task}: {outcome.seconds:.0f} s, {result}")
         return
     place = outcome.machine if outcome else ""
-    store.append(folder, tasks.failed_row(ended.task, ended.reason, machine_name=place))
+    store.append_rows(folder, table, [tasks.failed_row(ended.task, ended.reason, machine_name=place)])
     print(f"{ended.task} failed: {ended.reason}")
 
 

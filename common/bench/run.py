@@ -1,7 +1,9 @@
 """`bench run`: run the tasks of network x framework x seed that have no row in the tables yet.
 
 Each task is a new process of one framework. Seeds are the outer loop and frameworks the inner one, so a
-machine that slows down slows both. An interrupted bench continues where it stopped.
+machine that slows down slows both; with even seeds the last framework goes first. An interrupted bench
+continues where it stopped. Tasks with --vary or --validation are trials: their rows are kept in trials.csv,
+so that what a recipe was chosen by can be computed again, and apart from the runs that the pages report.
 """
 
 from __future__ import annotations
@@ -81,7 +83,9 @@ def run(options: argparse.Namespace) -> int:
         validation=options.validation,
         accelerated=options.accelerated,
     )
-    status = execution.run_missing(wanted, options)
-    if (options.vary or options.validation) and not options.dry_run:
-        print(sweep.table(wanted, store.rows(options.results, "results.csv")))
+    trials = bool(options.vary or options.validation)
+    table = execution.TRIALS if trials else execution.RESULTS
+    status = execution.run_missing(wanted, options, table=table)
+    if trials and not options.dry_run:
+        print(sweep.table(wanted, store.rows(options.results, table)))
     return status

@@ -1,4 +1,7 @@
-"""A sweep's table: accuracy and training time of each change of a recipe, from the rows of its tasks."""
+"""A sweep's table: accuracy and training time of each change of a recipe, from the rows in trials.csv.
+
+The same command prints it again from the rows, without a run.
+"""
 
 from __future__ import annotations
 

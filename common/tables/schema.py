@@ -36,7 +36,7 @@ Commit = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A row of results.csv: a run's settings, results, times, memory and environment.
+    """A row of results.csv, or of trials.csv: a run's settings, results, times, memory and environment.
 
     None is an empty cell: a value that a failed run did not reach. The columns after `run` were added later;
     rows of older versions have them empty.
@@ -257,15 +257,21 @@ TABLES: dict[str, type[Row]] = {
     "speed.csv": SpeedRow,
     "traces.csv": TraceRow,
     "defaults.csv": DefaultRow,
+    "trials.csv": Run,
 }
 
 TABLES_OF_A_RUN = ("epochs.csv", "errors.csv", "results.csv")
 """The tables that a run writes, in that order: its own row in results.csv comes last."""
 
-KEYS = {"results.csv": ("run",), "epochs.csv": ("run", "epoch"), "errors.csv": ("run", "index")}
+KEYS = {
+    "results.csv": ("run",),
+    "trials.csv": ("run",),
+    "epochs.csv": ("run", "epoch"),
+    "errors.csv": ("run", "index"),
+}
 """The columns that no two rows of a table share; rows of the other tables differ in some column."""
 
-FIRST_VERSION_ENDS = {"results.csv": "run", "traces.csv": "commit"}
+FIRST_VERSION_ENDS = {"results.csv": "run", "traces.csv": "commit", "trials.csv": "numerics"}
 """The last column of a table's first version, where later versions added columns after it."""
 
 

@@ -91,7 +91,7 @@ def merge(folder: Path, tables: Mapping[str, bytes]) -> None:
     Raises ResultsError as `append` does, and for other columns than this version's.
     """
     lines = {}
-    for name in TABLES_OF_A_RUN:
+    for name in TABLES:
         if name in tables:
             first, _, lines[name] = tables[name].partition(b"\n")
             if first.decode(errors="replace") != ",".join(header(TABLES[name])):

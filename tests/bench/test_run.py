@@ -96,6 +96,21 @@ def test_changes_are_compared(
     assert "| tf-model-1 | PyTorch | lr=9 |  |  |  | 0 of 2 |" in printed
     assert bench.main(words) == 0
     assert len(ran) == 4
+    assert "| 98.150 | 0.071 | 8 | 2 of 2 |" in capsys.readouterr().out
+    kept = {path.name for path in (tmp_path / "trials").glob("*.csv")}
+    assert kept == {"trials.csv"}
+    assert len(store.rows(tmp_path / "trials", "trials.csv")) == 4
+
+
+def test_a_trial_that_fails_has_a_row_among_the_trials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "run_task", lambda task, **_: outcome(tmp_path / "x", task, exit_status=3))
+    words = ["--models", "tf-model-1", "--frameworks", "pytorch", "--seeds", "1", "--validation", "10000"]
+    assert bench.main([*words, "--results", str(tmp_path)]) == 1
+    (row,) = store.rows(tmp_path, "trials.csv")
+    assert (row["status"], row["dataset"]) == ("failed", "mnist-validation-10000")
+    assert store.rows(tmp_path, "results.csv") == []
 
 
 def test_rows_of_different_code_are_refused(
@@ -153,7 +168,7 @@ def test_ctrl_c_interrupts_the_run_and_the_next_bench_continues(tmp_path: Path) 
         process.kill()
     assert process.returncode == 130
     assert "1 tasks are missing" in printed
-    (row,) = store.rows(tmp_path, "results.csv")
+    (row,) = store.rows(tmp_path, "trials.csv")
     assert row["status"] == "interrupted"
     task = Task("tf-model-1", "pytorch", 1, vary=LONG)
     assert row["recipe_hash"] == recipe_hash(task.entry.spec, task.entry.recipe)
@@ -170,4 +185,4 @@ def test_a_run_ends_with_the_bench_that_was_killed(tmp_path: Path) -> None:
     process.communicate()
     _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive
-    assert store.rows(tmp_path, "results.csv") == []
+    assert store.rows(tmp_path, "trials.csv") == []
