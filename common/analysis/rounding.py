@@ -7,7 +7,7 @@ frameworks: the difference of one framework from itself, started one unit in the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +33,7 @@ Losses = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class TraceComparison:
-    """Differences of a network's losses, step by step.
+    """Differences of a network's losses with one seed, step by step.
 
     `float64_error` is relative, between the frameworks in double precision. `between_frameworks` is absolute,
     in single precision; `self_baselines` holds for each framework its difference from its own perturbed
@@ -42,6 +42,7 @@ class TraceComparison:
     """
 
     model: str
+    seed: int
     unit: float
     float64_error: Losses
     between_frameworks: Losses
@@ -62,6 +63,31 @@ class TraceComparison:
         largest = np.maximum.accumulate(self.between_frameworks)
         baseline = np.maximum.accumulate(self.self_baseline)
         return float((largest / np.maximum(baseline, self.unit)).max())
+
+
+@dataclass(frozen=True, eq=False)
+class FirstSteps:
+    """The comparisons of a network's first steps over its seeds, at least one."""
+
+    comparisons: list[TraceComparison]
+
+    @property
+    def model(self) -> str:
+        return self.comparisons[0].model
+
+    @property
+    def quartiles(self) -> tuple[float, float, float]:
+        """Lower quartile, median and upper quartile of the seeds' excess ratios.
+
+        Interpolated linearly between order statistics (definition 7 of Hyndman and Fan, 1996).
+        """
+        ratios = [comparison.excess_ratio for comparison in self.comparisons]
+        low, middle, high = np.quantile(ratios, [0.25, 0.5, 0.75])
+        return float(low), float(middle), float(high)
+
+    def largest(self, values: Callable[[TraceComparison], Losses]) -> float:
+        """The largest of some losses' differences over all steps and seeds."""
+        return max(float(values(comparison).max()) for comparison in self.comparisons)
 
 
 @dataclass(frozen=True)
@@ -113,11 +139,16 @@ def first_epoch_comparisons(traces: pd.DataFrame) -> Iterator[FirstEpochComparis
         yield FirstEpochComparison(model, list(between), list(within))
 
 
-def trace_comparisons(traces: pd.DataFrame) -> Iterator[TraceComparison]:
-    """Every network with all traces of both frameworks in its last session, in the zoo's order."""
+def first_steps(traces: pd.DataFrame) -> list[FirstSteps]:
+    """Every network with traces of both frameworks in its last session, in the zoo's order."""
     steps = traces[traces["accuracy"].isna()]
-    for model in ZOO:
-        rows = _last_session(steps, model)
+    by_model = {model: list(_comparisons(_last_session(steps, model), model)) for model in ZOO}
+    return [FirstSteps(comparisons) for comparisons in by_model.values() if comparisons]
+
+
+def _comparisons(session: pd.DataFrame, model: str) -> Iterator[TraceComparison]:
+    """Every seed of a session that has all traces."""
+    for seed, rows in session.groupby("seed"):
         losses = {
             (framework, *arm): np.array(_losses(rows, framework, *arm), np.float64)
             for framework in PAIR
@@ -129,6 +160,7 @@ def trace_comparisons(traces: pd.DataFrame) -> Iterator[TraceComparison]:
         double, single, perturbed = ARMS
         yield TraceComparison(
             model,
+            int(str(seed)),
             float(np.spacing(np.float32(losses[first, *single].max()))),
             np.abs(losses[first, *double] / losses[second, *double] - 1),
             np.abs(losses[first, *single] - losses[second, *single]),

@@ -7,7 +7,7 @@ import argparse
 import dataclasses
 from collections.abc import Iterator
 
-from common.bench.arguments import UsageError, add_folders, add_frameworks, add_models
+from common.bench.arguments import add_folders, add_frameworks, add_models
 from common.bench.measure import Session, run_json, run_session
 from common.cli.arguments import MAX_SEEDS, number, one_of
 from common.frameworks import ROOT
@@ -15,7 +15,7 @@ from common.tables import machine
 from common.tables.schema import TraceRow
 
 KINDS = ("steps", "epoch")
-SEEDS = 3
+SEEDS = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seeds",
         type=number(int, 1, MAX_SEEDS),
         metavar="N",
-        help=f"number of seeds of `epoch` (default: {SEEDS})",
+        default=SEEDS,
+        help="number of seeds (default: %(default)s)",
     )
     add_folders(parser)
 
@@ -42,9 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Record the traces; print how the frameworks' compare."""
     kinds = options.kinds or KINDS
-    if options.seeds and "epoch" not in kinds:
-        raise UsageError("--seeds is the number of epochs' seeds: `steps` has seed 1 alone.")
-    return run_session(options, lambda session: _record(session, kinds, options.seeds or SEEDS))
+    return run_session(options, lambda session: _record(session, kinds, options.seeds))
 
 
 def _record(session: Session, kinds: tuple[str, ...], seeds: int) -> str:
@@ -53,25 +52,25 @@ def _record(session: Session, kinds: tuple[str, ...], seeds: int) -> str:
 
     for model in session.models:
         rows: list[TraceRow] = []
-        if "steps" in kinds:
-            for arm in rounding.ARMS:
-                rows += traces(session, model, *arm)
-        if "epoch" in kinds:
-            for seed in range(1, seeds + 1):
+        for seed in range(1, seeds + 1):
+            if "steps" in kinds:
+                for arm in rounding.ARMS:
+                    rows += traces(session, model, *arm, seed=seed)
+            if "epoch" in kinds:
                 for arm in rounding.ARMS[1:]:  # in single precision
-                    rows += traces(session, model, *arm, epoch_of_seed=seed)
+                    rows += traces(session, model, *arm, seed=seed, whole_epoch=True)
         print(f"{model}: {session.append('traces.csv', rows)} losses", flush=True)
     return rounding_tables.section(frames.frame(session.folder, "traces.csv"))
 
 
 def traces(
-    session: Session, model: str, precision: str, perturb: str, *, epoch_of_seed: int | None = None
+    session: Session, model: str, precision: str, perturb: str, *, seed: int, whole_epoch: bool = False
 ) -> Iterator[TraceRow]:
-    """Rows of each framework: the losses of a network's first steps with seed 1, or, with `epoch_of_seed`,
-    only the loss of an epoch's last step and the accuracy after it."""
-    for framework in session.frameworks:
+    """Rows of each framework: the losses of a network's first steps, or with `whole_epoch` only the loss of
+    an epoch's last step and the accuracy after it."""
+    for framework in session.frameworks[:: 1 if seed % 2 else -1]:
         words = ["--precision", precision, *(["--perturb", perturb] if perturb != "none" else [])]
-        words += ["--seed", str(epoch_of_seed), "--epochs", "1"] if epoch_of_seed else []
+        words += ["--seed", str(seed), *(["--epochs", "1"] if whole_epoch else [])]
         written = run_json(session.command(framework, model, *words, "--trace"))
         start = TraceRow(
             sitting="",
@@ -79,7 +78,7 @@ def traces(
             model=model,
             precision=precision,
             perturb=perturb,
-            seed=epoch_of_seed or 1,
+            seed=seed,
             step=0,
             loss="",
             machine=machine.name(),
@@ -87,5 +86,5 @@ def traces(
             commit=machine.commit(ROOT),
         )
         steps = list(enumerate(written["losses"], start=1))
-        for step, loss in steps[-1:] if epoch_of_seed else steps:
+        for step, loss in steps[-1:] if whole_epoch else steps:
             yield dataclasses.replace(start, step=step, loss=repr(loss), accuracy=written["accuracy"])

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from common.analysis import pooling
 from common.analysis.frames import Tables
 from common.analysis.pooling import Group
-from common.analysis.rounding import trace_comparisons
+from common.analysis.rounding import first_steps
 from common.data.datasets import Dataset
 from common.frameworks import display_name
 from common.report import curves, digit_figures
@@ -101,7 +101,9 @@ def _material(tables: Tables, dataset: Dataset | None = None) -> Material:
     groups = pooling.largest_groups(pooling.groups(pooling.judged_runs(tables.runs)))
     runs = {run for group in groups for run in group.runs["run"]}
     epochs, errors = (part[part["run"].isin(runs)] for part in (tables.epochs, tables.errors))
-    return Material(groups, epochs, errors, list(trace_comparisons(tables.traces)), dataset)
+    return Material(
+        groups, epochs, errors, [steps.comparisons[0] for steps in first_steps(tables.traces)], dataset
+    )
 
 
 def _with_errors(material: Material) -> list[str]:
@@ -156,12 +158,12 @@ def _of_training(material: Material) -> list[Picture]:
             curves.loss_per_epoch,
         ),
     ]
-    first_steps = Picture(
+    steps = Picture(
         "first-steps.png",
         "First steps: difference of the frameworks and self-baselines",
-        "The largest difference of losses up to each step, with the same dropout masks in both frameworks. "
-        "Where the black line is not above the coloured ones, rounding explains the difference of the "
-        "frameworks.",
+        "The largest difference of losses up to each step, of one seed, with the same dropout masks in both "
+        "frameworks. Where the black line is not above the coloured ones, rounding explains the difference "
+        "of the frameworks.",
         curves.first_steps,
     )
     return [
@@ -181,7 +183,7 @@ def _of_training(material: Material) -> list[Picture]:
         ),
         *(per_epoch if material.with_epochs() else []),
         *([loss] if WALK_THROUGH in material.with_epochs() else []),
-        *([first_steps] if material.traces else []),
+        *([steps] if material.traces else []),
     ]
 
 

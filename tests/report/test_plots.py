@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.tables import add_run, add_traces, digits
 
 from common.analysis import frames
-from common.analysis.rounding import trace_comparisons
+from common.analysis.rounding import first_steps
 from common.report import curves, digit_figures, plots
 
 MODELS = ("tf-model-1", "nextjournal")
@@ -175,7 +175,7 @@ def test_epoch_0_is_in_the_accuracy_figure(tables: frames.Tables) -> None:
 
 def test_the_first_steps_have_a_panel_a_network_and_four_lines(tmp_path: Path) -> None:
     add_traces(tmp_path, lambda framework, precision, perturb: [2.0 + (perturb == "ulp") * 1e-6, 1.0])
-    traced = list(trace_comparisons(frames.read(tmp_path).traces))
+    traced = [steps.comparisons[0] for steps in first_steps(frames.read(tmp_path).traces)]
     empty = frames.read(tmp_path)
     figure = curves.first_steps(curves.Material([], empty.epochs, empty.errors, traced))
     (axes,) = figure.axes

@@ -21,4 +21,8 @@ def test_the_table(tmp_path: Path) -> None:
     assert "Not traced yet" in rounding_tables.section(frames.read(tmp_path).traces)
     add_traces(tmp_path, losses)
     page = rounding_tables.section(frames.read(tmp_path).traces)
-    assert "| `under-8k` | 1.0e-11 | 4.0e-06 | 4.0e-05 | 1.0e-05 | 1.0e-05 | 4.0 |" in page
+    assert "| `under-8k` | 1 | 1.0e-11 | 4.0e-06 | 4.0e-05 | 1.0e-05 | 4.0 |" in page
+    add_traces(tmp_path, lambda framework, *_: [2.0 + 1e-4 * (framework == "tensorflow")], seed=2)
+    page = rounding_tables.section(frames.read(tmp_path).traces)
+    assert "| `under-8k` | 2 | 5.0e-05 | 1.0e-04 | 1.0e-04 | 1.0e-05 | " in page
+    assert " to " in page.splitlines()[-1]
