@@ -1,35 +1,76 @@
-"""A/A tests: a speed ratio is reported only where each framework, compared with itself, has the ratio 1.
+"""A/A tests: a ratio of the frameworks is reported only where the clock of its session can bear it.
 
-In every round of a session both frameworks run twice, as arms A and B. If the 95 % interval of A over B
-excludes 1, the clock was not steady enough to compare that framework with another.
+In every round of a session both frameworks run twice, as arms A and B. A framework over itself has the ratio
+1, so the 95 % confidence interval of A over B shows how exact the clock was. The ratio of the frameworks is
+reported if that interval of both lies within ±5 %, or within a third of the ratio's own distance from 1.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from common.analysis import pooling, significance
 from common.analysis.frames import Tables
-from common.analysis.pooling import TEST_IMAGES, Group
+from common.analysis.pooling import TEST_IMAGES
 from common.analysis.significance import Ratio
+from common.data.datasets import TRAINING_IMAGES
 from common.frameworks import PAIR
+from common.model.recipe import Recipe
+from common.model.zoo import ZOO
 
 TARGETS = (98.0, 99.0, 99.4)
 """Test accuracies in percent to which the time is reported."""
 
-TRAINING = "images_per_second"
-"""The column by which training is judged steady."""
+EXACT = 0.05
+"""How far from 1 the A/A interval of a clock may reach that bears every ratio."""
 
-QUANTITIES: dict[str, Callable[[float], float]] = {
-    TRAINING: lambda value: value,
-    "predict_seconds": lambda value: TEST_IMAGES / value,
-    "peak_memory_mib": lambda value: value,
+PREFIX = "again "
+"""What the measures of these sessions begin with in speed.csv; the name of a column follows."""
+
+TRAINING = "training"
+"""The quantity whose clock decides about ratios of training times from other sessions."""
+
+SAME_CODE = ("model", "seed", "commit", "machine", "python", "device", "threads", "world_size")
+"""Columns that the two runs of a pair share where their times are compared."""
+
+
+def _training(runs: pd.DataFrame, recipe: Recipe) -> pd.Series[float]:
+    """Images a second of the steps after the first, without the moment normalisation before them."""
+    seconds = runs["train_seconds"] - runs["first_step_seconds"] - runs["preprocess_seconds"]
+    return (runs["trained_images"] - recipe.batch_size) / seconds
+
+
+def _prediction(runs: pd.DataFrame, _: Recipe) -> pd.Series[float]:
+    return runs["test_images"] / runs["predict_seconds"]
+
+
+def _whole_run(runs: pd.DataFrame, recipe: Recipe) -> pd.Series[float]:
+    """Seconds of a process that trains the whole recipe: those of the run, and of the images that it left out
+    at its own throughputs."""
+    trained = recipe.epochs * (TRAINING_IMAGES // recipe.batch_size) * recipe.batch_size
+    tested = (recipe.epochs + 1) * TEST_IMAGES
+    other_images = TRAINING_IMAGES + TEST_IMAGES - runs["training_images"] - runs["test_images"]
+    return (
+        runs["total_seconds"]
+        + other_images * runs["preprocess_seconds"] / runs["training_images"]
+        + (trained - runs["trained_images"]) / _training(runs, recipe)
+        + (tested - runs["tested_images"]) / _prediction(runs, recipe)
+    )
+
+
+QUANTITIES: dict[str, Callable[[pd.DataFrame, Recipe], pd.Series[float]]] = {
+    TRAINING: _training,
+    "prediction": _prediction,
+    "memory": lambda runs, _: runs["peak_memory_mib"],
+    "import": lambda runs, _: runs["import_seconds"],
+    "first step": lambda runs, _: runs["first_step_seconds"],
+    "whole run": _whole_run,
 }
-"""Columns of results.csv that are compared, each with the function to the compared quantity."""
+"""The quantities that are compared: images a second, MiB and seconds, from the measurements of the runs."""
 
 
 @dataclass(frozen=True)
@@ -59,40 +100,98 @@ class AAPair:
         return significance.summary([self.round_mean(number) for number in self.rounds]).mean
 
 
-def aa_pairs(speed: pd.DataFrame, column: str) -> dict[tuple[str, str], AAPair]:
-    """By network and framework: the quantity of a column in the last session that measured it."""
+@dataclass(frozen=True, kw_only=True)
+class ToldRatio:
+    """The first framework over the second, and the error of the clock that measured it (`clock_error`)."""
+
+    ratio: Ratio
+    clock_error: float
+
+    @property
+    def borne(self) -> bool:
+        """Whether the clock is exact enough to report the ratio."""
+        return bears(self.clock_error, self.ratio.mean)
+
+
+def clock_error(self_ratio: Ratio) -> float:
+    """How far from 1 the interval of a self-ratio reaches, as a logarithm; infinite for one round."""
+    return max(abs(math.log(bound)) for bound in self_ratio.interval) if self_ratio.interval else math.inf
+
+
+def bears(error: float, ratio: float) -> bool:
+    """Whether a clock with this error (a logarithm) bears `ratio`."""
+    return error <= max(math.log1p(EXACT), abs(math.log(ratio)) / 3)
+
+
+def aa_pairs(speed: pd.DataFrame, quantity: str) -> dict[tuple[str, str], AAPair]:
+    """By network and framework: a quantity in the last session that measured it."""
     pairs = {}
-    measured = speed[speed["measure"] == f"again {column}"]
-    for key, rows in measured.groupby(["model", "framework"]):
-        last = rows[rows["sitting"] == rows["sitting"].max()]
-        values: dict[str, dict[int, float]] = {"A": {}, "B": {}}
-        for name, value in zip(last["arm"], last["value"], strict=True):
-            arm, _, number = name.partition(" ")
-            values[arm][int(number)] = QUANTITIES[column](float(value))
-        if set(values["A"]) & set(values["B"]):
-            pairs[str(key[0]), str(key[1])] = AAPair(values["A"], values["B"])
+    for (model, framework), runs in _sessions(speed):
+        try:
+            values = QUANTITIES[quantity](runs, ZOO[model].recipe).dropna()
+        except KeyError:  # an older session, or a network that left the zoo
+            continue
+        by_arm: dict[str, dict[int, float]] = {"A": {}, "B": {}}
+        for name, value in values.items():
+            arm, _, number = str(name).partition(" ")
+            by_arm[arm][int(number)] = float(value)
+        if set(by_arm["A"]) & set(by_arm["B"]):
+            pairs[model, framework] = AAPair(by_arm["A"], by_arm["B"])
     return pairs
 
 
-def unsteady(speed: pd.DataFrame) -> set[tuple[str, str]]:
-    """Networks and frameworks whose training speed differed from itself."""
-    return {key for key, pair in aa_pairs(speed, TRAINING).items() if pair.self_ratio.excludes_one}
+def _sessions(speed: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    """By network and framework: the runs of the last session by arm and round (`A 1`), with a column for each
+    measurement."""
+    measured = speed[speed["measure"].str.startswith(PREFIX)]
+    for (model, framework), rows in measured.groupby(["model", "framework"]):
+        last = rows[rows["sitting"] == rows["sitting"].max()]
+        last = last.assign(measure=last["measure"].str.removeprefix(PREFIX))
+        yield (str(model), str(framework)), last.pivot_table("value", index="arm", columns="measure")
 
 
-def framework_ratio(first: AAPair, second: AAPair) -> Ratio | None:
-    """`first` over `second`, paired by round; None where the A/A test of either excludes 1."""
-    if first.self_ratio.excludes_one or second.self_ratio.excludes_one:
-        return None
+def told_ratio(first: AAPair, second: AAPair) -> ToldRatio | None:
+    """`first` over `second`, paired by round; None without rounds in common."""
     rounds = sorted(set(first.rounds) & set(second.rounds))
-    return significance.ratio(*([side.round_mean(number) for number in rounds] for side in (first, second)))
+    if not rounds:
+        return None
+    ratio = significance.ratio(*([side.round_mean(number) for number in rounds] for side in (first, second)))
+    return ToldRatio(ratio=ratio, clock_error=max(clock_error(side.self_ratio) for side in (first, second)))
+
+
+def over_networks(pairs: Mapping[tuple[str, str], AAPair]) -> ToldRatio | None:
+    """The geometric mean over networks of the frameworks' ratios, with Student's interval over networks.
+
+    Every network with both frameworks counts, whatever its clock: leaving some out would favour large ratios.
+    The mean's own clock error is that of the geometric means of the self-ratios. None without two networks.
+    """
+    both = [model for model, framework in pairs if framework == PAIR[0] and (model, PAIR[1]) in pairs]
+    told = {model: told_ratio(*(pairs[model, framework] for framework in PAIR)) for model in both}
+    ratios = [each.ratio.mean for each in told.values() if each]
+    if len(ratios) < 2:
+        return None
+    self_ratios = (
+        _geometric_mean(pairs[model, framework].self_ratio.mean for model in both) for framework in PAIR
+    )
+    return ToldRatio(ratio=_geometric_mean(ratios), clock_error=max(map(clock_error, self_ratios)))
+
+
+def _geometric_mean(ratios: Iterable[float]) -> Ratio:
+    values = list(ratios)
+    return significance.ratio(values, [1.0] * len(values))
+
+
+def training_clocks(speed: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """The clock error of training throughput, by network and framework that have an A/A test."""
+    return {key: clock_error(pair.self_ratio) for key, pair in aa_pairs(speed, TRAINING).items()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class TargetComparison:
     """Training until the test accuracy is first at least `target` percent, over `pairs` seeds.
 
-    `epochs` and `seconds` are means of each framework, in the order of PAIR. `ratio` is of the seconds,
-    None where the A/A test of training speed excludes 1.
+    `epochs` and `seconds` are means of each framework, in the order of PAIR. `told` is the ratio of the
+    seconds, with the clock error of the network's training throughput.
     """
 
     model: str
@@ -100,32 +199,31 @@ class TargetComparison:
     pairs: int
     epochs: tuple[float, ...]
     seconds: tuple[float, ...]
-    ratio: Ratio | None
+    told: ToldRatio
 
 
 def target_comparisons(tables: Tables) -> list[TargetComparison]:
-    """Every network and target that all of its runs reached, in both frameworks, with seeds in common."""
-    unsteady_models = {model for model, _ in unsteady(tables.speed)}
+    """Every network and target that both runs of all its pairs reached (`same_code_pairs`)."""
+    clocks = training_clocks(tables.speed)
     comparisons = []
-    for model, sides in _largest_pairs(pooling.undisturbed(pooling.zoo_runs(tables.runs))):
+    for model, pairs in same_code_pairs(tables.runs):
+        error = max(clocks.get((model, framework), math.inf) for framework in PAIR)
         for target in TARGETS:
-            first = first_epoch_at(target, tables.epochs)
+            reached = first_epoch_at(target, tables.epochs).reindex([run for side in pairs for run in side])
+            if reached["seconds"].isna().any():
+                continue
             epochs, seconds = (
-                [_by_seed_if_complete(side, first[column]) for side in sides]
+                [[float(value) for value in reached.loc[side, column]] for side in pairs]
                 for column in ("epoch", "seconds")
             )
-            seeds = sorted(set.intersection(*map(set, seconds)))
-            if not seeds:
-                continue
-            paired = [[side[seed] for seed in seeds] for side in seconds]
             comparisons.append(
                 TargetComparison(
                     model=model,
                     target=target,
-                    pairs=len(seeds),
-                    epochs=tuple(significance.summary(side[seed] for seed in seeds).mean for side in epochs),
-                    seconds=tuple(significance.summary(side).mean for side in paired),
-                    ratio=None if model in unsteady_models else significance.ratio(*paired),
+                    pairs=len(pairs[0]),
+                    epochs=tuple(significance.summary(side).mean for side in epochs),
+                    seconds=tuple(significance.summary(side).mean for side in seconds),
+                    told=ToldRatio(ratio=significance.ratio(*seconds), clock_error=error),
                 )
             )
     return comparisons
@@ -134,36 +232,31 @@ def target_comparisons(tables: Tables) -> list[TargetComparison]:
 def first_epoch_at(target: float, epochs: pd.DataFrame) -> pd.DataFrame:
     """By run: its first epoch of `target` percent or more, and the seconds of training until the end of it.
 
-    Runs without such an epoch are left out.
+    The first step, in which a framework compiles, is a part of them. Runs without such an epoch are left out.
     """
     ordered = epochs.sort_values(["run", "epoch"])
     ordered = ordered.assign(seconds=ordered.groupby("run")["seconds"].cumsum())
     return ordered[ordered["accuracy"] >= target].groupby("run")[["epoch", "seconds"]].first()
 
 
-def _largest_pairs(runs: pd.DataFrame) -> list[tuple[str, list[Group]]]:
-    """For each network the runs of both frameworks on the machine that has most of them."""
-    by_machine: dict[tuple[str, str], dict[str, Group]] = {}
-    for group in pooling.groups(runs, by=(*pooling.POOLED, *pooling.ENVIRONMENT)):
-        sides = by_machine.setdefault((group.model, str(group.fields["machine"])), {})
-        if group.framework not in sides or len(group.runs) > len(sides[group.framework].runs):
-            sides[group.framework] = group
-    best: dict[str, list[Group]] = {}
-    for (model, _), sides in by_machine.items():
-        if len(sides) == len(PAIR):
-            pair = [sides[framework] for framework in PAIR]
-            if model not in best or _fewest_seeds(pair) > _fewest_seeds(best[model]):
-                best[model] = pair
-    return list(best.items())
+def same_code_pairs(runs: pd.DataFrame) -> list[tuple[str, Sequence[list[str]]]]:
+    """For each network the names of paired runs, a list for each framework of PAIR in the same order.
 
-
-def _fewest_seeds(sides: Sequence[Group]) -> int:
-    return min(side.seeds for side in sides)
-
-
-def _by_seed_if_complete(side: Group, values: pd.Series[float]) -> dict[int, float]:
-    """The value of each run, by seed; empty unless every run of the group has one."""
-    column = side.runs["run"].map(values)
-    if column.isna().any():
-        return {}
-    return pooling.by_seed(Group(side.fields, side.runs.assign(value=column)), "value")
+    A pair has one seed, one clean commit and one machine to itself. A seed counts once, by its last pair, and
+    of several machines that with the most pairs counts.
+    """
+    alone = runs[(runs["at_once"] == 1) & (runs["commit"] != "") & ~runs["commit"].str.endswith("-dirty")]
+    sides = [
+        side[[*SAME_CODE, "started", "run"]].drop_duplicates(list(SAME_CODE), keep="last")
+        for framework in PAIR
+        for side in [pooling.judged_runs(alone[alone["framework"] == framework])]
+    ]
+    pairs = sides[0].merge(sides[1], on=list(SAME_CODE), suffixes=("", "_second")).sort_values("started")
+    pairs = pairs.drop_duplicates(["model", "machine", "seed"], keep="last").sort_values("seed")
+    result: list[tuple[str, Sequence[list[str]]]] = []
+    for model in ZOO:
+        own = pairs[pairs["model"] == model]
+        if len(own):
+            own = own[own["machine"] == own["machine"].mode().iloc[0]]
+            result.append((model, [list(own["run"]), list(own["run_second"])]))
+    return result

@@ -1,70 +1,203 @@
-"""`bench aa`: measure an epoch of each network in each framework, and each framework against itself (A/A).
+"""`bench aa`: measure short runs of each network in each framework, and each framework against itself (A/A).
 
-Where the ratio of a framework to itself excludes 1 the clock was not steady, and no ratio of frameworks is
-reported.
+Where a framework's ratio to itself is not near enough to 1, the clock was not exact enough for a ratio of the
+frameworks, and none is reported. Nothing else may run on the machine meanwhile.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import datetime
 import tempfile
-from collections.abc import Iterator
-from itertools import product
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from common.bench.arguments import add_folders, add_frameworks, add_models
 from common.bench.measure import Session, row, run_session, train
+from common.cli.arguments import MAX_SEEDS, number
 from common.cli.profile import ROUNDS, summarise
+from common.data.datasets import TRAINING_IMAGES, load
+from common.model.zoo import ZOO
+from common.tables import machine, store
 from common.tables.schema import SpeedRow
 
+PREPROCESS_SECONDS = 4e-5  # about, of the moment normalisation of an image
 ARMS = ("A", "B")
 
 COLUMNS = {
     "images_per_second": "images / s",
-    "predict_seconds": "s",
-    "peak_memory_mib": "MiB",
     "train_seconds": "s",
+    "predict_seconds": "s",
+    "import_seconds": "s",
+    "first_step_seconds": "s",
+    "total_seconds": "s",
     "cpu_seconds": "s",
+    "peak_memory_mib": "MiB",
 }
 """The columns of results.csv that are kept of these runs, and their units."""
+
+
+@dataclass(frozen=True)
+class Length:
+    """How much of a recipe a run trains: its first `epochs` (None: all), with `held_out` training images to
+    test on instead of the test set."""
+
+    epochs: int | None = None
+    held_out: int = 0
+
+    @property
+    def words(self) -> list[str]:
+        """The options of the scripts."""
+        epochs = [] if self.epochs is None else ["--epochs", str(self.epochs)]
+        return epochs + (["--validation", str(self.held_out)] if self.held_out else [])
+
+    def counts(self, model: str) -> dict[str, int]:
+        """Images that each epoch trains and tests on, and numbers of images trained and tested in all."""
+        from common.analysis.pooling import TEST_IMAGES
+
+        recipe = ZOO[model].recipe
+        epochs = recipe.epochs if self.epochs is None else self.epochs
+        training_images = TRAINING_IMAGES - self.held_out
+        test_images = self.held_out or TEST_IMAGES
+        steps = training_images // recipe.batch_size
+        return {
+            "training_images": training_images,
+            "test_images": test_images,
+            "trained_images": epochs * steps * recipe.batch_size,
+            "tested_images": (epochs + 1) * test_images,
+        }
+
+
+SHORT = Length(epochs=1, held_out=40_000)
+LENGTHS = {
+    "tf-model-1": Length(),
+    "mlp-tuned": Length(epochs=2),
+    "one-epoch-215k": Length(),
+    "speedrun": Length(),
+    "examples-cnn": Length(epochs=1, held_out=50_000),
+}
+"""The runs of the quickest networks and the slowest; those of all others are SHORT."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `bench aa`."""
     add_models(parser)
     add_frameworks(parser)
+    parser.add_argument(
+        "--rounds",
+        type=number(int, 2, MAX_SEEDS),
+        default=ROUNDS,
+        metavar="N",
+        help="rounds of two runs in each framework (default: %(default)s)",
+    )
     add_folders(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure every network; print the ratios."""
-    return run_session(options, _measure)
+    """Print how long it will take; measure every network; print the ratios."""
+    options.models = [model for model in dict.fromkeys(options.models) if ZOO[model].judged]
+    return run_session(options, lambda session: _measure(session, options.rounds))
 
 
-def _measure(session: Session) -> str:
+def _measure(session: Session, count: int) -> str:
     from common.analysis import frames
     from common.report import speed_ratios
 
+    print(expected(session, count, store.rows(session.folder, "results.csv")), flush=True)
     for model in session.models:
-        print(f"{model}: {session.append('speed.csv', rounds(session, model))} measurements", flush=True)
+        print(
+            f"{model}: {session.append('speed.csv', rounds(session, model, count))} measurements", flush=True
+        )
     rows = frames.frame(session.folder, "speed.csv")
-    return speed_ratios.table(rows[rows["sitting"] == session.started])
+    return speed_ratios.tables(rows[rows["sitting"] == session.started])
 
 
-def rounds(session: Session, model: str) -> Iterator[SpeedRow]:
-    """Rows of ROUNDS rounds; in each, every framework trains an epoch as arm A and again as arm B.
+def rounds(session: Session, model: str, count: int) -> Iterator[SpeedRow]:
+    """Rows of `count` rounds; in each, every framework makes a run as arm A and another as arm B.
 
-    Every run is a row for each of COLUMNS, its arm named with the round; the frameworks swap places each
-    round.
+    Every run is a row for each of COLUMNS, its arm named with the round. The frameworks take turns in the
+    order 1, 2, 2, 1, and in the next round 2, 1, 1, 2, so a machine that slows down slows both; the arm that
+    comes first alternates too. Raises ResultsError if another run was on the machine.
     """
+    length = LENGTHS.get(model, SHORT)
+    counts = length.counts(model)
+    images = load("mnist", data_dir=session.data_dir).train.images[: counts["training_images"]]
     with tempfile.TemporaryDirectory() as folder:
         apart = dataclasses.replace(session, folder=Path(folder))
-        for number in range(1, ROUNDS + 1):
-            for arm, framework in product(ARMS, session.frameworks[:: 1 if number % 2 else -1]):
-                trained = train(apart, framework, model, "--epochs", "1", "--seed", str(number))
-                about = {name: trained[name] for name in ("framework", "framework_version", "device")}
-                for column, unit in COLUMNS.items():
-                    value = summarise([float(trained[column])])
-                    arms = {"measure": f"again {column}", "arm": f"{arm} {number}", "unit": unit}
-                    yield row(**arms, **about, model=model, threads=int(trained["threads"]), **value)
+        for index in range(1, count + 1):
+            turn = 1 if index % 2 else -1
+            started_at = time.perf_counter()
+            ZOO[model].recipe.preprocess(images)
+            constants = counts | {"preprocess_seconds": time.perf_counter() - started_at}
+            for place, arm in enumerate(ARMS[::turn]):
+                for framework in session.frameworks[:: -turn if place else turn]:
+                    run = train(apart, framework, model, *length.words, "--seed", str(index))
+                    if float(run["at_once"] or 1) > 1:
+                        raise store.ResultsError(
+                            f"{run['at_once']} runs were on this machine at once while {model} was measured; "
+                            "an A/A test needs the machine to itself."
+                        )
+                    yield from _rows(run, constants, model=model, arm=f"{arm} {index}")
+
+
+def _rows(
+    run: Mapping[str, str], constants: Mapping[str, float], *, model: str, arm: str
+) -> Iterator[SpeedRow]:
+    """The measurements of a run, and the numbers that all runs of its round share."""
+    about = {name: run[name] for name in ("framework", "framework_version", "device")}
+    measured = {column: (float(run[column]), unit) for column, unit in COLUMNS.items()}
+    shared = {
+        name: (float(value), "s" if name.endswith("seconds") else "images")
+        for name, value in constants.items()
+    }
+    for name, (value, unit) in (measured | shared).items():
+        values = {"measure": f"again {name}", "arm": arm, "unit": unit, **summarise([value])}
+        yield row(**values, **about, model=model, threads=int(run["threads"]))
+
+
+def expected(session: Session, count: int, rows: Sequence[Mapping[str, str]]) -> str:
+    """A sentence with the expected duration, from the recorded runs of the same networks."""
+    seconds = {model: _expected(model, session.frameworks, rows) for model in session.models}
+    known = [each for each in seconds.values() if each is not None]
+    text = f"{len(seconds)} networks, {count} rounds of {len(ARMS)} runs in each framework"
+    if not known:
+        return f"{text}; no run of them is recorded, so their duration is unknown."
+    duration = datetime.timedelta(seconds=round(count * len(ARMS) * sum(known)))
+    unknown = [model for model, each in seconds.items() if each is None]
+    rest = f", and {', '.join(unknown)}, which no recorded run has" if unknown else ""
+    return f"{text}: about {duration}{rest}."
+
+
+def _expected(model: str, frameworks: Sequence[str], rows: Sequence[Mapping[str, str]]) -> float | None:
+    """Seconds of one run in each framework: the medians of recorded runs, of this machine if it has some, for
+    as many images."""
+    from common.analysis.pooling import TEST_IMAGES
+
+    counts, total = LENGTHS.get(model, SHORT).counts(model), 0.0
+    preprocessed = counts["training_images"] + counts["test_images"] if ZOO[model].recipe.moments else 0
+    settings = {"model": model, "status": "ok", "loader": "memory", "dataset": "mnist"}
+    for framework in frameworks:
+        wanted = settings | {"framework": framework}
+        recorded = [
+            row
+            for row in rows
+            if all(row[name] == value for name, value in wanted.items()) and row["images_per_second"]
+        ]
+        recorded = [row for row in recorded if row["machine"] == machine.name()] or recorded
+        if not recorded:
+            return None
+        predicting = [float(row["predict_seconds"]) / TEST_IMAGES for row in recorded]
+        around = [
+            float(row["total_seconds"])
+            - float(row["train_seconds"])
+            - (int(row["epochs"]) + 1) * float(row["predict_seconds"])
+            for row in recorded
+        ]
+        training = [1 / float(row["images_per_second"]) for row in recorded]
+        total += median(around) + counts["trained_images"] * median(training)
+        total += counts["tested_images"] * median(predicting) + preprocessed * PREPROCESS_SECONDS
+    return total

@@ -30,6 +30,9 @@ RACE = ("one-epoch-215k", "speedrun")
 """The networks that are trained to a high accuracy in seconds."""
 
 RACE_SEEDS = 10
+START_MODEL = "pytorch-model-1"
+"""The network whose start every framework is timed to; that of `backends/*/minimal.py`."""
+
 COMMON_MODEL = "examples-cnn"
 """The network that every framework trains with its own loader, beside its default one."""
 
@@ -42,8 +45,8 @@ SHORTENED = {
 
 def profiles(session: Session, *words: str) -> Iterator[SpeedRow]:
     """Steps over a bare loop, the parts of a step, prediction and kernels of every network."""
-    for model in session.models:
-        for framework in session.frameworks:
+    for index, model in enumerate(session.models):
+        for framework in session.frameworks[:: -1 if index % 2 else 1]:
             written = run_json(session.command(framework, model, *words, "--profile"))
             measurements = written.pop("figures")
             for measurement in measurements:
@@ -86,32 +89,33 @@ def time_to_accuracy(session: Session) -> Iterator[SpeedRow]:
         if model in session.models
     }
     for seed in range(1, RACE_SEEDS + 1):
-        for (framework, model), rows in runs.items():
-            rows.append(train(session, framework, model, "--seed", str(seed)))
+        for framework, model in list(runs)[:: 1 if seed % 2 else -1]:
+            runs[framework, model].append(train(session, framework, model, "--seed", str(seed)))
     for (framework, model), rows in runs.items():
         yield from _summaries("race", {"run": rows}, framework, model)
 
 
 def startup(session: Session) -> Iterator[SpeedRow]:
-    """Seconds from process start to the end of `--help`, of the first training step, and of that of the
-    framework's minimal program."""
-    for framework in session.frameworks:
-        model = FRAMEWORKS[framework].default_model
-        with tempfile.TemporaryDirectory() as folder:
-            step = session.command(framework, model, "--log-interval", "1", "--results", folder)
-            arms = {
-                "help": (session.command(framework, model, "--help"), ""),
+    """Seconds from process start to the end of `--help`, of the first training step of START_MODEL, and of
+    that of the framework's minimal program; the frameworks take turns."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = ("--log-interval", "1", "--results", folder)
+        commands = {
+            framework: {
+                "help": (session.command(framework, START_MODEL, "--help"), ""),
                 "plain step": (minimal_program(framework), "done"),
-                "first step": (step, "epoch 1/"),
+                "first step": (session.command(framework, START_MODEL, *options), "epoch 1/"),
             }
-            seconds: dict[str, list[float]] = {arm: [] for arm in arms}
-            for _ in range(ROUNDS):
-                for arm, (command, line) in arms.items():
-                    seconds[arm].append(seconds_until(command, line))
-        for arm, values in seconds.items():
-            yield row(
-                measure="start", framework=framework, model=model, arm=arm, unit="s", **summarise(values)
-            )
+            for framework in session.frameworks
+        }
+        seconds: dict[tuple[str, str], list[float]] = {}
+        for index in range(ROUNDS):
+            for framework in session.frameworks[:: -1 if index % 2 else 1]:
+                for arm, (command, line) in commands[framework].items():
+                    seconds.setdefault((framework, arm), []).append(seconds_until(command, line))
+    for (framework, arm), values in seconds.items():
+        about = {"framework": framework, "model": START_MODEL, "arm": arm}
+        yield row(measure="start", unit="s", **about, **summarise(values))
 
 
 def minimal_program(framework: str) -> list[str]:

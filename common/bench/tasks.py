@@ -133,13 +133,18 @@ def tasks_of(
     validation: int = 0,
     accelerated: bool = False,
 ) -> list[Task]:
-    """All tasks, in the order in which they run, each once."""
+    """All tasks, in the order in which they run, each once.
+
+    The last framework goes first with even seeds, so that no framework always follows the other.
+    """
     models, frameworks = list(dict.fromkeys(models)), list(dict.fromkeys(frameworks))
     changes = {model: _distinct(model, overrides) for model in models}
     return [
         Task(model, framework, seed, variant, accelerated, vary, validation)
         for seed, model in product(seeds, models)
-        for vary, variant, framework in product(changes[model], variants, frameworks)
+        for vary, variant, framework in product(
+            changes[model], variants, frameworks[:: 1 if seed % 2 else -1]
+        )
     ]
 
 

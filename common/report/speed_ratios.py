@@ -1,11 +1,14 @@
-"""Tables of speed and memory in both frameworks, their ratios, and the A/A test of each."""
+"""Tables of speed and memory: the frameworks' ratios, what they are made of, and the time to an accuracy."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Mapping
 
 import pandas as pd
 
 from common.analysis import aa
-from common.analysis.aa import AAPair
+from common.analysis.aa import AAPair, ToldRatio
 from common.analysis.frames import Tables
 from common.analysis.pooling import sort_key
 from common.frameworks import PAIR, display_name
@@ -13,48 +16,91 @@ from common.model.zoo import ZOO
 from common.report import cells
 from common.report.markdown import markdown
 
-QUANTITY_NAMES = {
-    "images_per_second": "training, images / s",
-    "predict_seconds": "prediction, images / s",
-    "peak_memory_mib": "memory, MiB",
+UNITS = {
+    "training": ("images / s", 0),
+    "prediction": ("images / s", 0),
+    "memory": ("MiB", 0),
+    "import": ("s", 2),
+    "first step": ("s", 3),
+    "whole run": ("s", 1),
 }
-"""How the tables name aa.QUANTITIES."""
+"""Unit and decimals of aa.QUANTITIES."""
 
-UNSTEADY = "unsteady"
-"""Stands for a ratio that the A/A test does not support."""
+Pairs = Mapping[tuple[str, str], AAPair]
 
 
-def table(speed: pd.DataFrame) -> str:
-    """Speed and memory of both frameworks, their ratio, and each framework's A/A ratio."""
-    rows = []
-    for column, quantity in QUANTITY_NAMES.items():
-        pairs = aa.aa_pairs(speed, column)
-        for model in {model for model, _ in pairs}:
-            sides = [pairs.get((model, framework)) for framework in PAIR]
-            means = ["" if side is None else f"{side.mean:,.0f}" for side in sides]
-            self_ratios = ["" if side is None else cells.ratio(side.self_ratio) for side in sides]
-            rows.append((model, [f"`{model}`", quantity, *means, _framework_ratio(*sides), *self_ratios]))
-    if not rows:
+def told(value: ToldRatio | None) -> str:
+    """The ratio with its interval; where its clock does not bear it, the error of the clock."""
+    if value is None:
+        return ""
+    return cells.ratio(value.ratio) if value.borne else clock(value.clock_error)
+
+
+def clock(error: float) -> str:
+    """`clock ±12 %`: what stands in place of a ratio that a clock with this error does not bear."""
+    return f"clock ±{100 * math.expm1(error):.0f} %" if math.isfinite(error) else "no A/A test"
+
+
+def tables(speed: pd.DataFrame) -> str:
+    """The ratios of all networks and quantities, then the values and A/A ratios behind them."""
+    pairs = {quantity: aa.aa_pairs(speed, quantity) for quantity in aa.QUANTITIES}
+    names = {model for of_quantity in pairs.values() for model, _ in of_quantity}
+    if not names:
         return "Not measured yet: `python -m common.bench aa`."
-    # The sort is stable, so that the quantities of a network stay in their order.
-    ordered = [row for _, row in sorted(rows, key=lambda pair: sort_key(pair[0], ZOO))]
+    models = sorted(names, key=lambda model: sort_key(model, ZOO))
+    return "\n\n".join([_ratios(pairs, models), *_details(pairs, models)])
+
+
+def _ratios(pairs: Mapping[str, Pairs], models: list[str]) -> str:
+    rows = [[f"`{model}`", *(told(_ratio(of, model)) for of in pairs.values())] for model in models]
+    means = [aa.over_networks(of) for of in pairs.values()]
+    if any(means):
+        rows.append(["geometric mean", *map(told, means)])
+    head = ["MODEL", *(quantity.upper() for quantity in pairs)]
+    return markdown(head, rows, right=range(1, len(head)))
+
+
+def _details(pairs: Mapping[str, Pairs], models: list[str]) -> list[str]:
+    rows = []
+    for model in models:
+        for quantity, of in pairs.items():
+            sides = [of.get((model, framework)) for framework in PAIR]
+            if not any(sides):
+                continue
+            unit, digits = UNITS[quantity]
+            means = ["" if side is None else f"{side.mean:,.{digits}f}" for side in sides]
+            self_ratios = ["" if side is None else cells.ratio(side.self_ratio) for side in sides]
+            rows.append([f"`{model}`", f"{quantity}, {unit}", *means, *self_ratios])
     names = [display_name(framework).upper() for framework in PAIR]
-    head = ["MODEL", "QUANTITY", *names, "RATIO", *(f"{name} A/A" for name in names)]
-    return markdown(head, ordered, right=range(2, 7))
+    head = ["MODEL", "QUANTITY", *names, *(f"{name} A/A" for name in names)]
+    note = "Means over rounds, and each framework over itself."
+    return [note, markdown(head, rows, right=range(2, 6))]
 
 
-def section(tables: Tables) -> str:
-    """The table above, then epochs and seconds of training to a test accuracy."""
+def _ratio(pairs: Pairs, model: str) -> ToldRatio | None:
+    first, second = (pairs.get((model, framework)) for framework in PAIR)
+    return aa.told_ratio(first, second) if first and second else None
+
+
+def section(results: Tables) -> str:
+    """The tables above, then epochs and seconds of training to a test accuracy."""
     first, second = map(display_name, PAIR)
     parts = [
         "### Speed and memory",
-        "One epoch in a process of its own, the frameworks in turn, each run twice a round. RATIO is "
-        f"{first} over {second}: the geometric mean over rounds with its 95 % confidence interval. A/A is a "
-        "framework over itself in the same session. A ratio is reported only where the A/A interval of both "
-        f"frameworks contains 1; elsewhere the clock was {UNSTEADY}.",
-        table(tables.speed),
+        f"Each cell is {first} over {second}, the geometric mean over the rounds of a session with its 95 % "
+        "confidence interval: above 1 the first is quicker in training and prediction (images a second), and "
+        "takes more in the other columns (MiB, seconds). Every run is a process of its own that trains the "
+        "first epoch of a recipe, of slower networks on fewer images; the frameworks take turns, each twice "
+        "a round (A/A). TRAINING is without the first step and the moment normalisation before it. WHOLE RUN "
+        "is from the start of the process to its end with all epochs of the recipe: that of the run, and the "
+        "images that it left out at its own speeds. MEMORY is the peak of these shortened runs. A ratio is "
+        "reported where the confidence interval of each framework over itself is within "
+        f"±{100 * aa.EXACT:g} % or within a third of the ratio's distance from 1 (in logarithms); elsewhere "
+        "the cell has how far that interval reaches: *clock ±12 %*. The geometric mean is over all networks, "
+        "those with an inexact clock included, with Student's interval over networks.",
+        tables(results.speed),
     ]
-    comparisons = aa.target_comparisons(tables)
+    comparisons = aa.target_comparisons(results)
     if comparisons:
         names = [display_name(framework).upper() for framework in PAIR]
         columns = [f"{name} {unit}" for name in names for unit in ("EPOCHS", "S")]
@@ -66,22 +112,18 @@ def section(tables: Tables) -> str:
                     for pair in zip(comparison.epochs, comparison.seconds, strict=True)
                     for value in pair
                 ),
-                UNSTEADY if comparison.ratio is None else cells.ratio(comparison.ratio),
+                told(comparison.told),
             ]
             for comparison in comparisons
         ]
         parts += [
             "### Time to accuracy",
             "Epochs and seconds of training until the test accuracy after an epoch first reaches the target. "
-            "Means over pairs of runs with one seed on one machine, for networks whose runs all reach it; "
-            "RATIO is of the seconds, reported only where the ratio of training speed above is.",
+            "The seconds count the first step, in which a framework compiles, and the preparation of the "
+            "images, both of which TRAINING above leaves out; they also have the luck of the epochs in them. "
+            "Means over pairs of runs with one seed, one commit and one machine to themselves, for networks "
+            "whose runs all reach the target. RATIO is of the seconds, reported where the clock of TRAINING "
+            "above bears it.",
             markdown(["MODEL", "TO", "PAIRS", *columns, "RATIO"], rows, right=range(1, 8)),
         ]
     return "\n\n".join(parts)
-
-
-def _framework_ratio(first: AAPair | None, second: AAPair | None) -> str:
-    if first is None or second is None:
-        return ""
-    ratio = aa.framework_ratio(first, second)
-    return UNSTEADY if ratio is None else cells.ratio(ratio)

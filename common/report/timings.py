@@ -1,11 +1,13 @@
 """speed.csv as tables: overhead, native loaders, time to 99 %, start-up, stages of a step, prediction.
 
 For each measure, network and framework the latest session counts; a ratio is of two arms of one session.
-Where the A/A test of `common.analysis.aa` excludes 1, ratios of training times are not reported.
+A ratio of training times is reported only where the clock of the network's A/A test bears it
+(`common.analysis.aa`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -18,7 +20,7 @@ from common.frameworks import FRAMEWORKS, display_name
 from common.model.zoo import ZOO
 from common.report.cells import number
 from common.report.markdown import listed, markdown
-from common.report.speed_ratios import UNSTEADY
+from common.report.speed_ratios import clock
 
 STAGES = ("input", "forward", "backward", "optimizer", "rest")
 BATCHES = (1, 100, 10_000)
@@ -34,14 +36,14 @@ REFERENCE = "one-epoch-215k"
 class Timings:
     """The latest rows of a network in a framework.
 
-    `steady` is false where the A/A test of its training excludes 1. `reference` is REFERENCE in the same
-    framework, if that was measured.
+    `clock_error` is that of the A/A test of its training throughput, infinite without one. `reference` is
+    REFERENCE in the same framework, if that was measured.
     """
 
     framework: str
     model: str
     rows: pd.DataFrame
-    steady: bool
+    clock_error: float
     reference: Timings | None = None
 
     def of(self, measure: str, arm: str | None = None) -> pd.DataFrame:
@@ -56,11 +58,16 @@ class Timings:
 
 
 def latest(speed: pd.DataFrame) -> list[Timings]:
-    """For each network and framework the rows of the last session of each measure, in the zoo's order."""
-    unsteady = aa.unsteady(speed)
+    """For each network and framework the rows of the last session of each measure, in the zoo's order.
+
+    Of the starts, only those of the network that was measured last: both frameworks start the same one.
+    """
+    clocks = aa.training_clocks(speed)
     last = speed[
         speed["sitting"] == speed.groupby(["model", "framework", "measure"])["sitting"].transform("max")
     ]
+    starts = last[last["measure"] == "start"].sort_values("sitting")
+    last = last.drop(starts[starts["model"] != starts["model"].iloc[-1:].squeeze()].index)
     by_name: dict[tuple[str, str], Timings] = {}
     # REFERENCE comes first, so that the other networks find it.
     names = sorted(
@@ -68,9 +75,9 @@ def latest(speed: pd.DataFrame) -> list[Timings]:
     )
     for model, framework in names:
         rows = last[(last["model"] == model) & (last["framework"] == framework)]
-        steady = (model, framework) not in unsteady
+        error = clocks.get((model, framework), math.inf)
         reference = by_name.get((REFERENCE, framework))
-        by_name[model, framework] = Timings(framework, model, rows, steady, reference)
+        by_name[model, framework] = Timings(framework, model, rows, error, reference)
     return sorted(
         by_name.values(),
         key=lambda timings: (sort_key(timings.model, ZOO), sort_key(timings.framework, FRAMEWORKS)),
@@ -134,9 +141,15 @@ def _ratio(measure: str, arm: str, over: str) -> Cell:
     return lambda timings: number(_over(timings.value(measure, arm), timings.value(measure, over)))
 
 
-def _steady(cell: Cell) -> Cell:
-    """`cell`, a ratio of training times, where the A/A test supports it."""
-    return lambda timings: cell(timings) if timings.steady else UNSTEADY
+def _training_ratio(measure: str, arm: str, over: str) -> Cell:
+    return lambda timings: _borne(
+        _over(timings.value(measure, arm), timings.value(measure, over)), timings.clock_error
+    )
+
+
+def _borne(ratio: float | None, clock_error: float) -> str:
+    """A ratio of training times, or the error of a clock that does not bear it."""
+    return number(ratio) if ratio is None or aa.bears(clock_error, ratio) else clock(clock_error)
 
 
 def _over(upper: float | None, lower: float | None) -> float | None:
@@ -159,12 +172,11 @@ def _augmentation_percent(timings: Timings) -> str:
 
 def _over_reference(timings: Timings) -> str:
     """Training seconds over those of REFERENCE in the same framework."""
-    seconds, reference = timings.value("race train_seconds", "run"), timings.reference
-    if timings.model == REFERENCE:
-        reference = timings
-    if not timings.steady or (reference and not reference.steady):
-        return UNSTEADY
-    return number(_over(seconds, reference.value("race train_seconds", "run") if reference else None))
+    reference = timings if timings.model == REFERENCE else timings.reference
+    if reference is None:
+        return ""
+    ratio = _over(*(side.value("race train_seconds", "run") for side in (timings, reference)))
+    return _borne(ratio, max(timings.clock_error, reference.clock_error))
 
 
 def _stage_percent(stage: str) -> Cell:
@@ -210,7 +222,7 @@ TABLES = (
         columns={
             "MEMORY S": _value("idiom train_seconds", "memory"),
             "NATIVE S": _value("idiom train_seconds", "native"),
-            "SPEED-UP": _steady(_ratio("idiom train_seconds", "native", "memory")),
+            "SPEED-UP": _training_ratio("idiom train_seconds", "native", "memory"),
             "MEMORY %": _value("idiom mean accuracy", "memory"),
             "NATIVE %": _value("idiom mean accuracy", "native"),
         },
@@ -235,8 +247,8 @@ TABLES = (
     TimingTable(
         title="Start-up",
         note="Seconds from the start of the process until `--help` is printed, until the first training step "
-        "of a run ends, and until the first step ends of the shortest program that imports the framework and "
-        "trains.",
+        "of a run of this network ends, and until the first step of the same network ends in the shortest "
+        "program that imports the framework and trains. RATIO is FIRST STEP over SHORTEST PROGRAM.",
         columns={
             "HELP": _value("start", "help"),
             "FIRST STEP": _value("start", "first step"),

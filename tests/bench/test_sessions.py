@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
 
 import pytest
-from support.tables import add_run, add_variants
+from support.tables import add_run, add_variants, digits
 
+from common.analysis import aa as analysis_aa
 from common.analysis import rounding
 from common.bench import __main__ as bench
 from common.bench import aa, measure, speed
 from common.bench.tasks import Task
 from common.cli.profile import ROUNDS, summarise
-from common.frameworks import FRAMEWORKS
+from common.frameworks import FRAMEWORKS, PAIR
+from common.model.zoo import ZOO
 from common.tables import store
 from common.tables.store import ResultsError
 
@@ -47,6 +50,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
             folder = Path(command[command.index("--results") + 1])
             framework = {"pytorch.py": "pytorch", "tf.py": "tensorflow"}[Path(command[1]).name]
             seconds = {"train_seconds": float(len(seen)), "total_seconds": 50.0, "cpu_seconds": 9.0}
+            seconds |= {"import_seconds": 2.0}
             add_run(folder, framework=framework, **seconds)
 
     monkeypatch.setattr(measure, "run_script", run)
@@ -73,7 +77,8 @@ def test_race_interleaves_frameworks_and_networks(trained: list[list[str]], tmp_
     )
     made = list(speed.time_to_accuracy(session))
     assert len(trained) == 4 * speed.RACE_SEEDS
-    assert [Path(command[1]).name for command in trained[:4]] == ["pytorch.py"] * 2 + ["tf.py"] * 2
+    names = [Path(command[1]).name for command in trained[:8]]
+    assert names == [*["pytorch.py"] * 2, *["tf.py"] * 4, *["pytorch.py"] * 2]
     assert {row.rounds for row in made} == {speed.RACE_SEEDS}
 
 
@@ -99,25 +104,88 @@ def test_a_session_is_appended_and_printed(
 
 
 def test_every_round_has_both_arms_of_both_frameworks(
-    trained: list[list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: list[list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """With one seed a round; the runs leave no rows but those of the session, which are printed as a
     table."""
+    monkeypatch.setattr(aa, "load", lambda *_, **__: digits())
     assert bench.main(["aa", "--models", "tf-model-1", "--results", str(tmp_path)]) == 0
     frameworks = [Path(command[1]).name for command in trained]
-    assert frameworks[:8] == ["pytorch.py", "tf.py"] * 2 + ["tf.py", "pytorch.py"] * 2
+    pytorch, tensorflow = (FRAMEWORKS[name].script for name in PAIR)
+    assert frameworks[:8] == [
+        *(pytorch, tensorflow, tensorflow, pytorch),
+        *(tensorflow, pytorch, pytorch, tensorflow),
+    ]
     seeds = [command[command.index("--seed") + 1] for command in trained]
     assert seeds == [str(seed) for seed in range(1, ROUNDS + 1) for _ in range(4)]
     made = store.rows(tmp_path, "speed.csv")
-    assert len(made) == len(trained) * len(aa.COLUMNS)
     seconds = [row for row in made if row["measure"] == "again train_seconds"]
-    assert [(row["framework"], row["arm"], row["value"]) for row in seconds[2:5]] == [
-        ("pytorch", "B 1", "3"),
-        ("tensorflow", "B 1", "4"),
-        ("tensorflow", "A 2", "5"),
+    assert len(seconds) == len(trained)
+    assert [(row["framework"], row["arm"], row["value"]) for row in seconds[:6]] == [
+        ("pytorch", "A 1", "1"),
+        ("tensorflow", "A 1", "2"),
+        ("tensorflow", "B 1", "3"),
+        ("pytorch", "B 1", "4"),
+        ("tensorflow", "B 2", "5"),
+        ("pytorch", "B 2", "6"),
     ]
     assert store.rows(tmp_path, "results.csv") == []
-    assert "| `tf-model-1` | training, images / s | 30,000 | 30,000 | 1.000 (1.000" in capsys.readouterr().out
+    page = capsys.readouterr().out
+    assert f"1 networks, {ROUNDS} rounds" in page
+    assert "| `tf-model-1` | memory, MiB | 512 | 512 | 1.000 (1.000" in page
+    assert set(analysis_aa.QUANTITIES) <= {
+        line.split(" | ")[1].partition(",")[0] for line in page.splitlines() if line.startswith("| `")
+    }
+
+
+def test_a_run_beside_others_ends_the_session(
+    trained: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aa, "load", lambda *_, **__: digits())
+    monkeypatch.setattr(aa, "train", lambda *_: {"at_once": "2"})
+    assert bench.main(["aa", "--models", "tf-model-1", "--results", str(tmp_path)]) == 1
+    assert store.rows(tmp_path, "speed.csv") == []
+
+
+def test_the_expected_duration_is_that_of_recorded_runs(tmp_path: Path) -> None:
+    """tf-model-1 takes 2.5 s beside its steps and nine tests of 0.1 s; its 8 epochs of 468 steps of 128
+    images, 20 s each."""
+    images = 8 * 468 * 128
+    for framework in PAIR:
+        columns = {"predict_seconds": 0.1, "images_per_second": images / 160, "train_seconds": 160.0}
+        add_run(tmp_path, framework=framework, total_seconds=163.4, **columns)
+    session = measure.Session(folder=tmp_path, data_dir=None, models=["tf-model-1"], frameworks=PAIR)
+    rows = store.rows(tmp_path, "results.csv")
+    assert "about 0:54:28" in aa.expected(session, 5, rows)
+    assert "under-8k" in aa.expected(dataclasses.replace(session, models=["tf-model-1", "under-8k"]), 5, rows)
+    assert "about" not in aa.expected(session, 5, [])
+
+
+@pytest.mark.parametrize("model", ZOO)
+def test_the_runs_of_a_session_train_more_than_a_step(model: str) -> None:
+    counts = aa.LENGTHS.get(model, aa.SHORT).counts(model)
+    assert counts["trained_images"] > 50 * ZOO[model].recipe.batch_size
+
+
+def test_the_frameworks_take_turns_in_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+
+    def seconds_until(command: list[str], line: str) -> float:
+        started.append(command)
+        return float(len(started))
+
+    monkeypatch.setattr(speed, "seconds_until", seconds_until)
+    session = measure.Session(folder=tmp_path, data_dir=None, models=[], frameworks=PAIR)
+    rows = list(speed.startup(session))
+    assert {row.model for row in rows} == {speed.START_MODEL}
+    assert [FRAMEWORKS[PAIR[0]].script in " ".join(command) for command in started[:12:3]] == [
+        *(True, False, False, True)
+    ]
+    assert len(rows) == 6
+    assert {row.rounds for row in rows} == {ROUNDS}
 
 
 def test_traces_are_recorded_of_every_arm(
@@ -134,18 +202,20 @@ def test_traces_are_recorded_of_every_arm(
 
     monkeypatch.setattr(measure, "run_script", run)
     words = ["--models", "under-8k", "--results", str(tmp_path)]
-    assert bench.main(["traces", "steps", *words]) == 0
+    assert bench.main(["traces", "steps", "--seeds", "2", *words]) == 0
     rows = store.rows(tmp_path, "traces.csv")
-    assert len(rows) == 2 * len(commands) == 2 * len(rounding.ARMS) * len(FRAMEWORKS)
-    assert sum("--perturb" in command for command in commands) == 2
+    assert len(rows) == 2 * len(commands) == 2 * 2 * len(rounding.ARMS) * len(FRAMEWORKS)
+    assert sum("--perturb" in command for command in commands) == 2 * 2
     assert {row["loss"] for row in rows if row["step"] == "1"} == {"2.0"}
-    assert "| `under-8k` |" in capsys.readouterr().out
+    first = [Path(command[1]).name for command in commands[:: 2 * len(rounding.ARMS)]]
+    assert first == [FRAMEWORKS[name].script for name in PAIR]
+    assert "| `under-8k` | 2 |" in capsys.readouterr().out
     commands.clear()
     assert bench.main(["traces", "epoch", "--seeds", "4", *words]) == 0
     new = store.rows(tmp_path, "traces.csv")[len(rows) :]
     assert [row["seed"] for row in new] == [str(seed) for seed in (1, 2, 3, 4) for _ in range(4)]
     assert {row["step"] for row in new} == {"2"}
-    # Each seed: both frameworks, then both from the perturbed start; an accuracy of 0.01 more each.
+    # Each seed: both frameworks, then both from the perturbed start; an accuracy of 0.01 more each time.
     assert "| `under-8k` | 4 | 0.010 | 0.020 | 0.01 | 0.02 | 1.00 |" in capsys.readouterr().out
 
 

@@ -25,8 +25,14 @@ def test_nothing_measured(tmp_path: Path) -> None:
 
 
 def test_race_is_over_the_reference_of_the_same_framework(tmp_path: Path) -> None:
+    clocks = [
+        row
+        for model in (timings.REFERENCE, "speedrun")
+        for row in aa_rows([100.0, 100.2], [100.1, 100.1], model=model)
+    ]
     page = section(
         tmp_path,
+        *clocks,
         timing_row("race train_seconds", "run", 4.0, model=timings.REFERENCE),
         timing_row("race train_seconds", "run", 1.0, model="speedrun"),
         timing_row("race mean accuracy", "run", 99.05, model="speedrun"),
@@ -40,6 +46,7 @@ def test_race_is_over_the_reference_of_the_same_framework(tmp_path: Path) -> Non
 def test_only_the_latest_session_of_a_measure_counts(tmp_path: Path) -> None:
     page = section(
         tmp_path,
+        *aa_rows([100.0, 100.2], [100.1, 100.1]),
         timing_row("start", "first step", 2.1, session=LATER),
         timing_row("start", "plain step", 2.0, session=LATER),
         timing_row("start", "first step", 9.0),
@@ -86,12 +93,29 @@ def test_the_longest_kernels_come_first(tmp_path: Path) -> None:
     assert "|  | g 6.00, f 5.00, e 4.00, d 3.00, c 2.00 |" in page
 
 
-def test_no_ratio_of_training_times_where_the_clock_was_unsteady(tmp_path: Path) -> None:
+def test_a_ratio_of_training_times_needs_a_clock_that_bears_it(tmp_path: Path) -> None:
     page = section(
         tmp_path,
         timing_row("idiom train_seconds", "memory", 2.0, framework="tensorflow"),
         timing_row("idiom train_seconds", "native", 7.0, framework="tensorflow"),
     )
-    assert "| 2.00 | 7.00 | 3.50 |" in page
-    page = section(tmp_path, *aa_rows([110.0, 111.0], [100.0, 101.0], framework="tensorflow"))
-    assert "| 2.00 | 7.00 | unsteady |" in page
+    assert "| 2.00 | 7.00 | no A/A test |" in page
+    noisy = aa_rows([200.0, 50.0, 100.0], [50.0, 200.0, 100.0], framework="tensorflow")
+    assert "| 2.00 | 7.00 | clock ±" in section(tmp_path, *noisy)
+    exact = aa_rows([100.0, 100.2], [100.1, 100.1], framework="tensorflow", session=LATER)
+    assert "| 2.00 | 7.00 | 3.50 |" in section(tmp_path, *exact)
+
+
+def test_the_starts_are_those_of_one_network(tmp_path: Path) -> None:
+    starts = [
+        timing_row("start", arm, seconds, model=model, framework=framework, session=session)
+        for model, framework, session in (
+            ("tf-model-1", "tensorflow", "2026-01-01"),
+            ("under-8k", "pytorch", LATER),
+            ("under-8k", "tensorflow", LATER),
+        )
+        for arm, seconds in (("first step", 4.0), ("plain step", 2.0))
+    ]
+    page = section(tmp_path, *starts)
+    assert "tf-model-1" not in page
+    assert page.count("| `under-8k` |") == 2

@@ -111,13 +111,19 @@ def timing_row(
 
 
 def aa_rows(
-    a: Sequence[float], b: Sequence[float], *, column: str = "images_per_second", **fields: str
+    a: Sequence[float], b: Sequence[float], *, quantity: str = "training", **fields: str
 ) -> list[SpeedRow]:
-    """The rows of arms A and B, one value a round; `fields` are those of `timing_row`."""
+    """The rows of arms A and B, with one value of a quantity ("training" or "memory") a round; `fields` are
+    those of `timing_row`."""
+    batch = ZOO[fields.get("model", "tf-model-1")].recipe.batch_size
+    fixed = {"train_seconds": 2.0, "first_step_seconds": 0.75, "preprocess_seconds": 0.25}
     return [
-        timing_row(f"again {column}", f"{arm} {number}", value, **fields)
+        timing_row(f"again {column}", f"{arm} {number}", measured, **fields)
         for arm, values in zip("AB", (a, b), strict=True)
         for number, value in enumerate(values, start=1)
+        for column, measured in (
+            {"peak_memory_mib": value} if quantity == "memory" else fixed | {"trained_images": value + batch}
+        ).items()
     ]
 
 
@@ -125,6 +131,7 @@ def add_traces(
     folder: Path,
     losses: Callable[[str, str, str], Sequence[float]],
     *,
+    seed: int = 1,
     session: str = "2026-01-01T00:00:00+00:00",
 ) -> None:
     """Append traces of `under-8k` in every arm; `losses` takes framework, precision, perturbation."""
@@ -137,7 +144,7 @@ def add_traces(
                     model="under-8k",
                     precision=precision,
                     perturb=perturb,
-                    seed=1,
+                    seed=seed,
                     step=step,
                     loss=repr(loss),
                     machine="",
