@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from common.model.recipe import Recipe, short_name
 from common.model.spec import ModelSpec
 
+PROJECT = "this project"
+"""The source of the networks and recipes that were made here."""
+
 
 @dataclass(frozen=True)
 class Entry:
     """A network with its recipe, its source and its thresholds. All accuracies are in percent.
 
-    `claimed` is the test accuracy that the source states, None where there is none; `claim_note` is the
+    `address` is where the source is published, empty where no address is known. `claimed` is the test
+    accuracy that the source states, None where there is none; `claim_note` is the
     source's claim in words, where it needs more than the number. `assumed` states what was decided where the
     source is silent or wrong.
 
@@ -38,11 +42,17 @@ class Entry:
     last_two_epochs_threshold: float | None = None
     tta_threshold: float | None = None
     judged: bool = True
+    address: str = ""
 
     @property
     def name(self) -> str:
         """The name on the command line and in the tables."""
         return self.spec.name
+
+    @property
+    def published(self) -> bool:
+        """Whether the network is another source's, and not this project's own."""
+        return self.source != PROJECT
 
     @property
     def claim(self) -> str:

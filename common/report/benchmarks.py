@@ -11,6 +11,7 @@ from common.analysis.frames import Tables
 from common.report import (
     ablation_tables,
     defaults_tables,
+    repetition_tables,
     rounding_tables,
     run_tables,
     speed_ratios,
@@ -40,6 +41,7 @@ def page(tables: Tables) -> str:
                 f"{_counted(runs)}. {len(zoo_runs)} of the finished runs have the zoo's own recipe.",
                 *("## Accuracy of the zoo's recipes", run_tables.accuracies(pooling.groups(zoo_runs))),
                 *("## Verdicts", verdict_tables.details(tables)),
+                *("## Repetition", repetition_tables.section(runs)),
                 *("## First steps", rounding_tables.section(tables.traces)),
                 *("## The defaults", defaults_tables.side_by_side(tables.defaults)),
                 *("## Ablation of the defaults", ablation_tables.section(runs)),

@@ -24,13 +24,11 @@ from common.data.datasets import Dataset, class_counts
 from common.frameworks import FRAMEWORKS, display_name
 from common.model.zoo import ZOO
 from common.report.digit_figures import WIDTH
+from common.report.sources import RECORDS
 
 # Colours of Okabe and Ito's palette, as the frameworks' own.
 OTHERS = (("#009E73", "^"), ("#CC79A7", "v"), ("#E69F00", "P"))
 GREY = "#808080"
-RECORDS = ((3_762, 99.52), (9_768, 99.6), (697, 99.0))
-"""Parameters and accuracy of published small networks, each a single run selected on the test set."""
-
 WALK_THROUGH = "nextjournal"
 """The network whose source shows loss against training images seen, and sample predictions."""
 
@@ -134,9 +132,10 @@ def accuracy_against_parameters(material: Material) -> Figure:
         if claim is not None:
             axes.plot(x, 100 - claim, "D", color=GREY, markersize=6, zorder=2)
             points.append((None, x, 100 - claim))
-    for x, accuracy in RECORDS:
-        axes.plot(x, 100 - accuracy, "*", color=GREY, markersize=9, zorder=2)
-        points.append((None, x, 100 - accuracy))
+    for record in RECORDS:
+        x, error = record.parameters, 100 - record.accuracy
+        axes.plot(x, error, "*", color=GREY, markersize=9, zorder=2)
+        points.append((None, x, error))
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.margins(x=0.12)

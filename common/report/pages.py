@@ -1,8 +1,8 @@
 """The rendered pages, from the tables, the zoo and the command line.
 
-README.md is rendered between `<!-- NAME:begin -->` and `<!-- NAME:end -->`, and nowhere else; benchmarks.md
-and docs/scale.md are rendered whole. So no number in the pages is typed by hand, and a stale one can be
-detected.
+README.md is rendered between `<!-- NAME:begin -->` and `<!-- NAME:end -->`, and nowhere else; benchmarks.md,
+docs/sources.md and docs/scale.md are rendered whole. So no number in the pages is typed by hand, and a stale
+one can be detected.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from common.analysis.frames import Tables
-from common.report import benchmarks, readme, scaling
+from common.report import benchmarks, readme, scaling, sources
 
 
 class ReportError(Exception):
@@ -36,6 +36,7 @@ def pages(tables: Tables, *, root: Path, results: Path) -> dict[Path, str]:
     result = {
         path: fill(path.read_text(encoding="utf-8"), readme.blocks(tables, "results/plots")),
         root / "benchmarks.md": benchmarks.page(tables),
+        root / "docs" / "sources.md": sources.page(tables),
     }
     if scale := scaling.page(tables):
         result[root / "docs" / "scale.md"] = scale

@@ -27,6 +27,7 @@ from common.data.datasets import Dataset
 from common.frameworks import display_name
 from common.report import curves, digit_figures
 from common.report.curves import WALK_THROUGH, Material
+from common.report.sources import RECORDS
 
 DPI = 140
 STYLE: dict[Any, Any] = {
@@ -178,7 +179,9 @@ def _of_training(material: Material) -> list[Picture]:
             "accuracy-against-parameters.png",
             "Test accuracy against parameters",
             "Means over the runs. Each network has its own recipe. Stars are published records, single runs "
-            "selected on the test set.",
+            "selected on the test set: from the left, those with "
+            + ", ".join(f"{record.parameters:,} parameters ({record.name})" for record in RECORDS)
+            + ".",
             curves.accuracy_against_parameters,
         ),
         *(per_epoch if material.with_epochs() else []),

@@ -15,7 +15,7 @@ from common.frameworks import FRAMEWORKS, ROOT, display_name
 from common.model.entry import Entry
 from common.model.recipe import short_name
 from common.model.zoo import ZOO
-from common.report import plots, run_tables, verdict_tables
+from common.report import plots, run_tables, sources, verdict_tables
 from common.report.cells import accuracy
 from common.report.markdown import listed, markdown
 from common.tables.schema import TABLES, columns
@@ -143,7 +143,7 @@ def zoo_block(entries: Iterable[Entry]) -> str:
             *(str(entry.recipe.batch_size), str(entry.recipe.epochs)),
             _training(entry),
             f"{entry.threshold:g} %",
-            entry.source,
+            sources.link(entry.source, entry.address),
         ]
         for entry in entries
     ]

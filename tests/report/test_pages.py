@@ -54,7 +54,7 @@ def block(page: str, name: str) -> str:
 
 def rendered(root: Path) -> tuple[str, str]:
     tables = frames.read(results(root))
-    readme, marks = pages.pages(tables, root=root, results=results(root)).values()
+    readme, marks, *_ = pages.pages(tables, root=root, results=results(root)).values()
     return block(readme, "results"), marks
 
 

@@ -1,0 +1,99 @@
+"""The test of docs/repetition.md: are the differences over fresh seeds as large as chance makes them.
+
+The networks, the seeds, the statistic and the level were written down before the fresh seeds were run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from common.analysis import pooling, significance
+from common.frameworks import PAIR
+
+SEEDS: dict[str, range] = {
+    **dict.fromkeys(
+        (
+            *("pytorch-model-1", "tf-model-1", "nextjournal", "one-epoch-215k", "speedrun", "mlp-tuned"),
+            "under-5k-tuned",
+        ),
+        range(11, 21),
+    ),
+    **dict.fromkeys(("under-8k-tuned", "smallest"), range(11, 16)),
+    **dict.fromkeys(("under-5k", "examples-cnn", "under-8k", "best"), range(6, 11)),
+}
+"""The fresh seeds of each network."""
+
+DRAWS = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repetition:
+    """The sum over networks of t squared (t of Student's paired test), and the probabilities under chance
+    alone of one at most as large and at least as large."""
+
+    statistic: float
+    smaller: float
+    larger: float
+
+    @property
+    def p(self) -> float:
+        """The two-sided p-value: twice the smaller probability."""
+        return min(1.0, 2 * min(self.smaller, self.larger))
+
+
+def missing(runs: pd.DataFrame) -> list[tuple[str, int]]:
+    """The networks and seeds without a pair of runs."""
+    pairs = _differences(runs)
+    return [(model, seed) for model, seeds in SEEDS.items() for seed in seeds if seed not in pairs[model]]
+
+
+def repetition(runs: pd.DataFrame) -> Repetition | None:
+    """The test; None until every pair is recorded."""
+    if missing(runs):
+        return None
+    samples = [list(differences.values()) for differences in _differences(runs).values()]
+    return compared_with_chance(
+        [squared_t(sample) for sample in samples], [len(sample) for sample in samples]
+    )
+
+
+def squared_t(differences: Sequence[float]) -> float:
+    """The square of Student's t; of equal differences 0 if they are 0, else infinite."""
+    sample = significance.summary(differences)
+    assert sample.sd is not None
+    if sample.sd == 0:
+        return 0.0 if sample.mean == 0 else math.inf
+    return sample.n * (sample.mean / sample.sd) ** 2
+
+
+def compared_with_chance(squares: Sequence[float], sizes: Sequence[int], *, draws: int = DRAWS) -> Repetition:
+    """The sum of `squares` of t, of samples of these `sizes`, against sums of as many independent squares
+    of Student's t (Student, 1908) with one degree of freedom less than the size, simulated `draws` times."""
+    random, sums = np.random.default_rng(0), np.zeros(draws)
+    for size in sizes:
+        sums += random.standard_t(size - 1, draws) ** 2
+    statistic = math.fsum(squares)
+    return Repetition(
+        statistic=statistic,
+        smaller=float((sums <= statistic).mean()),
+        larger=float((sums >= statistic).mean()),
+    )
+
+
+def _differences(runs: pd.DataFrame) -> dict[str, dict[int, float]]:
+    """By network and fresh seed: accuracy of the first framework less the second, rows of a seed averaged."""
+    result: dict[str, dict[int, float]] = {}
+    judged = pooling.judged_runs(runs)
+    for model, seeds in SEEDS.items():
+        own = judged[(judged["model"] == model) & judged["seed"].isin(list(seeds))]
+        groups = {group.framework: group for group in pooling.largest_groups(pooling.groups(own))}
+        sides = [pooling.by_seed(groups[name], "accuracy") if name in groups else {} for name in PAIR]
+        result[model] = {
+            seed: sides[0][seed] - sides[1][seed] for seed in seeds if seed in sides[0] and seed in sides[1]
+        }
+    return result
