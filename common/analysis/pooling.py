@@ -1,7 +1,9 @@
 """Groups of runs that are repetitions of one another.
 
 Runs are pooled only where every setting in POOLED is equal; machine and versions may differ, because an
-accuracy should repeat anywhere. Times are compared only among runs that had their machine to themselves.
+accuracy should repeat anywhere. Runs of one seed are no independent repetitions: means, spreads and intervals
+are of seeds, of which a repeated one counts once, with the mean of its runs. Times are compared only among
+runs that had their machine to themselves.
 """
 
 from __future__ import annotations
@@ -54,9 +56,14 @@ class Group:
         return len(set(self.runs["seed"]))
 
     def summary(self, column: str) -> Summary | None:
-        """Mean and standard deviation of the values in `column`; None if no run measured it."""
-        values = [float(value) for value in self.runs[column] if not math.isnan(value)]
-        return summary(values) if values else None
+        """Mean and standard deviation of `column` over seeds (`by_seed`); None if no run measured it."""
+        values = by_seed(self, column)
+        return summary(values.values()) if values else None
+
+    @property
+    def number(self) -> float:
+        """The number of its arithmetic (`numerics`); -1 for rows older than that column."""
+        return _number(self.runs["numerics"]).iloc[0]
 
 
 def paired(first: Group, second: Group, column: str = "accuracy") -> tuple[list[float], list[float]]:
@@ -75,11 +82,24 @@ def paired(first: Group, second: Group, column: str = "accuracy") -> tuple[list[
 
 
 def by_seed(group: Group, column: str) -> dict[int, float]:
-    """The value of a column for each seed; the mean if a seed was repeated."""
+    """The value of a column for each seed that measured it; the mean if a seed was repeated."""
     values: dict[int, list[float]] = {}
     for seed, value in zip(group.runs["seed"], group.runs[column], strict=True):
-        values.setdefault(int(seed), []).append(float(value))
+        if not math.isnan(value):
+            values.setdefault(int(seed), []).append(float(value))
     return {seed: math.fsum(repeated) / len(repeated) for seed, repeated in values.items()}
+
+
+def epochs_of(group: Group, epochs: pd.DataFrame) -> pd.DataFrame:
+    """The group's rows of epochs.csv, with the seed of their run, by run and epoch."""
+    rows = epochs.merge(group.runs[["run", "seed"]], on="run")
+    return rows.sort_values(["run", "epoch"], ignore_index=True)
+
+
+def by_epoch(epochs: pd.DataFrame, column: str) -> pd.Series[float]:
+    """The mean over seeds of a column of `epochs_of` in each epoch that measured it."""
+    rows = epochs.dropna(subset=[column])
+    return rows.groupby(["epoch", "seed"])[column].mean().groupby("epoch").mean()
 
 
 def groups(runs: pd.DataFrame, *, by: Sequence[str] = POOLED) -> list[Group]:
@@ -117,11 +137,22 @@ def default_settings(entry: Entry) -> dict[str, object]:
 
 
 def default_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """The rows with status ok and all values of DEFAULTS, whatever their recipe."""
+    """The `newest` rows with status ok and all values of DEFAULTS, whatever their recipe."""
     selected = runs["status"] == "ok"
     for field, value in DEFAULTS.items():
         selected &= runs[field] == value
-    return runs[selected]
+    return newest(runs[selected])
+
+
+def newest(runs: pd.DataFrame) -> pd.DataFrame:
+    """The rows without those whose arithmetic is older than that of other rows with the same settings."""
+    number = _number(runs["numerics"])
+    settings = [runs[field] for field in POOLED if field != "numerics"]
+    return runs[number == number.groupby(settings, dropna=False).transform("max")]
+
+
+def _number(numerics: pd.Series[float]) -> pd.Series[float]:
+    return numerics.fillna(-1.0)
 
 
 def zoo_runs(runs: pd.DataFrame) -> pd.DataFrame:
@@ -143,11 +174,14 @@ def undisturbed(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def largest_groups(groups: Iterable[Group], *, by: str = "model") -> list[Group]:
-    """The group with the most runs (the first of equals) for each model, framework and value of `by`."""
+    """The group with the most seeds (the first of equals) for each model, framework and value of `by`.
+
+    Only groups of the newest arithmetic are considered.
+    """
     best: dict[tuple[object, ...], Group] = {}
     for group in groups:
         key = (group.model, group.framework, group.fields[by])
-        if key not in best or len(group.runs) > len(best[key].runs):
+        if key not in best or (group.number, group.seeds) > (best[key].number, best[key].seeds):
             best[key] = group
     return list(best.values())
 

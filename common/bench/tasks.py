@@ -174,15 +174,31 @@ def missing(
 
 
 def finished_rows(rows: Sequence[dict[str, str]]) -> dict[tuple[object, ...], list[dict[str, str]]]:
-    """The rows that another attempt would repeat, by the `key` of their task."""
+    """The rows that another attempt would repeat, by the `key` of their task.
+
+    Where rows of one network have different numbers of arithmetic (`numerics`), only the newest count.
+    """
     columns = ("model", "framework", "seed", "native", "recipe_hash", "dataset")
+    default = {"precision": "float32", "loader": "memory", "world_size": "1"}
+    finished = [row for row in rows if row["status"] in ("ok", "diverged") and row.items() >= default.items()]
+    newest: dict[tuple[object, ...], float] = {}
+    for row in finished:
+        newest[_network(row)] = max(_number(row), newest.get(_network(row), -1))
     by_key: dict[tuple[object, ...], list[dict[str, str]]] = {}
-    for row in rows:
-        default = row["precision"] == "float32" and row["loader"] == "memory" and row["world_size"] == "1"
-        if default and row["status"] in ("ok", "diverged"):
+    for row in finished:
+        if _number(row) == newest[_network(row)]:
             row_key = *(row[name] for name in columns), row["device"] != "cpu"
             by_key.setdefault(row_key, []).append(row)
     return by_key
+
+
+def _network(row: dict[str, str]) -> tuple[object, ...]:
+    return row["model"], row["framework"], row["recipe_hash"], row["device"] != "cpu"
+
+
+def _number(row: dict[str, str]) -> float:
+    """The number of the arithmetic; -1 in rows older than the column."""
+    return float(row["numerics"] or -1)
 
 
 def key(task: Task) -> tuple[object, ...]:

@@ -27,8 +27,8 @@ def page(tables: Tables) -> str:
     parts = [
         "# Benchmarks",
         "Rendered from the tables in results/ by `python -m common.report`; do not edit. "
-        "A value is mean ± sample standard deviation over n runs; where some share a seed, the number of "
-        "seeds is given.",
+        "A value is mean ± sample standard deviation over n seeds; runs of one seed are no repetitions, so "
+        "they are averaged first, and their number is given apart.",
     ]
     if runs.empty:
         return "\n\n".join([*parts, "No runs yet."]) + "\n"

@@ -7,17 +7,18 @@ from common.analysis.significance import Comparison, Ratio
 
 
 def accuracy(group: Group, column: str) -> str:
-    """`99.01 ± 0.05 % (n=3)`; one run has no spread; with repeated seeds also the number of seeds."""
+    """`99.01 ± 0.05 % (n=3)` over n seeds; one has no spread; with repeated seeds also the number of runs."""
     summary = group.summary(column)
     if summary is None:
         return ""
     spread = "" if summary.sd is None else f" ± {summary.sd:.2f}"
-    seeds = "" if group.seeds == len(group.runs) else f", {group.seeds} seed{'s' * (group.seeds > 1)}"
-    return f"{summary.mean:.2f}{spread} % (n={summary.n}{seeds})"
+    runs = int(group.runs[column].notna().sum())
+    repeated = "" if runs == summary.n else f", {runs} runs"
+    return f"{summary.mean:.2f}{spread} % (n={summary.n}{repeated})"
 
 
 def mean_and_sd(group: Group, column: str, digits: int) -> str:
-    """Mean and standard deviation of a column with `digits` decimals."""
+    """Mean and standard deviation of a column over seeds, with `digits` decimals."""
     summary = group.summary(column)
     if summary is None:
         return ""

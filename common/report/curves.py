@@ -86,7 +86,7 @@ def classes(material: Material) -> Figure:
 
 
 def overview(material: Material) -> Figure:
-    """Test accuracies of all runs, their means, and the sources' claims, a row a network."""
+    """Test accuracies of all seeds, their means, and the sources' claims, a row a network."""
     models = material.models()
     figure, axes = _single(WIDTH, 1.4 + 0.55 * len(models))
     frameworks = material.frameworks()
@@ -99,12 +99,12 @@ def overview(material: Material) -> Figure:
         for group in material.of(model):
             colour, marker = look(group.framework, frameworks)
             y = row + (frameworks.index(group.framework) - (len(frameworks) - 1) / 2) * 0.3
-            runs = _error(group.runs["accuracy"])
-            axes.plot(runs, [y] * len(runs), marker, color=colour, markersize=4, alpha=0.45, zorder=3)
+            seeds = _errors_of_seeds(group)
+            axes.plot(seeds, [y] * len(seeds), marker, color=colour, markersize=4, alpha=0.45, zorder=3)
             axes.plot(
-                *(runs.mean(), y), marker, color=colour, markersize=9, markeredgecolor="white", zorder=4
+                *(seeds.mean(), y), marker, color=colour, markersize=9, markeredgecolor="white", zorder=4
             )
-            errors.extend(runs)
+            errors.extend(seeds)
     names = [f"{model}\n{_parameters(material, model):,} parameters" for model in models]
     axes.set_yticks(range(len(models)), names)
     axes.set_ylim(len(models) - 0.5, -0.5)
@@ -122,7 +122,7 @@ def accuracy_against_parameters(material: Material) -> Figure:
     for model in models:
         x = _parameters(material, model)
         for group in material.of(model):
-            error = float(_error(group.runs["accuracy"]).mean())
+            error = float(_errors_of_seeds(group).mean())
             colour, marker = look(group.framework, frameworks)
             # Hollow, because the frameworks' points often coincide.
             (point,) = axes.plot(x, error, marker, color=colour, fillstyle="none", markersize=9, zorder=4)
@@ -264,9 +264,9 @@ def loss_against_examples(material: Material) -> Figure:
         )
         batch = int(group.runs["batch_size"].iloc[0])
         per_epoch = images // batch * batch  # the incomplete last batch is left out
-        epochs = _epochs_of(material, group)
+        epochs = pooling.epochs_of(group, material.epochs)
         for name, column, shift, style in (("test", "loss", 0.0, "-"), ("train", "train_loss", 0.5, "--")):
-            losses = epochs.dropna(subset=[column]).groupby("epoch")[column].mean()
+            losses = pooling.by_epoch(epochs, column)
             images_seen = (losses.index.to_numpy() - shift) * per_epoch
             fill = colour if name == "test" else "white"
             style_of: dict[str, Any] = {
@@ -300,6 +300,10 @@ def _error(accuracy: pd.Series[float]) -> pd.Series[float]:
     return (100 - accuracy).clip(lower=0.005)
 
 
+def _errors_of_seeds(group: Group) -> pd.Series[float]:
+    return _error(pd.Series(pooling.by_seed(group, "accuracy")).sort_index())
+
+
 def _accuracy_axis(axes: Axes, errors: Iterable[float], *, which: Literal["x", "y"]) -> None:
     """A logarithmic axis of `errors` in percent, labelled with accuracies; better is up or to the right."""
     values = list(errors)
@@ -326,10 +330,6 @@ def _single(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
-def _epochs_of(material: Material, group: Group) -> pd.DataFrame:
-    return material.epochs[material.epochs["run"].isin(set(group.runs["run"]))].sort_values(["run", "epoch"])
-
-
 def _panels(
     material: Material,
     panel: Callable[[Axes, Group, pd.DataFrame, str, bool], None],
@@ -349,7 +349,8 @@ def _panels(
         axes = figure.add_subplot(lines, columns, place + 1, sharey=first if share else None)
         first = first or axes
         for order, group in enumerate(material.of(model)):
-            panel(axes, group, _epochs_of(material, group), look(group.framework, frameworks)[0], order == 0)
+            epochs, (colour, _) = pooling.epochs_of(group, material.epochs), look(group.framework, frameworks)
+            panel(axes, group, epochs, colour, order == 0)
         axes.set_title(model)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axes.tick_params(labelsize=9)
@@ -362,12 +363,11 @@ def _panels(
 def _lines(
     axes: Axes, epochs: pd.DataFrame, column: str, colour: str, *, first: bool, dashes: bool = False
 ) -> None:
-    """Each run as a thin line, their mean as a thick one, thickest where `first`, which others cover."""
+    """Each run as a thin line, the seeds' mean as a thick one, thickest where `first`, which others cover."""
     style = "--" if dashes else "-"
-    rows = epochs.dropna(subset=[column])
-    for _, run in rows.groupby("run"):
+    for _, run in epochs.dropna(subset=[column]).groupby("run"):
         axes.plot(run["epoch"], run[column], style, color=colour, linewidth=0.7, alpha=0.35)
-    mean = rows.groupby("epoch")[column].mean()
+    mean = pooling.by_epoch(epochs, column)
     axes.plot(mean.index, mean, style, color=colour, linewidth=4.0 if first else 1.6)
 
 

@@ -1,7 +1,7 @@
 """The list of figures, and their drawing: the same rows and digits give the same bytes.
 
 The list follows from the rows alone (`planned`), so a report can link pictures without drawing them. Figures
-show the zoo's own recipes only, and of a network with several settings those with the most runs.
+show the zoo's own recipes only, and of a network with several settings those with the most seeds.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _of_training(material: Material) -> list[Picture]:
         Picture(
             "accuracy-per-epoch.png",
             "Test accuracy per epoch",
-            "Thick lines are means, thin ones single runs; epoch 0 is before training.",
+            "Thick lines are means over seeds, thin ones single runs; epoch 0 is before training.",
             curves.accuracy_per_epoch,
         ),
         Picture(
@@ -171,14 +171,14 @@ def _of_training(material: Material) -> list[Picture]:
         Picture(
             "overview.png",
             "Test accuracy by network and framework",
-            "Small points are runs with different seeds, large ones their mean, grey diamonds the sources' "
+            "Small points are seeds, large ones their mean, grey diamonds the sources' "
             "claims. The axis is logarithmic in the error.",
             curves.overview,
         ),
         Picture(
             "accuracy-against-parameters.png",
             "Test accuracy against parameters",
-            "Means over the runs. Each network has its own recipe. Stars are published records, single runs "
+            "Means over seeds. Each network has its own recipe. Stars are published records, single runs "
             "selected on the test set: from the left, those with "
             + ", ".join(f"{record.parameters:,} parameters ({record.name})" for record in RECORDS)
             + ".",

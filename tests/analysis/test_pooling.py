@@ -1,4 +1,4 @@
-"""Pooling never mixes settings."""
+"""Pooling never mixes settings, counts a repeated seed once, and prefers the newest arithmetic."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from support.tables import add_run
 
-from common.analysis import frames, pooling, significance
+from common.analysis import aa, frames, misclassified, pooling, significance
 from common.analysis.pooling import DEFAULTS, POOLED
+from common.frameworks import PAIR
 from common.model.zoo import ZOO
 from common.tables import schema
 
@@ -31,6 +33,7 @@ OTHER: dict[str, Any] = {
     "threads": 3,
     "world_size": 2,
     "recipe_hash": "000000000000",
+    "numerics": 7.0,
 }
 
 
@@ -41,15 +44,15 @@ def test_every_pooled_field_has_another_value_here() -> None:
 
 @pytest.mark.parametrize("field", POOLED)
 def test_rows_that_differ_in_one_field_are_not_pooled(tmp_path: Path, field: str) -> None:
-    add_run(tmp_path, seed=1)
-    add_run(tmp_path, seed=2)
-    add_run(tmp_path, seed=3, **{field: OTHER[field]})
+    add_run(tmp_path, seed=1, numerics=1.0)
+    add_run(tmp_path, seed=2, numerics=1.0)
+    add_run(tmp_path, **{"seed": 3, "numerics": 1.0, field: OTHER[field]})
     groups = pooling.groups(frames.read(tmp_path).runs)
     assert sorted(len(group.runs) for group in groups) == [1, 2]
     if field != "model":
         one, two = groups
         assert set(pooling.differences(one.fields, two.fields)) == {field}
-        assert str(OTHER[field]) in pooling.differences(one.fields, two.fields)[field]
+        assert pooling.format_value(OTHER[field]) in pooling.differences(one.fields, two.fields)[field]
         assert pooling.differences(one.fields, two.fields, but=[field]) == {}
 
 
@@ -100,11 +103,42 @@ def test_groups_come_in_the_order_of_the_zoo(tmp_path: Path) -> None:
     assert order == [(model, name) for model in ZOO for name in ("pytorch", "tensorflow", "jax")]
 
 
-def test_leading_is_the_group_with_the_most_runs(tmp_path: Path) -> None:
-    for seed, threads in ((1, 4), (2, 8), (3, 8)):
+def test_leading_is_the_group_with_the_most_seeds(tmp_path: Path) -> None:
+    for seed, threads in ((1, 4), (1, 4), (1, 4), (2, 8), (3, 8)):
         add_run(tmp_path, seed=seed, threads=threads)
     (group,) = pooling.largest_groups(pooling.groups(frames.read(tmp_path).runs))
     assert group.fields["threads"] == 8
+
+
+def test_the_newest_arithmetic_wins_over_more_seeds(tmp_path: Path) -> None:
+    """Five seeds of arithmetic 1 and of no number, two of arithmetic 2: everything is of these two."""
+    for framework in PAIR:
+        for seed in (1, 2, 3, 4, 5):
+            add_run(tmp_path, framework=framework, seed=seed, accuracy=97.0, errors={1: 0})
+            add_run(tmp_path, framework=framework, seed=seed, accuracy=97.5, errors={2: 0}, numerics=1)
+        for seed in (1, 2):
+            add_run(tmp_path, framework=framework, seed=seed, accuracy=99.0, errors={3: 0}, numerics=2)
+    tables = frames.read(tmp_path)
+    for groups in (
+        pooling.groups(pooling.zoo_runs(tables.runs)),
+        pooling.largest_groups(pooling.groups(tables.runs)),
+    ):
+        assert [(group.number, group.seeds) for group in groups] == [(2, 2), (2, 2)]
+        assert pooling.paired(*groups) == ([99.0, 99.0], [99.0, 99.0])
+    digits = misclassified.misclassified_digits(tables, np.zeros(10, np.uint8))
+    assert (set(digits["index"]), set(digits["of"])) == ({3}, {2})
+    assert {comparison.pairs for comparison in aa.target_comparisons(tables)} == {2}
+
+
+def test_an_older_arithmetic_counts_where_there_is_no_newer(tmp_path: Path) -> None:
+    add_run(tmp_path, seed=1, numerics=1)
+    add_run(tmp_path, seed=1, numerics=2, threads=1)
+    add_run(tmp_path, framework="tensorflow", seed=1, numerics=3)
+    runs = frames.read(tmp_path).runs
+    assert len(pooling.newest(runs)) == 3
+    assert len(pooling.newest(runs[:0])) == 0
+    leading = pooling.largest_groups(pooling.groups(runs))
+    assert [(group.framework, group.number) for group in leading] == [("pytorch", 2), ("tensorflow", 3)]
 
 
 def test_empty_cells_and_empty_tables(tmp_path: Path) -> None:
@@ -123,3 +157,24 @@ def test_runs_pair_by_seed_and_repeated_ones_are_averaged(tmp_path: Path) -> Non
         add_run(tmp_path, framework="tensorflow", seed=seed, accuracy=accuracy)
     first, second = pooling.groups(frames.read(tmp_path).runs)
     assert pooling.paired(first, second) == (pytest.approx([98.0, 98.3]), pytest.approx([97.9, 98.1]))
+
+
+def test_repeats_of_a_seed_make_no_mean_more_certain(tmp_path: Path) -> None:
+    """Two seeds, one of them run three times: the mean and the spread are of two values."""
+    for seed, accuracy in ((1, 98.0), (2, 98.6), (2, 98.7), (2, 98.8)):
+        add_run(tmp_path, seed=seed, accuracy=accuracy)
+    (group,) = pooling.groups(frames.read(tmp_path).runs)
+    summary = group.summary("accuracy")
+    assert summary is not None
+    assert (summary.n, len(group.runs)) == (2, 4)
+    assert (summary.mean, summary.sd) == pytest.approx((98.35, 0.7 / math.sqrt(2)))
+    epochs = pooling.epochs_of(group, frames.read(tmp_path).epochs)
+    assert pooling.by_epoch(epochs, "accuracy").iloc[-1] == pytest.approx(98.35)
+    assert pooling.by_epoch(epochs, "accuracy").iloc[0] == pytest.approx(10)
+
+
+def test_a_seed_without_a_value_is_left_out(tmp_path: Path) -> None:
+    for seed, shifted in ((1, None), (2, 98.0), (2, None), (3, 99.0)):
+        add_run(tmp_path, seed=seed, shifted_accuracy=shifted)
+    (group,) = pooling.groups(frames.read(tmp_path).runs)
+    assert pooling.by_seed(group, "shifted_accuracy") == {2: 98.0, 3: 99.0}

@@ -9,6 +9,7 @@ from support.tables import add_run
 
 from common.bench.reason import error_line
 from common.bench.tasks import Task, missing, seconds_left, tasks_of
+from common.frameworks import PAIR
 from common.model.recipe import recipe_hash
 from common.tables import store
 
@@ -67,6 +68,17 @@ def test_only_a_finished_run_of_the_recipe_completes_a_task(
     add(tmp_path, task, **columns)
     todo = missing([task, other], store.rows(tmp_path, "results.csv"))
     assert todo == ([other] if counts else [task, other])
+
+
+def test_rows_of_older_arithmetic_complete_no_task_where_newer_ones_exist(tmp_path: Path) -> None:
+    tasks = tasks_of(["tf-model-1", "nextjournal"], PAIR, [1, 2])
+    for task in tasks:
+        add(tmp_path, task)
+        add(tmp_path, task, numerics=1)
+    assert missing(tasks, store.rows(tmp_path, "results.csv")) == []
+    newer = Task("nextjournal", "tensorflow", 2)
+    add(tmp_path, newer, numerics=2)
+    assert missing(tasks, store.rows(tmp_path, "results.csv")) == [Task("nextjournal", "tensorflow", 1)]
 
 
 def test_a_changed_recipe_is_a_different_task(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from common.analysis import frames, pooling, significance
 from common.report import cells
 
 
-def test_accuracy_has_its_spread_and_the_number_of_different_seeds(tmp_path: Path) -> None:
-    for seed, accuracy in ((1, 98.0), (1, 98.2)):
+def test_accuracy_has_the_spread_of_its_seeds_and_the_number_of_runs_apart(tmp_path: Path) -> None:
+    for seed, accuracy in ((1, 98.0), (1, 98.2), (2, 98.5)):
         add_run(tmp_path, seed=seed, accuracy=accuracy)
     (group,) = pooling.groups(frames.read(tmp_path).runs)
-    assert cells.accuracy(group, "accuracy") == "98.10 ± 0.14 % (n=2, 1 seed)"
-    assert cells.mean_and_sd(group, "accuracy", 1) == "98.1 ± 0.1"
+    assert cells.accuracy(group, "accuracy") == "98.30 ± 0.28 % (n=2, 3 runs)"
+    assert cells.mean_and_sd(group, "accuracy", 1) == "98.3 ± 0.3"
     assert cells.accuracy(group, "shifted_accuracy") == ""
 
 

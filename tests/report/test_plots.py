@@ -78,6 +78,16 @@ def test_another_row_gives_another_picture(drawn: list[Path], tmp_path: Path) ->
     assert path.read_bytes() != next(one for one in drawn if one.name == path.name).read_bytes()
 
 
+def test_a_repeated_seed_moves_no_point(drawn: list[Path], tmp_path: Path) -> None:
+    fill(tmp_path)
+    add_run(tmp_path, "tf-model-1", "pytorch", seed=1, accuracy=98.4)
+    tables = frames.read(tmp_path)
+    for name in ("overview.png", "accuracy-against-parameters.png"):
+        picture = next(picture for picture in plots.planned(tables) if picture.file == name)
+        path = plots.save(picture, plots._material(tables), tmp_path)
+        assert path.read_bytes() == next(one for one in drawn if one.name == name).read_bytes(), name
+
+
 def test_rows_with_other_settings_are_in_no_picture(tables: frames.Tables) -> None:
     material = plots._material(tables)
     assert {native for group in material.groups for native in group.runs["native"]} == {"none"}
