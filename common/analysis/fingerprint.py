@@ -1,16 +1,16 @@
 """A permutation test of whether wrong predictions alone identify the framework that made them.
 
 Two runs disagree on a test image if they predict different digits. The statistic is the mean disagreement of
-runs of two frameworks less that of runs of one framework; the runs' labels are permuted to count how often
-chance brings at least as much.
+runs of two frameworks less that of runs of one framework. The two runs of a seed share initial weights and
+order, so if the framework has no effect they, and only they, can be exchanged: the labels are swapped within
+seeds to count how often chance brings at least as much (a paired permutation test, as in Good, "Permutation
+Tests", 1994).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -18,22 +18,32 @@ from numpy.typing import NDArray
 
 from common.analysis.pooling import Group
 
-MAX_PERMUTATIONS = 20_000
-"""Up to this number all permutations are counted; of more, this many are drawn."""
+MAX_LABELLINGS = 20_000
+"""Up to this number all labellings are counted; of more, this many are drawn."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fingerprint:
-    """Mean disagreements in images `between` frameworks and `within` one; the one-sided p-value; and the
-    number of possible permutations.
+    """Mean disagreements in images `between` frameworks and `within` one, the one-sided p-value, and the
+    number of seeds.
 
-    `p` is the fraction of permutations with at least the observed excess.
+    `p` is the fraction of labellings with at least the observed excess.
     """
 
     between: float
     within: float
     p: float
-    possible: int
+    seeds: int
+
+    @property
+    def possible(self) -> int:
+        """The number of different labellings, 2^(n-1) of n seeds: swapping all seeds changes nothing."""
+        return 1 << (self.seeds - 1)
+
+    @property
+    def least_p(self) -> float:
+        """The smallest p-value that so many seeds can have; above 5 % for five and fewer."""
+        return 1 / min(self.possible, MAX_LABELLINGS + 1)
 
     @property
     def excess(self) -> float:
@@ -57,50 +67,48 @@ def disagreements(errors: pd.DataFrame, runs: Sequence[str]) -> NDArray[np.int64
 
 
 def framework_fingerprint(first: Group, second: Group, errors: pd.DataFrame) -> Fingerprint | None:
-    """The test of two frameworks' groups, with one run for each seed and framework."""
-    runs = pd.concat([first.runs, second.runs]).drop_duplicates(["framework", "seed"])
-    counts = disagreements(errors, list(runs["run"]))
-    return fingerprint(counts, list(runs["framework"] == first.framework), list(runs["seed"]))
+    """The test of two frameworks' groups over the seeds in common, with one run for each of both."""
+    sides = [group.runs.drop_duplicates("seed").set_index("seed")["run"] for group in (first, second)]
+    seeds = sorted(set(sides[0].index) & set(sides[1].index))
+    counts = disagreements(errors, [str(side[seed]) for side in sides for seed in seeds])
+    return fingerprint(counts)
 
 
-def fingerprint(counts: NDArray[np.int64], first: Sequence[bool], seeds: Sequence[int]) -> Fingerprint | None:
-    """The test from `disagreements`, the marks of the runs of the first framework, and the runs' seeds.
+def fingerprint(counts: NDArray[np.int64]) -> Fingerprint | None:
+    """The test from `disagreements` of the runs of the first framework, then the second's of the same seeds.
 
-    Pairs of one seed are left out: they share initial weights and order, so they agree more, and they are
-    always of different frameworks. None if no pairs remain to compare: each framework needs two runs.
+    Pairs of one seed are left out: they agree more, and are always of different frameworks. None for fewer
+    than two seeds, which have no pairs of one framework.
     """
-    label = np.array(first)
-    n, k = len(label), int(label.sum())
-    if min(k, n - k) < 2:
+    seeds = len(counts) // 2
+    if seeds < 2:
         return None
-    pairs = np.not_equal.outer(np.array(seeds), np.array(seeds)).astype(np.int64)
-    between, within = (float(part[0]) for part in _means(label[None], counts, pairs))
-    if not math.isfinite(between - within):
-        return None
-    possible = math.comb(n, k)
-    if possible <= MAX_PERMUTATIONS:
-        labels = np.zeros((possible, n), bool)
-        for row, positions in zip(labels, combinations(range(n), k), strict=True):
-            row[list(positions)] = True
+    same = counts[:seeds, :seeds] + counts[seeds:, seeds:]
+    other = counts[:seeds, seeds:] + counts[seeds:, :seeds]
+    # Swapping the labels of a seed exchanges `same` and `other` in its pairs with the seeds that keep theirs.
+    # The diagonal, pairs of one seed, adds as much to every labelling.
+    excess = other - same
+    observed = int(excess.sum())
+    signs = _labellings(seeds)
+    chance = np.einsum("pi,ij,pj->p", signs, excess, signs, optimize=True)
+    pairs = 2 * seeds * (seeds - 1)
+    return Fingerprint(
+        between=float((other.sum() - np.trace(other)) / pairs),
+        within=float((same.sum() - np.trace(same)) / pairs),
+        p=float((chance >= observed).mean()),
+        seeds=seeds,
+    )
+
+
+def _labellings(seeds: int) -> NDArray[np.int64]:
+    """Rows of 1 and -1, a column a seed: -1 where a seed's two runs are swapped. The first swaps none.
+
+    All labellings up to MAX_LABELLINGS. If there are more, so many are drawn, besides the first, which counts
+    as one of them (Phipson and Smyth, 2010).
+    """
+    if 2 ** (seeds - 1) <= MAX_LABELLINGS:
+        swapped = np.arange(2 ** (seeds - 1))[:, None] >> np.arange(seeds) & 1
     else:
-        labels = np.random.default_rng(0).permuted(np.tile(label, (MAX_PERMUTATIONS, 1)), axis=1)
-        # The labels as they are count as one of the permutations (Phipson and Smyth, 2010).
-        labels = np.concatenate([label[None], labels])
-    across, inside = _means(labels, counts, pairs)
-    # The tolerance lets equal sums in another order of summation count as equal. NaN (no pairs) never counts.
-    p = float((across - inside >= between - within - 1e-9).mean())
-    return Fingerprint(between=between, within=within, p=p, possible=possible)
-
-
-def _means(
-    labels: NDArray[np.bool_], counts: NDArray[np.int64], pairs: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean disagreement between and within the two sides of each row of `labels`, over `pairs`."""
-    side = labels.astype(np.float64)
-    sums = []
-    for matrix in (counts * pairs, pairs):
-        across = 2 * np.einsum("pi,ij,pj->p", side, matrix, 1 - side, optimize=True)
-        sums.append((across, matrix.sum() - across))
-    (across, inside), (across_pairs, inside_pairs) = sums
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return across / across_pairs, inside / inside_pairs
+        swapped = np.random.default_rng(0).integers(0, 2, (MAX_LABELLINGS + 1, seeds))
+        swapped[0] = 0
+    return 1 - 2 * swapped.astype(np.int64)

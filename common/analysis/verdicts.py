@@ -12,15 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from common.analysis import pooling, significance
 from common.analysis.frames import Tables
 from common.analysis.pooling import TEST_IMAGES, Group
 from common.analysis.significance import Comparison
 from common.frameworks import PAIR
-
-ErrorRates = NDArray[np.float64]  # (TEST_IMAGES,)
 
 ONE_RUN = "one pair of runs has no interval"
 
@@ -30,8 +27,8 @@ class ModelVerdict:
     """A network's comparison of both frameworks and its verdict in words.
 
     The p-values are adjusted for the number of networks; with one pair of runs they are None and the verdict
-    is ONE_RUN. `image_errors` are the standard errors in points that come with the 10,000 test images,
-    whatever the seeds: of the first framework's mean accuracy, the second's, and their difference.
+    is ONE_RUN. `image_errors` are each framework's standard errors in points that come from the draw of the
+    10,000 test images (`image_error`).
     """
 
     first: Group
@@ -40,7 +37,7 @@ class ModelVerdict:
     p_difference: float | None
     p_equivalence: float | None
     verdict: str
-    image_errors: tuple[float, float, float]
+    image_errors: tuple[float, float]
 
     @property
     def model(self) -> str:
@@ -71,7 +68,7 @@ def judge(tables: Tables) -> tuple[list[ModelVerdict], list[str]]:
                 p_difference=p_difference,
                 p_equivalence=p_equivalence,
                 verdict=verdict,
-                image_errors=image_errors(first, second, tables.errors),
+                image_errors=(image_error(first, tables.errors), image_error(second, tables.errors)),
             )
         )
     return judged, refused
@@ -101,22 +98,15 @@ def _pairs(tables: Tables) -> tuple[list[tuple[Group, Group]], list[str]]:
     return pairs, refused
 
 
-def image_errors(first: Group, second: Group, errors: pd.DataFrame) -> tuple[float, float, float]:
-    """Standard errors in points from the draw of the 10,000 test images: both accuracies', the difference's.
+def image_error(group: Group, errors: pd.DataFrame) -> float:
+    """Standard error in points of a framework's mean accuracy, from the draw of the 10,000 test images.
 
-    They are estimated from the fraction of a framework's runs that are wrong in each image.
+    By the spread over images of the fraction of seeds that are wrong in each. It takes images as independent;
+    as one writer made many of them, it is a lower bound. A difference of two frameworks on the same images
+    has no such error of its own: what its estimate by image would measure is the spread of seeds.
     """
-    first_rates, second_rates = (_error_rates(group, errors) for group in (first, second))
-
-    def standard_error(rates: ErrorRates) -> float:
-        return 100 * float(np.std(rates, ddof=1)) / math.sqrt(TEST_IMAGES)
-
-    difference = standard_error(first_rates - second_rates)
-    return standard_error(first_rates), standard_error(second_rates), difference
-
-
-def _error_rates(group: Group, errors: pd.DataFrame) -> ErrorRates:
-    """The fraction of the group's runs that are wrong in each test image."""
-    rows = errors[errors["run"].isin(set(group.runs["run"]))]
-    rates: ErrorRates = np.bincount(rows["index"], minlength=TEST_IMAGES) / len(group.runs)
-    return rates
+    rows = errors.merge(group.runs[["run", "seed"]], on="run")
+    runs_of_seed = group.runs.groupby("seed")["run"].count()
+    weights = 1 / (rows["seed"].map(runs_of_seed) * group.seeds)
+    rates = np.bincount(rows["index"], weights, minlength=TEST_IMAGES)
+    return 100 * float(np.std(rates, ddof=1)) / math.sqrt(TEST_IMAGES)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.tables import add_pairs, add_run
 
-from common.analysis import frames, verdicts
+from common.analysis import frames, pooling, verdicts
 
 
 @pytest.mark.parametrize(
@@ -72,11 +72,21 @@ def test_runs_without_a_seed_in_common_are_refused(tmp_path: Path) -> None:
 
 
 def test_error_of_the_test_set_is_that_of_a_share(tmp_path: Path) -> None:
-    """All runs wrong in the same 100 of 10,000 images: sqrt(p (1 - p) / n); the difference has none."""
+    """All runs wrong in the same 100 of 10,000 images: sqrt(p (1 - p) / n)."""
     wrong = dict.fromkeys(range(100), 1)
     for framework in ("pytorch", "tensorflow"):
         for seed in (1, 2):
             add_run(tmp_path, framework=framework, seed=seed, errors=wrong)
     (verdict,), _ = verdicts.judge(frames.read(tmp_path))
     share = 100 * math.sqrt(0.01 * 0.99 / 10_000)
-    assert verdict.image_errors == pytest.approx((share, share, 0.0), rel=1e-3)
+    assert verdict.image_errors == pytest.approx((share, share), rel=1e-3)
+
+
+def test_a_repeated_seed_weighs_once_in_the_error_of_the_test_set(tmp_path: Path) -> None:
+    """One seed wrong in 300 images, run three times, one in none: half of the seeds are wrong in 300."""
+    for seed, count in ((1, 300), (1, 300), (1, 300), (2, 0)):
+        add_run(tmp_path, seed=seed, errors=dict.fromkeys(range(count), 1))
+    tables = frames.read(tmp_path)
+    (group,) = pooling.groups(tables.runs)
+    expected = 100 * 0.5 * math.sqrt(0.03 * 0.97 / 10_000)
+    assert verdicts.image_error(group, tables.errors) == pytest.approx(expected, rel=1e-3)
