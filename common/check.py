@@ -1,7 +1,9 @@
-"""`python -m common.check`: compare the recorded accuracies with each network's thresholds.
+"""`python -m common.check`: compare accuracies with those that the zoo has recorded for each network.
 
-The means over runs of the zoo's own recipes must reach the zoo's thresholds. The exit status is 1, with a
-table of the failures, or 0, with a table of all comparisons. A check without any comparison fails.
+The means over seeds of the zoo's own recipes must reach thresholds, which follow from the recorded mean and
+spread and from the number of seeds (`common.analysis.thresholds`). Ten seeds that lost 0.3 points fail; one
+seed fails if it is about four standard deviations of its network's seeds too low. The exit status is 1, with
+a table of the failures, or 0, with a table of all comparisons. A check without any comparison fails.
 """
 
 from __future__ import annotations
@@ -18,12 +20,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from common.analysis import frames, pooling
+from common.analysis import frames, pooling, thresholds
 from common.analysis.frames import Tables
 from common.analysis.pooling import Group
 from common.cli.parser import Parser
 from common.cli.paths import path
 from common.frameworks import FRAMEWORKS, ROOT, display_name
+from common.model.entry import Recorded
 from common.model.zoo import ZOO
 from common.tables.store import ResultsError
 
@@ -32,14 +35,14 @@ from common.tables.store import ResultsError
 class Finding:
     """A comparison of a network in a framework with a threshold, in percent.
 
-    `accuracy` is the mean over n runs, or for the last two epochs the lowest of any run. `failure` is the
+    `accuracy` is the mean over seeds, or for the last two epochs the lowest of any run. `failure` is the
     reason why the comparison fails, and empty if it passes.
     """
 
     model: str
     framework: str
     accuracy: float | None
-    n: int
+    seeds: int
     threshold: float | None
     failure: str = ""
 
@@ -47,16 +50,20 @@ class Finding:
 def findings(tables: Tables, *, first_epoch: bool = False, complete: bool = False) -> list[Finding]:
     """Every group of the zoo's recipes against its thresholds; with `first_epoch`, runs of one epoch instead.
 
-    Failures are also every run with an accuracy of 100 %, and with `complete` every network without runs.
+    Failures are also every run with an accuracy of 100 %, and with `complete` every network without runs or
+    without a recorded accuracy.
     """
     groups = pooling.groups(_first_epochs(tables) if first_epoch else pooling.zoo_runs(tables.runs))
-    threshold_name = "first_epoch_threshold" if first_epoch else "threshold"
-    result = [_finding(group, "accuracy", getattr(ZOO[group.model], threshold_name)) for group in groups]
+    result = []
+    for group in groups:
+        entry = ZOO[group.model]
+        compared = entry.first_epoch if first_epoch else entry.accuracy
+        result.append(_finding(group, "accuracy", compared, required=complete))
     if not first_epoch:
         result += [
-            _finding(group, "shifted_accuracy", threshold)
+            _finding(group, "shifted_accuracy", compared)
             for group in groups
-            if (threshold := ZOO[group.model].tta_threshold) is not None
+            if (compared := ZOO[group.model].tta) is not None
         ]
         result += [
             _last_two(group, tables.epochs)
@@ -78,17 +85,22 @@ def _first_epochs(tables: Tables) -> pd.DataFrame:
     return runs.assign(accuracy=[accuracy.get(run, float("nan")) for run in runs["run"]])
 
 
-def _finding(group: Group, column: str, threshold: float) -> Finding:
-    """The mean of an accuracy column, which every run must have, against a threshold."""
+def _finding(group: Group, column: str, recorded: Recorded | None, *, required: bool = False) -> Finding:
+    """The mean of an accuracy column, which every run must have, against the threshold for so many seeds.
+
+    Without a `recorded` accuracy there is no threshold, which is a failure where it is `required`.
+    """
     accuracy, runs = group.summary(column), len(group.runs)
+    threshold = None if recorded is None else thresholds.threshold(recorded, group.seeds)
     failure = ""
-    if accuracy is None or accuracy.n < runs:
-        measured = 0 if accuracy is None else accuracy.n
-        failure = f"{runs - measured} of {runs} runs have no accuracy"
-    elif accuracy.mean < threshold:
+    if missing := int(group.runs[column].isna().sum()):
+        failure = f"{missing} of {runs} runs have no accuracy"
+    elif threshold is None and required:
+        failure = "the zoo has no recorded accuracy"
+    elif accuracy is not None and threshold is not None and accuracy.mean < threshold:
         failure = "below the threshold"
     mean = None if accuracy is None else accuracy.mean
-    return Finding(group.model, group.framework, mean, runs, threshold, failure)
+    return Finding(group.model, group.framework, mean, group.seeds, threshold, failure)
 
 
 def _last_two(group: Group, epochs: pd.DataFrame) -> Finding:
@@ -99,10 +111,10 @@ def _last_two(group: Group, epochs: pd.DataFrame) -> Finding:
     lowest = float(rows[rows["epoch"] > rows["run"].map(last) - 2]["accuracy"].min())
     if math.isnan(lowest):
         failure = "no rows in epochs.csv"
-        return Finding(group.model, group.framework, None, len(group.runs), threshold, failure)
+        return Finding(group.model, group.framework, None, group.seeds, threshold, failure)
     passes = lowest >= (threshold or 0.0)
     failure = "" if passes else "one of the last two epochs of a run is below the threshold"
-    return Finding(group.model, group.framework, lowest, len(group.runs), threshold, failure)
+    return Finding(group.model, group.framework, lowest, group.seeds, threshold, failure)
 
 
 def _perfect(runs: pd.DataFrame) -> list[Finding]:
@@ -131,12 +143,12 @@ def _missing(groups: Sequence[Group]) -> list[Finding]:
 
 def table(findings: Sequence[Finding]) -> str:
     """Findings as aligned text, a line each."""
-    rows = [("MODEL", "FRAMEWORK", "ACCURACY %", "N", "THRESHOLD %", "FAILURE")]
+    rows = [("MODEL", "FRAMEWORK", "ACCURACY %", "SEEDS", "THRESHOLD %", "FAILURE")]
     for finding in findings:
         accuracy = "" if finding.accuracy is None else f"{finding.accuracy:.3f}"
-        threshold = "" if finding.threshold is None else f"{finding.threshold:g}"
+        threshold = "" if finding.threshold is None else f"{finding.threshold:.3f}"
         name = display_name(finding.framework)
-        rows.append((finding.model, name, accuracy, str(finding.n), threshold, finding.failure))
+        rows.append((finding.model, name, accuracy, str(finding.seeds), threshold, finding.failure))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     aligned = [
         "  ".join(
@@ -148,11 +160,25 @@ def table(findings: Sequence[Finding]) -> str:
     return "\n".join(line.rstrip() for line in aligned)
 
 
+def recorded_lines(tables: Tables) -> list[str]:
+    """The fields of each network's entry in the zoo, as these tables have them, a line a network."""
+    first = tables.epochs[tables.epochs["epoch"] == 1].set_index("run")["accuracy"]
+    runs = pooling.zoo_runs(tables.runs)
+    groups = pooling.largest_groups(pooling.groups(runs.assign(first_epoch=runs["run"].map(first))))
+    fields = {"accuracy": "accuracy", "first_epoch": "first_epoch", "tta": "shifted_accuracy"}
+    lines = []
+    for model in dict.fromkeys(group.model for group in groups):
+        same = [group for group in groups if group.model == model]
+        values = {field: thresholds.recorded(same, column) for field, column in fields.items()}
+        lines.append(f"{model}: " + ", ".join(f"{field}={value!r}" for field, value in values.items()))
+    return lines
+
+
 def parser() -> Parser:
     """The command line of this module."""
     result = Parser(
         prog="python -m common.check",
-        description="Compare recorded accuracy with each network's threshold; exit 1 if one fails.",
+        description="Compare accuracies with those recorded in the zoo; exit 1 if one is too low.",
     )
     add = result.add_argument
     add(
@@ -163,8 +189,12 @@ def parser() -> Parser:
         help="the folder of the tables (default: results)",
     )
     add("--complete", action="store_true", help="fail also for a network without runs in a framework")
-    add(
+    modes = result.add_mutually_exclusive_group()
+    modes.add_argument(
         "--first-epoch", action="store_true", help="check runs of --epochs 1, against the thresholds for them"
+    )
+    modes.add_argument(
+        "--recorded", action="store_true", help="print what the tables have for the zoo's entries, and end"
     )
     return result
 
@@ -177,6 +207,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ResultsError as error:
         print(error, file=sys.stderr)
         return 1
+    if options.recorded:
+        print("\n".join(recorded_lines(tables)))
+        return 0
     all_findings = findings(tables, first_epoch=options.first_epoch, complete=options.complete)
     failures = [finding for finding in all_findings if finding.failure]
     if failures:

@@ -2,7 +2,7 @@
 
 from common.data.augment import Affine, Elastic, RandomCrop, ZoomCrop
 from common.data.moment_normalization import MomentNormalization
-from common.model.entry import Entry
+from common.model.entry import Entry, Recorded
 from common.model.optimizer import SGD, Adadelta, Adam
 from common.model.recipe import Recipe
 from common.model.schedule import Constant, Linear, OneCycle, StepDecay
@@ -41,6 +41,7 @@ __all__ = [
     "OneCycle",
     "RandomCrop",
     "Recipe",
+    "Recorded",
     "SpatialDropout",
     "StepDecay",
     "ZoomCrop",

@@ -1,4 +1,4 @@
-"""An entry of the zoo: a network, its recipe, its source, and the accuracies it must reach."""
+"""An entry of the zoo: a network, its recipe, its source, and the accuracies that it was recorded with."""
 
 from __future__ import annotations
 
@@ -11,36 +11,46 @@ PROJECT = "this project"
 """The source of the networks and recipes that were made here."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """An accuracy of recorded runs in percent: mean and standard deviation over seeds in both frameworks
+    together, and the number of seeds in each. `python -m common.check --recorded` prints them."""
+
+    mean: float
+    sd: float
+    seeds: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.2f} ± {self.sd:.2f} % ({self.seeds} seeds)"
+
+
 @dataclass(frozen=True)
 class Entry:
-    """A network with its recipe, its source and its thresholds. All accuracies are in percent.
+    """A network with its recipe and its source. All accuracies are in percent.
 
     `address` is where the source is published, empty where no address is known. `claimed` is the test
     accuracy that the source states, None where there is none; `claim_note` is the
     source's claim in words, where it needs more than the number. `assumed` states what was decided where the
     source is silent or wrong.
 
-    The means over seeds below which `common.check` fails are `threshold`, after one epoch
-    `first_epoch_threshold`, and with test-time augmentation `tta_threshold`. Both last epochs of every run
-    must reach `last_two_epochs_threshold`. A network that is not `judged` has runs and a threshold, but no
-    verdict and no place in the figures and the gallery. `target` is the mean that a recipe was designed to
-    reach in both frameworks. None stands for no such requirement.
-
-    Thresholds are below the measured means by at least four standard errors over the seeds, so an honest
-    rerun passes; where one seed has run, there is no standard error, and 0.3 points stand in for it.
+    `common.check` compares the means of new seeds with those recorded: `accuracy` after the last epoch,
+    `first_epoch`, and `tta`, with test-time augmentation (`common.analysis.thresholds`). Both last epochs of
+    every run must reach `last_two_epochs_threshold`. A network that is not `judged` has runs and an accuracy,
+    but no verdict and no place in the figures and the gallery. `target` is the mean that a recipe was
+    designed to reach in both frameworks. None stands for no such requirement.
     """
 
     spec: ModelSpec
     recipe: Recipe
     source: str
-    threshold: float
-    first_epoch_threshold: float
+    accuracy: Recorded | None = None
+    first_epoch: Recorded | None = None
     claimed: float | None = None
     claim_note: str = ""
     assumed: str = ""
     target: float | None = None
     last_two_epochs_threshold: float | None = None
-    tta_threshold: float | None = None
+    tta: Recorded | None = None
     judged: bool = True
     address: str = ""
 
@@ -68,7 +78,7 @@ def describe(entry: Entry) -> str:
     scaling = "pixels in 0..1" if recipe.std == 1 else f"mean {recipe.mean}, standard deviation {recipe.std}"
     lines = [
         f"{entry.name}: {entry.spec.parameters:,} parameters, {entry.spec.multiply_adds:,} multiply-adds, "
-        f"threshold {entry.threshold} %",
+        f"accuracy {entry.accuracy or 'not recorded'}",
         f"  recipe:  {short_name(recipe.optimizer)}, lr {recipe.lr}, {short_name(recipe.schedule)}, batch "
         f"{recipe.batch_size}, {recipe.epochs} epochs, augment {short_name(recipe.augment)}, "
         + ", ".join([*recipe.details(), scaling, f"init {entry.spec.init}"]),

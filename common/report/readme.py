@@ -56,9 +56,9 @@ def results_block(tables: Tables, link: str, *, benchmarks: str = "benchmarks.md
             _image(overview, link),
             markdown(head.split(" | "), rows, right=(2, 3, 4, 5, 6)),
             "ACCURACY is on the 10,000 test images after the last epoch: mean ± sample standard deviation "
-            "over n runs; where some share a seed, the number of seeds is given. TRAIN ACCURACY is the mean "
-            "over the last epoch's training batches, with dropout and augmentation on. Compare the rows of "
-            "one network only: different networks have different recipes.",
+            "over n seeds; runs of one seed are averaged first, and their number is given apart. TRAIN "
+            "ACCURACY is the mean over the last epoch's training batches, with dropout and augmentation on. "
+            "Compare the rows of one network only: different networks have different recipes.",
             *_remarks(tables, groups, benchmarks),
         ]
         if part
@@ -132,9 +132,9 @@ def _image(picture: plots.Picture, link: str) -> str:
 
 
 def zoo_block(entries: Iterable[Entry]) -> str:
-    """The networks: size, recipe, threshold, source, and the assumptions made where the source is silent."""
+    """The networks: size, recipe, source, and the assumptions made where the source is silent."""
     entries = list(entries)
-    head = "NAME | PARAMS | MULTIPLY-ADDS | BATCH SIZE | EPOCHS | TRAINING | THRESHOLD | SOURCE"
+    head = "NAME | PARAMS | MULTIPLY-ADDS | BATCH SIZE | EPOCHS | TRAINING | SOURCE"
     rows = [
         [
             f"`{entry.name}`",
@@ -142,13 +142,12 @@ def zoo_block(entries: Iterable[Entry]) -> str:
             f"{entry.spec.multiply_adds:,}",
             *(str(entry.recipe.batch_size), str(entry.recipe.epochs)),
             _training(entry),
-            f"{entry.threshold:g} %",
             sources.link(entry.source, entry.address),
         ]
         for entry in entries
     ]
     assumed = [f"`{entry.name}`: {entry.assumed}" for entry in entries if entry.assumed]
-    table = markdown(head.split(" | "), rows, right=(1, 2, 3, 4, 6))
+    table = markdown(head.split(" | "), rows, right=(1, 2, 3, 4))
     return f"{table}\n\nAssumed where a source is silent or wrong:\n\n{listed(assumed)}"
 
 

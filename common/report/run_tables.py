@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from common.analysis import pooling, significance
+from common.analysis import pooling
 from common.analysis.pooling import ENVIRONMENT, POOLED, Group
+from common.analysis.thresholds import threshold
 from common.frameworks import display_name
 from common.model.zoo import ZOO
 from common.report import cells
@@ -21,9 +22,12 @@ DIFFERING = (
 )
 """Introduces the list of `differing` rows."""
 
+ZOOS_OWN = "the zoo's"
+"""Stands for settings that differ in nothing from the zoo's."""
+
 
 def accuracies(groups: Sequence[Group]) -> str:
-    """Accuracy and loss of every group, on the test and the training images."""
+    """Accuracy and loss of every group over seeds, on the test and the training images."""
     if not groups:
         return "None yet."
     head = (
@@ -35,7 +39,7 @@ def accuracies(groups: Sequence[Group]) -> str:
             *(f"`{group.model}`", display_name(group.framework), device(group)),
             cells.accuracy(group, "accuracy"),
             *(f"{group.runs['accuracy'].min():.2f} %", f"{group.runs['accuracy'].max():.2f} %"),
-            f"{ZOO[group.model].threshold:g} %",
+            _threshold(group),
             cells.accuracy(group, "shifted_accuracy"),
             "" if (target := ZOO[group.model].target) is None else f"{target:g} %",
             cells.mean_and_sd(group, "loss", 4),
@@ -45,9 +49,11 @@ def accuracies(groups: Sequence[Group]) -> str:
         for group in groups
     ]
     note = (
-        "TTA is the accuracy with test-time augmentation, in recipes that have it: by the mean logits of "
-        "five views of each test image, the image itself and its shifts up, down, left and right. TARGET is "
-        "the mean that a recipe was designed to reach, with test-time augmentation where the recipe has it."
+        "LOWEST and HIGHEST are of single runs. THRESHOLD is what the mean of so many seeds must reach in "
+        "`python -m common.check`. TTA is the accuracy with test-time augmentation, in recipes that have it: "
+        "by the mean logits of five views of each test image, the image itself and its shifts up, down, left "
+        "and right. TARGET is the mean that a recipe was designed to reach, with test-time augmentation "
+        "where the recipe has it."
     )
     table = f"{note}\n\n{markdown(head.split(' | '), rows, right=range(3, 12))}"
     remarks = differing(groups)
@@ -58,18 +64,15 @@ def per_epoch(groups: Sequence[Group], epochs: pd.DataFrame) -> str:
     """Mean test accuracy of every group after each epoch."""
     if not groups:
         return "None yet."
-    tables = [(group, epochs[epochs["run"].isin(set(group.runs["run"]))]) for group in groups]
+    tables = [(group, pooling.epochs_of(group, epochs)) for group in groups]
     last = max((int(table["epoch"].max()) for _, table in tables if len(table)), default=0)
     rows = []
     for group, table in tables:
-        means = {
-            epoch: f"{significance.summary(part['accuracy']).mean:.2f}"
-            for epoch, part in table.groupby("epoch")
-        }
+        means = {epoch: f"{mean:.2f}" for epoch, mean in pooling.by_epoch(table, "accuracy").items()}
         accuracy = [means.get(epoch, "") for epoch in range(last + 1)]
         rows.append([f"`{group.model}`", display_name(group.framework), device(group), *accuracy])
     head = ["MODEL", "FRAMEWORK", "DEVICE", *map(str, range(last + 1))]
-    note = "Mean in percent after each epoch; 0 is before training."
+    note = "Mean over seeds in percent after each epoch; 0 is before training."
     return f"{note}\n\n{markdown(head, rows, right=range(3, last + 4))}"
 
 
@@ -78,13 +81,13 @@ def times(runs: pd.DataFrame) -> str:
 
     They are grouped also by machine and versions, which stand as numbers in the table and in full below it.
     """
-    groups = pooling.groups(runs, by=(*POOLED, *ENVIRONMENT))
+    groups = pooling.groups(pooling.newest(runs[runs["status"] == "ok"]), by=(*POOLED, *ENVIRONMENT))
     if not groups:
         return "None yet."
     machines = list(dict.fromkeys(_machine(group) for group in groups))
     head = (
-        "MODEL | FRAMEWORK | SETTINGS | MACHINE | N | TRAIN S | S / EPOCH | IMPORT S | BUILD S | FIRST STEP "
-        "S | PREDICT S | IMAGES / S | MEMORY MIB | TOTAL S | CPU S | LOAD BEFORE | LOAD AFTER"
+        "MODEL | FRAMEWORK | SETTINGS | MACHINE | SEEDS | TRAIN S | S / EPOCH | IMPORT S | BUILD S | FIRST "
+        "STEP S | PREDICT S | IMAGES / S | MEMORY MIB | TOTAL S | CPU S | LOAD BEFORE | LOAD AFTER"
     )
     rows = []
     for group in groups:
@@ -99,7 +102,7 @@ def times(runs: pd.DataFrame) -> str:
                     _from_zoo(group),
                     str(machines.index(_machine(group)) + 1),
                 ),
-                str(len(group.runs)),
+                str(group.seeds),
                 *(cells.mean_and_sd(group, "train_seconds", 1), cells.mean_and_sd(per_epoch, "each", 2)),
                 *(
                     cells.mean_and_sd(group, f"{part}_seconds", 2)
@@ -121,20 +124,32 @@ def times(runs: pd.DataFrame) -> str:
     return f"{note}\n\n{markdown(head.split(' | '), rows, right=range(3, 17))}\n\n{numbered}"
 
 
+def _threshold(group: Group) -> str:
+    accuracy = ZOO[group.model].accuracy
+    return "" if accuracy is None else f"{threshold(accuracy, group.seeds):.2f} %"
+
+
 def other_settings(groups: Sequence[Group]) -> str:
-    """Accuracies of groups whose settings are not those of the zoo, with the differences."""
+    """Accuracies of groups that the zoo's tables leave out: with other settings, or older arithmetic."""
     if not groups:
         return "None."
-    head = ["MODEL", "FRAMEWORK", "DEVICE", "ACCURACY", "TRAIN ACCURACY", "DIFFERS FROM THE ZOO'S RECIPE IN"]
+    head = (
+        "MODEL | FRAMEWORK | DEVICE | NUMERICS | ACCURACY | TRAIN ACCURACY | DIFFERS FROM THE ZOO'S RECIPE IN"
+    )
     rows = [
         [
             *(f"`{group.model}`", display_name(group.framework), device(group)),
-            *(cells.accuracy(group, "accuracy"), cells.accuracy(group, "train_accuracy"), _from_zoo(group)),
+            "" if group.number < 0 else f"{group.number:.0f}",
+            *(cells.accuracy(group, "accuracy"), cells.accuracy(group, "train_accuracy")),
+            "its older arithmetic" if (differing := _from_zoo(group)) == ZOOS_OWN else differing,
         ]
         for group in groups
     ]
-    note = "These rows are not comparable with the rows above. After 'instead of' is the zoo's own value."
-    return f"{note}\n\n{markdown(head, rows, right=(3, 4))}"
+    note = (
+        "These rows are not comparable with the rows above. After 'instead of' is the zoo's own value. "
+        "NUMERICS is the number of the code's arithmetic; of equal settings the tables above have the newest."
+    )
+    return f"{note}\n\n{markdown(head.split(' | '), rows, right=(3, 4, 5))}"
 
 
 def failed(runs: pd.DataFrame) -> str:
@@ -196,4 +211,4 @@ def _from_zoo(group: Group) -> str:
     entry = ZOO.get(group.model)
     if entry is None:
         return "not in the zoo"
-    return settings(pooling.differences(group.fields, pooling.default_settings(entry))) or "the zoo's"
+    return settings(pooling.differences(group.fields, pooling.default_settings(entry))) or ZOOS_OWN

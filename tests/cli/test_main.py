@@ -634,7 +634,7 @@ def test_list_shows_every_network(capsys: pytest.CaptureFixture[str]) -> None:
             f"{entry.name}: {entry.spec.parameters:,} parameters",
             f"{entry.spec.multiply_adds:,} multiply-adds",
         ]
-        facts += [f"threshold {entry.threshold} %", entry.source, entry.claim, entry.assumed]
+        facts += [f"accuracy {entry.accuracy}", entry.source, entry.claim, entry.assumed]
         assert all(fact in listed for fact in facts), entry.name
 
 

@@ -111,7 +111,9 @@ def test_the_table_of_results(root: Path) -> None:
 def test_a_repeated_seed_is_counted_once(root: Path) -> None:
     add_run(results(root), accuracy=98.0)
     add_run(results(root), accuracy=98.0)
-    assert "98.00 ± 0.00 % (n=2, 1 seed)" in rendered(root)[0]
+    add_run(results(root), accuracy=99.0, seed=2)
+    for page in rendered(root):
+        assert "98.50 ± 0.71 % (n=2, 3 runs)" in page
 
 
 def test_tables_appended_to_themselves_render_the_same_pages(root: Path) -> None:
@@ -136,6 +138,19 @@ def test_rows_of_other_recipes_are_named_and_kept_apart(root: Path) -> None:
     assert "97.22" in others
     assert "dataset mnist-validation-10000 instead of mnist" in others
     assert "97.77" not in others
+
+
+def test_rows_of_older_arithmetic_are_kept_apart(root: Path) -> None:
+    for seed in (1, 2, 3):
+        add_run(results(root), accuracy=97.77, seed=seed, numerics=1)
+    add_run(results(root), accuracy=97.11, numerics=2)
+    table, marks = rendered(root)
+    zoos, others = marks.split("## Other settings")
+    for page in (table, zoos):
+        assert "97.11" in page
+        assert "97.77" not in page
+    assert "| 1 | 97.77 ± 0.00 % (n=3) |" in others
+    assert "97.11" not in others
 
 
 def test_rows_of_one_network_with_other_settings_are_listed(root: Path) -> None:

@@ -19,6 +19,7 @@ import psutil
 import pytest
 from support import worker, world_traces
 
+from common.analysis.thresholds import threshold
 from common.cli.invocation import parse
 from common.data.datasets import Dataset
 from common.frameworks import FRAMEWORKS
@@ -67,6 +68,13 @@ def launch(framework: str, folder: Path, words: Sequence[str]) -> list[subproces
     ]
 
 
+def lowest_first_epoch(model: str) -> float:
+    """The threshold of one seed in one process, after an epoch."""
+    first_epoch = ZOO[model].first_epoch
+    assert first_epoch is not None
+    return threshold(first_epoch, 1)
+
+
 def wait(processes: list[subprocess.Popen[str]], *, seconds: float) -> list[tuple[int, str]]:
     """Exit status and output of each process; all have ended after so many seconds."""
     try:
@@ -80,7 +88,7 @@ def wait(processes: list[subprocess.Popen[str]], *, seconds: float) -> list[tupl
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_two_processes_compute_what_one_does(framework: str, mnist: Dataset, tmp_path: Path) -> None:
-    """In double precision; and with dropout, where numbers differ, to the same threshold."""
+    """In double precision; and with dropout, where numbers differ, to the accuracy of one process."""
     file = tmp_path / "traces.json"
     words = [str(ROOT / "tests" / "support" / "world_traces.py"), framework, str(file)]
     for status, output in wait(launch(framework, tmp_path, words), seconds=400):
@@ -91,24 +99,20 @@ def test_two_processes_compute_what_one_does(framework: str, mnist: Dataset, tmp
         alone = worker.run(framework, "trace", dataset=few, job=world_traces.exact_job(network)).losses
         assert len(alone) == steps
         np.testing.assert_allclose(traces["losses"][network], alone, rtol=1e-10)
-    threshold = ZOO[world_traces.NEAR].first_epoch_threshold
-    assert threshold
-    assert traces["accuracy"] >= threshold
+    assert traces["accuracy"] >= lowest_first_epoch(world_traces.NEAR)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_run_of_two_processes_is_one_row(framework: str, tmp_path: Path) -> None:
-    """With BatchNorm, whose statistics differ between the processes, to the same threshold."""
+    """With BatchNorm, whose statistics differ between the processes, to nearly the accuracy of one."""
     words = [FRAMEWORKS[framework].script, "--no-accel", "--model", "speedrun", "--epochs", "1"]
     words += ["--results", str(tmp_path)]
     for status, output in wait(launch(framework, tmp_path, words), seconds=400):
         assert status == 0, output
     (row,) = store.rows(tmp_path, "results.csv")
     assert (row["world_size"], row["status"], row["at_once"]) == ("2", "ok", "1")
-    threshold = ZOO["speedrun"].first_epoch_threshold
-    assert threshold
-    assert float(row["accuracy"]) >= threshold
+    assert float(row["accuracy"]) >= lowest_first_epoch("speedrun") - 0.2
 
 
 @pytest.mark.slow
