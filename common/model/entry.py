@@ -38,6 +38,9 @@ class Entry:
     every run must reach `last_two_epochs_threshold`. A network that is not `judged` has runs and an accuracy,
     but no verdict and no place in the figures and the gallery. `target` is the mean that a recipe was
     designed to reach in both frameworks. None stands for no such requirement.
+
+    `planned_seeds` is the number of seeds in each framework, fixed before the last of them are run, so that
+    no verdict is a reason to stop or to go on.
     """
 
     spec: ModelSpec
@@ -52,6 +55,7 @@ class Entry:
     last_two_epochs_threshold: float | None = None
     tta: Recorded | None = None
     judged: bool = True
+    planned_seeds: int = 10
     address: str = ""
 
     @property
