@@ -1,81 +1,167 @@
 """The verdict of each network on whether both frameworks reach the same accuracy.
 
 Compared are runs of the zoo's own recipes after the last epoch. Runs with one seed are a pair; the networks'
-tests form one family (Holm). The margin and the level were fixed before there were results
-(`common.analysis.significance`).
+tests form one family (Holm). Two sharper outcomes, each a family of its own, stand beside the accuracy: the
+ratios of error rates and of training losses.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from common.analysis import pooling, significance
+from common.analysis import pooling, power, significance
 from common.analysis.frames import Tables
 from common.analysis.pooling import TEST_IMAGES, Group
-from common.analysis.significance import Comparison
+from common.analysis.significance import INCONCLUSIVE, Comparison, Ratio
 from common.frameworks import PAIR
+from common.model.zoo import ZOO
 
 ONE_RUN = "one pair of runs has no interval"
 
+OUTCOMES: dict[str, tuple[str, Callable[[float], float]]] = {
+    "error rates": ("accuracy", lambda accuracy: 100 - accuracy),
+    "training losses": ("train_loss", lambda loss: loss),
+}
+"""Outcomes that are compared by ratio: a column of results.csv and the function to the positive quantity."""
 
-@dataclass(frozen=True, kw_only=True)
-class ModelVerdict:
-    """A network's comparison of both frameworks and its verdict in words.
 
-    The p-values are adjusted for the number of networks; with one pair of runs they are None and the verdict
-    is ONE_RUN. `image_errors` are each framework's standard errors in points that come from the draw of the
-    10,000 test images (`image_error`).
-    """
+@dataclass(frozen=True)
+class Pair:
+    """A network's runs of the first and of the second framework, and the comparison of their accuracies."""
 
     first: Group
     second: Group
     comparison: Comparison
-    p_difference: float | None
-    p_equivalence: float | None
-    verdict: str
-    image_errors: tuple[float, float]
 
     @property
     def model(self) -> str:
         return self.first.model
 
 
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """Both p-values, adjusted for the number of networks, and the verdict in words.
+
+    With one pair of runs the p-values are None and the verdict is ONE_RUN.
+    """
+
+    p_difference: float | None
+    p_equivalence: float | None
+    verdict: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelVerdict(Decision):
+    """A network's comparison of both frameworks' accuracies and its verdict.
+
+    `more_seeds` is the number of further seeds after which an inconclusive network is decided with 80 %
+    probability; None for the others, and beyond the numbers that `common.analysis.power` tries.
+    `image_errors` are each framework's standard errors in points that come from the draw of the 10,000 test
+    images (`image_error`).
+    """
+
+    first: Group
+    second: Group
+    comparison: Comparison
+    more_seeds: int | None
+    image_errors: tuple[float, float]
+
+    @property
+    def model(self) -> str:
+        return self.first.model
+
+    @property
+    def planned_seeds(self) -> int:
+        return ZOO[self.model].planned_seeds
+
+    @property
+    def missing_seeds(self) -> int:
+        """The number of planned pairs that have not been run."""
+        return max(0, self.planned_seeds - self.comparison.n)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RatioVerdict(Decision):
+    """A network's ratio of an outcome, first framework over second, and its verdict.
+
+    The tests are those of `logarithms`.
+    """
+
+    model: str
+    ratio: Ratio
+    logarithms: Comparison
+
+
 def judge(tables: Tables) -> tuple[list[ModelVerdict], list[str]]:
     """The verdict of every network with pairs of runs, in the zoo's order; and why others have none."""
-    pairs, refused = _pairs(tables)
-    compared = [(pair, significance.compare(*pooling.paired(*pair))) for pair in pairs]
-    tested = [comparison for _, comparison in compared if comparison.p_difference is not None]
-    unequal = iter(significance.holm([test.p_difference for test in tested if test.p_difference is not None]))
-    equal = iter(significance.holm([test.p_equivalence for test in tested if test.p_equivalence is not None]))
-    judged = []
-    for (first, second), comparison in compared:
-        p_difference = p_equivalence = None
-        verdict = ONE_RUN
-        if comparison.p_difference is not None:
-            p_difference, p_equivalence = next(unequal), next(equal)
-            verdict = significance.verdict(
-                comparison, p_difference=p_difference, p_equivalence=p_equivalence, tests=len(tested)
-            )
-        judged.append(
-            ModelVerdict(
-                first=first,
-                second=second,
-                comparison=comparison,
-                p_difference=p_difference,
-                p_equivalence=p_equivalence,
-                verdict=verdict,
-                image_errors=(image_error(first, tables.errors), image_error(second, tables.errors)),
-            )
+    pairs, refused = compared(tables)
+    comparisons = [pair.comparison for pair in pairs]
+    judged = [
+        ModelVerdict(
+            **vars(decision),
+            first=pair.first,
+            second=pair.second,
+            comparison=pair.comparison,
+            more_seeds=_more_seeds(pair.comparison, comparisons)
+            if decision.verdict == INCONCLUSIVE
+            else None,
+            image_errors=(image_error(pair.first, tables.errors), image_error(pair.second, tables.errors)),
         )
+        for pair, decision in zip(pairs, _decided(comparisons), strict=True)
+    ]
     return judged, refused
 
 
-def _pairs(tables: Tables) -> tuple[list[tuple[Group, Group]], list[str]]:
-    """The two groups of every network that has them, and a sentence for each pair that cannot be compared."""
+def judge_ratios(tables: Tables, outcome: str) -> list[RatioVerdict]:
+    """The verdict on one of OUTCOMES for every network whose values are positive, in the zoo's order."""
+    column, quantity = OUTCOMES[outcome]
+    values = {}
+    for pair in compared(tables)[0]:
+        sides = [list(map(quantity, side)) for side in pooling.paired(pair.first, pair.second, column)]
+        if sides[0] and all(value > 0 for side in sides for value in side):
+            values[pair.model] = sides
+    logarithms = [significance.compare_logarithms(*sides) for sides in values.values()]
+    return [
+        RatioVerdict(**vars(decision), model=model, ratio=significance.ratio(*sides), logarithms=comparison)
+        for (model, sides), comparison, decision in zip(
+            values.items(), logarithms, _decided(logarithms), strict=True
+        )
+    ]
+
+
+def _decided(family: Sequence[Comparison]) -> list[Decision]:
+    """The decision on each comparison of one family of tests."""
+    different = iter(
+        significance.holm([test.p_difference for test in family if test.p_difference is not None])
+    )
+    equal = iter(significance.holm([test.p_equivalence for test in family if test.p_equivalence is not None]))
+    decisions = []
+    for test in family:
+        if test.p_difference is None:
+            decisions.append(Decision(p_difference=None, p_equivalence=None, verdict=ONE_RUN))
+            continue
+        adjusted = {"p_difference": next(different), "p_equivalence": next(equal)}
+        decisions.append(Decision(**adjusted, verdict=significance.verdict(**adjusted)))
+    return decisions
+
+
+def _more_seeds(comparison: Comparison, family: Sequence[Comparison]) -> int | None:
+    """The number of further seeds for one of a family, with the p-values of the others held."""
+    others = [other for other in family if other is not comparison]
+    different = [other.p_difference for other in others if other.p_difference is not None]
+    equal = [other.p_equivalence for other in others if other.p_equivalence is not None]
+    return power.more_seeds(
+        comparison, p_difference=power.critical_p(different), p_equivalence=power.critical_p(equal)
+    )
+
+
+def compared(tables: Tables) -> tuple[list[Pair], list[str]]:
+    """The pairs of groups of every network that has them, and a sentence for each that cannot be compared."""
     by_model: dict[str, list[Group]] = {}
     for group in pooling.largest_groups(pooling.groups(pooling.judged_runs(tables.runs))):
         if group.framework not in PAIR:
@@ -87,12 +173,12 @@ def _pairs(tables: Tables) -> tuple[list[tuple[Group, Group]], list[str]]:
             continue
         first, second = groups
         try:
-            shared, _ = pooling.paired(first, second)
+            accuracies = pooling.paired(first, second)
         except ValueError as error:
             refused.append(str(error))
             continue
-        if shared:
-            pairs.append((first, second))
+        if accuracies[0]:
+            pairs.append(Pair(first, second, significance.compare(*accuracies)))
         else:
             refused.append(f"Runs of `{model}` have no seed in common, so none are a pair.")
     return pairs, refused

@@ -20,7 +20,7 @@ from common.cli.parser import Parser
 from common.cli.paths import path
 from common.data.datasets import DataError, load
 from common.frameworks import ROOT
-from common.report import plots
+from common.report import plots, verdict_tables
 from common.report.pages import ReportError, pages, stale, write
 from common.tables.store import ResultsError
 
@@ -67,6 +67,8 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
         for page, text in wanted.items():
             write(page, text)
             print(f"Wrote {page}.")
+        if answer := verdict_tables.sentence(tables):
+            print(answer)
     except (ReportError, ResultsError, DataError) as error:
         print(error, file=sys.stderr)
         return 1

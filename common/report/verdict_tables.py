@@ -2,45 +2,68 @@
 
 from __future__ import annotations
 
-from common.analysis import pooling, significance
+import math
+from collections.abc import Sequence
+
+from common.analysis import meta, pooling, significance
 from common.analysis.fingerprint import Fingerprint, framework_fingerprint
 from common.analysis.frames import Tables
 from common.analysis.pooling import Group
-from common.analysis.significance import ALPHA, MARGIN
-from common.analysis.verdicts import judge
-from common.frameworks import display_name
+from common.analysis.power import NUMBERS, POWER
+from common.analysis.significance import ALPHA, INCONCLUSIVE, MARGIN, RATIO_MARGIN, Comparison
+from common.analysis.verdicts import OUTCOMES, Decision, ModelVerdict, compared, judge, judge_ratios
+from common.frameworks import PAIR, display_name
 from common.report import cells
 from common.report.markdown import listed, markdown
 
+FIRST, SECOND = (display_name(name) for name in PAIR)
+
+
+def sentence(tables: Tables) -> str:
+    """The difference of accuracies and ratio of error rates over all networks; empty for too few networks."""
+    difference = meta.pooled([pair.comparison for pair in compared(tables)[0]])
+    logarithms = meta.pooled([verdict.logarithms for verdict in judge_ratios(tables, "error rates")])
+    if difference is None:
+        return ""
+    ratio = ""
+    if logarithms is not None:
+        low, high = (math.exp(bound) for bound in logarithms.interval)
+        ratio = f"; the ratio of error rates is {math.exp(logarithms.mean):.3f} ({low:.3f} to {high:.3f})"
+    return (
+        f"Over {difference.networks} networks and {difference.pairs} pairs of runs, {FIRST}'s test accuracy "
+        f"less {SECOND}'s is {difference.mean:+.3f} points (95 % confidence interval "
+        f"{_range(difference.interval)}){ratio}; a further network like these has a difference of "
+        f"{_range(difference.prediction)} points (95 % prediction interval)."
+    )
+
 
 def summary_table(tables: Tables) -> str:
-    """One line a network; empty without pairs of runs."""
+    """The answer over all networks, then one line a network; empty without pairs of runs."""
     judged, refused = judge(tables)
     if not judged:
         return ""
-    names = [display_name(group.framework) for group in (judged[0].first, judged[0].second)]
     rows = [
         [
             *(f"`{verdict.model}`", str(verdict.comparison.n)),
             *(_mean(group) for group in (verdict.first, verdict.second)),
             cells.difference(verdict.comparison),
-            verdict.verdict,
+            _words(verdict),
         ]
         for verdict in judged
     ]
-    head = ["MODEL", "SEEDS", *(f"{name.upper()} %" for name in names), "DIFFERENCE", "VERDICT"]
+    head = ["MODEL", "SEEDS", f"{FIRST.upper()} %", f"{SECOND.upper()} %", "DIFFERENCE", "VERDICT"]
     note = (
-        f"DIFFERENCE is {names[0]} less {names[1]} in points of test accuracy after the last epoch, with the "
+        f"DIFFERENCE is {FIRST} less {SECOND} in points of test accuracy after the last epoch, with the "
         "95 % confidence interval of the mean over pairs of runs with one seed. *Equivalent*: within "
         f"±{MARGIN:g} points by two one-sided tests. *Different*: not zero by Student's paired test. Both at "
-        f"{100 * ALPHA:g} %, adjusted for the number of networks."
+        f"{100 * ALPHA:g} %, adjusted for the number of networks. {_plan(judged)}"
     )
-    parts = [markdown(head, rows, right=(1, 2, 3, 4)), note]
-    return "\n\n".join(parts + ([listed(refused)] if refused else []))
+    parts = [sentence(tables), markdown(head, rows, right=(1, 2, 3, 4)), note]
+    return "\n\n".join([*filter(None, parts), *([listed(refused)] if refused else [])])
 
 
 def details(tables: Tables) -> str:
-    """Accuracy by framework, tests of the differences, and the fingerprint test."""
+    """The answer over all networks, accuracy by framework, tests, and the fingerprint test."""
     judged, refused = judge(tables)
     if not judged:
         return "No network has been run in both frameworks yet."
@@ -48,16 +71,6 @@ def details(tables: Tables) -> str:
         [f"`{verdict.model}`", display_name(group.framework), *_spread(group), f"{error:.3f}"]
         for verdict in judged
         for group, error in zip((verdict.first, verdict.second), verdict.image_errors, strict=True)
-    ]
-    tests = [
-        [
-            *(f"`{verdict.model}`", str(verdict.comparison.n), cells.difference(verdict.comparison)),
-            cells.number(verdict.comparison.sd, 3),
-            *(cells.p_value(verdict.comparison.p_difference), cells.p_value(verdict.p_difference)),
-            *(cells.p_value(verdict.comparison.p_equivalence), cells.p_value(verdict.p_equivalence)),
-            verdict.verdict,
-        ]
-        for verdict in judged
     ]
     fingerprints = [
         [
@@ -67,23 +80,18 @@ def details(tables: Tables) -> str:
         for verdict in judged
     ]
     head = "MODEL | FRAMEWORK | SEEDS | MEAN % | SD | 95 % CONFIDENCE INTERVAL | TEST SET'S ERROR"
-    head_tests = (
-        "MODEL | PAIRS | DIFFERENCE | SD | P DIFFERENT | ADJUSTED | P OUTSIDE MARGIN | ADJUSTED | VERDICT"
-    )
     head_fingerprints = "MODEL | SEEDS | BETWEEN | WITHIN | EXCESS | P | LEAST P"
     return "\n\n".join(
         [
+            *_overall(tables),
             "### Accuracy by framework",
             "Test accuracy after the last epoch over seeds, with Student's confidence interval of the mean. "
             "TEST SET'S ERROR is the standard error in points that comes from the draw of the 10,000 test "
             "images, a lower bound, since images of one writer are not independent. More seeds hardly "
             "reduce it.",
             markdown(head.split(" | "), accuracies, right=range(2, 7)),
-            "### Differences",
-            f"Pairs are runs with one seed. A difference is equivalent if it is within ±{MARGIN:g} points: "
-            "P OUTSIDE MARGIN is the larger p-value of two one-sided tests. Both families of p-values are "
-            "adjusted for the number of networks (Holm).",
-            markdown(head_tests.split(" | "), tests, right=range(1, 8)),
+            *_differences(judged),
+            *_ratios(tables),
             "### Fingerprint",
             "Can the framework be identified from the predictions? BETWEEN and WITHIN are the mean numbers "
             "of test images on which two runs disagree, of different frameworks and of one framework (pairs "
@@ -94,6 +102,105 @@ def details(tables: Tables) -> str:
             *([listed(refused)] if refused else []),
         ]
     )
+
+
+def _overall(tables: Tables) -> list[str]:
+    answer = sentence(tables)
+    if not answer:
+        return []
+    return [
+        answer,
+        "This is a random-effects estimate over the networks' mean differences (DerSimonian and Laird, 1986) "
+        "with the interval of Hartung and Knapp (2001), widened for the weights, which are estimated "
+        "themselves (Meier, 1953); the prediction interval is that of Higgins, Thompson and Spiegelhalter "
+        "(2009).",
+    ]
+
+
+def _differences(judged: Sequence[ModelVerdict]) -> list[str]:
+    """The tests of the accuracies."""
+    rows = [
+        [
+            *(f"`{verdict.model}`", str(verdict.comparison.n), cells.difference(verdict.comparison)),
+            *(cells.number(verdict.comparison.sd, 3), *_tests(verdict, verdict.comparison), _words(verdict)),
+        ]
+        for verdict in judged
+    ]
+    head = "MODEL | PAIRS | DIFFERENCE | SD | P DIFFERENT | ADJUSTED | P OUTSIDE MARGIN | ADJUSTED | VERDICT"
+    return [
+        "### Differences",
+        f"Pairs are runs with one seed. A difference is equivalent if it is within ±{MARGIN:g} points: "
+        "P OUTSIDE MARGIN is the larger p-value of two one-sided tests. Both families of p-values are "
+        "adjusted for the number of networks (Holm). The margin, ten of the 10,000 test images, is a "
+        "judgement; it was first committed when 198 runs had been recorded.",
+        _plan(judged),
+        markdown(head.split(" | "), rows, right=range(1, 8)),
+    ]
+
+
+def _ratios(tables: Tables) -> list[str]:
+    """The tests of the ratios, a table for each outcome."""
+    head = "MODEL | PAIRS | RATIO | P DIFFERENT | ADJUSTED | P OUTSIDE MARGIN | ADJUSTED | VERDICT"
+    parts = []
+    for outcome in OUTCOMES:
+        rows = [
+            [
+                *(f"`{verdict.model}`", str(verdict.ratio.n), cells.ratio(verdict.ratio)),
+                *(*_tests(verdict, verdict.logarithms), verdict.verdict),
+            ]
+            for verdict in judge_ratios(tables, outcome)
+        ]
+        if rows:
+            parts += [f"### Ratios of {outcome}", markdown(head.split(" | "), rows, right=range(1, 7))]
+    if parts:
+        parts.insert(
+            1,
+            f"RATIO is {FIRST} over {SECOND}, the geometric mean over pairs of runs with Student's interval "
+            f"of the logarithms. It is equivalent from 1 / {RATIO_MARGIN:g} to {RATIO_MARGIN:g}, that is up "
+            f"to {100 * (RATIO_MARGIN - 1):.0f} % more in one framework; the tests of the logarithms are "
+            "those of the differences. Training losses are means over all images of the last epoch.",
+        )
+    return parts
+
+
+def _words(verdict: ModelVerdict) -> str:
+    """The verdict; for an inconclusive one also the number of seeds that would probably decide it."""
+    if verdict.verdict != INCONCLUSIVE:
+        return verdict.verdict
+    number = f"about {verdict.more_seeds:,}" if verdict.more_seeds else f"more than {NUMBERS[-1]:,}"
+    return f"{verdict.verdict}: {number} more seeds"
+
+
+def _plan(judged: Sequence[ModelVerdict]) -> str:
+    """Whether the planned seeds are there, and the meaning of `more seeds` where a verdict names them."""
+    missing = [
+        f"`{verdict.model}` {verdict.missing_seeds} of {verdict.planned_seeds}"
+        for verdict in judged
+        if verdict.missing_seeds
+    ]
+    parts = ["The number of seeds was planned for each network, and none are added to change a verdict."]
+    if missing:
+        parts.append(f"Planned and not yet run: {', '.join(missing)}.")
+    else:
+        parts.append("The planned number is reached by every network of this table.")
+    if any(verdict.verdict == INCONCLUSIVE for verdict in judged):
+        parts.append(
+            f"*More seeds*: with so many there is a verdict with a probability of {100 * POWER:.0f} %, by "
+            "simulation of the same tests."
+        )
+    return " ".join(parts)
+
+
+def _tests(decision: Decision, comparison: Comparison) -> list[str]:
+    """The p-values of both tests, each followed by the adjusted one."""
+    return [
+        *(cells.p_value(comparison.p_difference), cells.p_value(decision.p_difference)),
+        *(cells.p_value(comparison.p_equivalence), cells.p_value(decision.p_equivalence)),
+    ]
+
+
+def _range(bounds: tuple[float, float]) -> str:
+    return f"{bounds[0]:+.3f} to {bounds[1]:+.3f}"
 
 
 def _mean(group: Group) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from support.tables import add_pairs, add_run
 
-from common.analysis import frames, pooling, verdicts
+from common.analysis import frames, pooling, power, verdicts
+from common.model.zoo import ZOO
 
 
 @pytest.mark.parametrize(
@@ -17,15 +18,16 @@ from common.analysis import frames, pooling, verdicts
         ([0.01, -0.01, 0.02, -0.02, 0.0], "equivalent"),
         ([0.04, 0.05, 0.04, 0.05, 0.045], "different but negligible"),
         ([0.3, 0.35, 0.28, 0.31, 0.33], "different"),
-        ([0.2, -0.2, 0.1, -0.15], "inconclusive: about "),
+        ([0.2, -0.2, 0.1, -0.15], "inconclusive"),
         ([0.5], "one pair of runs has no interval"),
     ],
 )
 def test_verdict(tmp_path: Path, differences: list[float], words: str) -> None:
     add_pairs(tmp_path, differences)
     (verdict,), refused = verdicts.judge(frames.read(tmp_path))
-    assert verdict.verdict.startswith(words)
-    assert (verdict.verdict == words) or words.endswith(" ")
+    assert verdict.verdict == words
+    assert (verdict.more_seeds is not None) == (words == "inconclusive")
+    assert verdict.missing_seeds == ZOO["tf-model-1"].planned_seeds - len(differences)
     assert refused == []
 
 
@@ -90,3 +92,40 @@ def test_a_repeated_seed_weighs_once_in_the_error_of_the_test_set(tmp_path: Path
     (group,) = pooling.groups(tables.runs)
     expected = 100 * 0.5 * math.sqrt(0.03 * 0.97 / 10_000)
     assert verdicts.image_error(group, tables.errors) == pytest.approx(expected, rel=1e-3)
+
+
+def test_more_networks_ask_for_more_seeds(tmp_path: Path) -> None:
+    """The number is that of the level which Holm leaves beside the other networks."""
+    add_pairs(tmp_path, [0.2, -0.2, 0.1, -0.15])
+    (alone,), _ = verdicts.judge(frames.read(tmp_path))
+    for model in ("nextjournal", "under-5k", "under-8k"):
+        add_pairs(tmp_path, [0.5, -0.4, 0.3, -0.5], model)
+    of_four = next(v for v in verdicts.judge(frames.read(tmp_path))[0] if v.model == "tf-model-1")
+    assert alone.more_seeds == power.more_seeds(alone.comparison, p_difference=0.05, p_equivalence=0.05)
+    level = 0.05 / 4
+    assert of_four.more_seeds == power.more_seeds(alone.comparison, p_difference=level, p_equivalence=level)
+    assert of_four.more_seeds > alone.more_seeds
+
+
+def test_ratios_of_errors_and_training_losses(tmp_path: Path) -> None:
+    """Errors of 2 and 1 %, 1 and 1 %: the geometric mean ratio is sqrt(2). Losses are a tenth apart."""
+    for model in ("tf-model-1", "nextjournal"):
+        for seed, accuracy in enumerate((98.0, 99.0), start=1):
+            add_run(tmp_path, model, "pytorch", seed=seed, accuracy=accuracy, train_loss=0.11 * seed)
+            add_run(tmp_path, model, "tensorflow", seed=seed, accuracy=99.0, train_loss=0.1 * seed)
+    tables = frames.read(tmp_path)
+    errors, losses = (verdicts.judge_ratios(tables, outcome) for outcome in verdicts.OUTCOMES)
+    assert [verdict.model for verdict in errors] == ["tf-model-1", "nextjournal"]
+    assert errors[0].ratio.mean == pytest.approx(math.sqrt(2))
+    assert errors[0].p_difference == pytest.approx(2 * errors[0].logarithms.p_difference)
+    assert errors[0].verdict == "inconclusive"
+    assert losses[0].ratio.mean == pytest.approx(1.1)
+    assert losses[0].verdict == "different"
+
+
+def test_a_network_without_errors_has_no_ratio(tmp_path: Path) -> None:
+    add_run(tmp_path, framework="pytorch", accuracy=100.0)
+    add_run(tmp_path, framework="tensorflow", accuracy=99.0)
+    assert verdicts.judge_ratios(frames.read(tmp_path), "error rates") == []
+    (loss,) = verdicts.judge_ratios(frames.read(tmp_path), "training losses")
+    assert loss.verdict == verdicts.ONE_RUN

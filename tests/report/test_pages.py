@@ -92,6 +92,19 @@ def test_no_runs_yet(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--check"], root=root) == 0
 
 
+def test_the_answer_over_all_networks_is_printed_last(
+    root: Path, no_pictures: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for model in ("tf-model-1", "nextjournal", "under-5k"):
+        add_pairs(results(root), [0.1, -0.1], model)
+    assert command.main([], root=root) == 0
+    answer = capsys.readouterr().out.splitlines()[-1]
+    assert "3 networks" in answer
+    table, marks = rendered(root)
+    assert table.strip().startswith(answer)
+    assert answer in marks
+
+
 def test_the_table_of_results(root: Path) -> None:
     for seed, accuracy in ((1, 97.0), (2, 98.0), (3, 99.0)):
         add_run(results(root), seed=seed, accuracy=accuracy, train_accuracy=accuracy + 0.5)
