@@ -38,7 +38,10 @@ def told(value: ToldRatio | None) -> str:
 
 def clock(error: float) -> str:
     """`clock ±12 %`: what stands in place of a ratio that a clock with this error does not bear."""
-    return f"clock ±{100 * math.expm1(error):.0f} %" if math.isfinite(error) else "no A/A test"
+    if not math.isfinite(error):
+        return "no A/A test"
+    percent = 100 * math.expm1(error)
+    return f"clock ±{percent:.0f} %" if percent <= 100 else "clock beyond ±100 %"
 
 
 def tables(speed: pd.DataFrame) -> str:
