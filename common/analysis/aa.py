@@ -245,12 +245,10 @@ def same_code_pairs(runs: pd.DataFrame) -> list[tuple[str, Sequence[list[str]]]]
     A pair has one seed, one clean commit and one machine to itself. A seed counts once, by its last pair, and
     of several machines that with the most pairs counts.
     """
-    alone = runs[(runs["at_once"] == 1) & (runs["commit"] != "") & ~runs["commit"].str.endswith("-dirty")]
-    sides = [
-        side[[*SAME_CODE, "started", "run"]].drop_duplicates(list(SAME_CODE), keep="last")
-        for framework in PAIR
-        for side in [pooling.judged_runs(alone[alone["framework"] == framework])]
-    ]
+    judged = pooling.judged_runs(runs)
+    clean = (judged["commit"] != "") & ~judged["commit"].str.endswith("-dirty")
+    alone = judged[clean & (judged["at_once"] == 1)].drop_duplicates(["framework", *SAME_CODE], keep="last")
+    sides = [alone.loc[alone["framework"] == framework, [*SAME_CODE, "started", "run"]] for framework in PAIR]
     pairs = sides[0].merge(sides[1], on=list(SAME_CODE), suffixes=("", "_second")).sort_values("started")
     pairs = pairs.drop_duplicates(["model", "machine", "seed"], keep="last").sort_values("seed")
     result: list[tuple[str, Sequence[list[str]]]] = []

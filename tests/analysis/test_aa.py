@@ -210,3 +210,13 @@ def test_a_seed_counts_once_by_its_last_pair(tmp_path: Path) -> None:
     ((model, sides),) = aa.same_code_pairs(frames.read(tmp_path).runs)
     assert model == "tf-model-1"
     assert sides == [["tf-model-1-pytorch-2"], ["tf-model-1-tensorflow-3"]]
+
+
+def test_times_of_older_arithmetic_stand_in_for_no_newer_ones(tmp_path: Path) -> None:
+    """The newest runs had company on their machine; the older ones, alone, are of code that is gone."""
+    for framework in PAIR:
+        add_run(tmp_path, framework=framework, accuracy=98.5, at_once=1, numerics=1)
+    assert len(aa.target_comparisons(frames.read(tmp_path))) == 1
+    for framework in PAIR:
+        add_run(tmp_path, framework=framework, accuracy=98.5, at_once=2, numerics=2)
+    assert aa.target_comparisons(frames.read(tmp_path)) == []
