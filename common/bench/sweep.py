@@ -6,6 +6,7 @@ The same command prints it again from the rows, without a run.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 
 from common.analysis import significance
 from common.bench import tasks
@@ -16,17 +17,20 @@ from common.report.markdown import markdown
 
 def table(wanted: Sequence[Task], rows: Sequence[dict[str, str]]) -> str:
     """A line for each network, framework and change: accuracy as mean and standard deviation over seeds, mean
-    seconds of training. A run that diverged is counted, without an accuracy."""
+    seconds of training. A repeated seed counts once, with its mean. A run that diverged is counted, without
+    an accuracy."""
     rows_by_key = tasks.finished_rows(rows)
-    runs_by_change: dict[tuple[str, str, str], list[dict[str, str]]] = {}
+    seeds_by_change: dict[tuple[str, str, str], list[list[dict[str, str]]]] = {}
     for task in wanted:
         change = task.model, task.framework, " ".join(task.vary) or "none"
-        runs_by_change.setdefault(change, []).extend(rows_by_key.get(tasks.key(task), []))
+        seeds_by_change.setdefault(change, []).append(rows_by_key.get(tasks.key(task), []))
     lines = []
-    for (model, framework, changes), runs in runs_by_change.items():
-        converged = [run for run in runs if run["status"] == "ok"]
+    for (model, framework, changes), seeds in seeds_by_change.items():
+        converged = [ok for runs in seeds if (ok := [run for run in runs if run["status"] == "ok"])]
         accuracy, seconds = (
-            significance.summary([float(run[column]) for run in converged]) if converged else None
+            significance.summary(fmean(float(run[column]) for run in runs) for runs in converged)
+            if converged
+            else None
             for column in ("accuracy", "train_seconds")
         )
         columns = [
@@ -34,7 +38,7 @@ def table(wanted: Sequence[Task], rows: Sequence[dict[str, str]]) -> str:
             f"{accuracy.sd:.3f}" if accuracy and accuracy.sd is not None else "",
             f"{seconds.mean:.0f}" if seconds else "",
         ]
-        count = f"{len(converged)} of {len(runs)}"
+        count = f"{sum(map(len, converged))} of {sum(map(len, seeds))}"
         lines.append([model, display_name(framework), changes, *columns, count])
     head = ["MODEL", "FRAMEWORK", "CHANGES", "ACCURACY %", "SD", "TRAINING S", "RUNS"]
     return markdown(head, lines, right=(3, 4, 5, 6))
