@@ -6,7 +6,7 @@ The networks, the seeds, the statistic and the level were written down before th
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,13 @@ SEEDS: dict[str, range] = {
     **dict.fromkeys(("under-5k", "examples-cnn", "under-8k", "best"), range(6, 11)),
 }
 """The fresh seeds of each network."""
+
+PARTS: dict[str, Callable[[range, int], bool]] = {
+    "first": lambda fresh, seed: seed < fresh.start,
+    "fresh": lambda fresh, seed: seed in fresh,
+    "all": lambda fresh, seed: True,
+}
+"""Parts of the recorded seeds: whether a seed belongs to one, given the network's fresh seeds."""
 
 DRAWS = 1_000_000
 
@@ -62,6 +69,19 @@ def repetition(runs: pd.DataFrame) -> Repetition | None:
     )
 
 
+def parts(runs: pd.DataFrame) -> dict[str, dict[str, list[float]]]:
+    """By part and network: the differences of the pairs, by seed; empty until every fresh pair is recorded.
+
+    The other parts are no test of the page: they stand beside it.
+    """
+    if missing(runs):
+        return {}
+    return {
+        part: {model: list(pairs.values()) for model, pairs in _differences(runs, part=part).items()}
+        for part in PARTS
+    }
+
+
 def squared_t(differences: Sequence[float]) -> float:
     """The square of Student's t; of equal differences 0 if they are 0, else infinite."""
     sample = significance.summary(differences)
@@ -85,15 +105,14 @@ def compared_with_chance(squares: Sequence[float], sizes: Sequence[int], *, draw
     )
 
 
-def _differences(runs: pd.DataFrame) -> dict[str, dict[int, float]]:
-    """By network and fresh seed: accuracy of the first framework less the second, rows of a seed averaged."""
+def _differences(runs: pd.DataFrame, *, part: str = "fresh") -> dict[str, dict[int, float]]:
+    """By network and seed of a part: accuracy of the first framework less the second, repeats averaged."""
     result: dict[str, dict[int, float]] = {}
     judged = pooling.judged_runs(runs)
-    for model, seeds in SEEDS.items():
-        own = judged[(judged["model"] == model) & judged["seed"].isin(list(seeds))]
+    for model, fresh in SEEDS.items():
+        rows = judged[judged["model"] == model]
+        own = rows[[PARTS[part](fresh, int(seed)) for seed in rows["seed"]]] if len(rows) else rows
         groups = {group.framework: group for group in pooling.largest_groups(pooling.groups(own))}
         sides = [pooling.by_seed(groups[name], "accuracy") if name in groups else {} for name in PAIR]
-        result[model] = {
-            seed: sides[0][seed] - sides[1][seed] for seed in seeds if seed in sides[0] and seed in sides[1]
-        }
+        result[model] = {seed: sides[0][seed] - sides[1][seed] for seed in sorted({*sides[0]} & {*sides[1]})}
     return result

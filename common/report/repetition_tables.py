@@ -1,16 +1,23 @@
-"""The result of the repetition that docs/repetition.md announces, in words."""
+"""The result of the repetition that docs/repetition.md announces: in words, and as tables of its parts."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 
-from common.analysis import repetition
+from common.analysis import repetition, significance
+from common.analysis.repetition import Repetition
 from common.analysis.significance import ALPHA
 from common.report import cells
+from common.report.markdown import markdown
+
+DRAWS = 100_000
+"""Draws of chance's sums for the parts that are no test."""
 
 
 def section(runs: pd.DataFrame) -> str:
-    """The test's result; until every pair is recorded, only how many are missing."""
+    """The test's result beside the other seeds; until every pair is recorded, only how many are missing."""
     total = sum(map(len, repetition.SEEDS.values()))
     announced = (
         "Fresh seeds, and what would be concluded from them, were written down before they were run "
@@ -23,8 +30,54 @@ def section(runs: pd.DataFrame) -> str:
     words = "as large as"
     if result.p < ALPHA:
         words = "smaller than" if result.smaller < result.larger else "larger than"
-    return (
-        f"{announced} Over {total} pairs of {len(repetition.SEEDS)} networks the sum of t² is "
-        f"{result.statistic:.1f} (two-sided p-value {cells.p_value(result.p)}): the differences are {words} "
-        "chance alone makes them."
+    parts = repetition.parts(runs)
+    return "\n\n".join(
+        [
+            f"{announced} Over {total} pairs of {len(repetition.SEEDS)} networks the sum of t² is "
+            f"{result.statistic:.1f} (two-sided p-value {cells.p_value(result.p)}): the differences are "
+            f"{words} chance alone makes them.",
+            "FIRST SEEDS are those before the fresh ones, ALL SEEDS every one that is recorded. N is the "
+            "number of pairs.",
+            _differences(parts),
+            "SUM OF T² is over the networks with two pairs or more. P AS SMALL and P AS LARGE are the "
+            "probabilities of a sum no larger and of one no smaller by chance alone. Only the fresh seeds "
+            "are a test; the first ones suggested it.",
+            _sums(parts, result),
+        ]
     )
+
+
+def _differences(parts: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+    """By network: number of pairs and mean difference of each part."""
+    rows = [
+        [f"`{model}`", *(cell for part in parts.values() for cell in _cells(part[model]))]
+        for model in repetition.SEEDS
+    ]
+    head = ["MODEL", *(cell for part in parts for cell in ("N", f"{part.upper()} SEEDS"))]
+    return markdown(head, rows, right=range(1, len(head)))
+
+
+def _cells(differences: Sequence[float]) -> list[str]:
+    if not differences:
+        return ["0", ""]
+    comparison = significance.compare(differences, [0.0] * len(differences))
+    return [str(comparison.n), cells.difference(comparison)]
+
+
+def _sums(parts: Mapping[str, Mapping[str, Sequence[float]]], fresh: Repetition) -> str:
+    """By part: the sum of squared t-values beside chance; `fresh` is the test's result."""
+    rows = []
+    for part, by_network in parts.items():
+        samples = [differences for differences in by_network.values() if len(differences) > 1]
+        sums = fresh
+        if part != "fresh":
+            squares = list(map(repetition.squared_t, samples))
+            sums = repetition.compared_with_chance(squares, list(map(len, samples)), draws=DRAWS)
+        rows.append(
+            [
+                *(f"{part} seeds", str(len(samples)), f"{sums.statistic:.1f}"),
+                *(cells.p_value(sums.smaller), cells.p_value(sums.larger)),
+            ]
+        )
+    head = "PART | NETWORKS | SUM OF T² | P AS SMALL | P AS LARGE"
+    return markdown(head.split(" | "), rows, right=range(1, 5))

@@ -19,6 +19,7 @@ from common.report import repetition_tables
 @pytest.fixture(autouse=True)
 def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repetition.compared_with_chance, "__kwdefaults__", {"draws": 20_000})
+    monkeypatch.setattr(repetition_tables, "DRAWS", 20_000)
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +116,34 @@ def test_other_seeds_do_not_count(all_runs: pd.DataFrame) -> None:
     both = pd.concat([with_differences(all_runs, 1.0), others.assign(accuracy=50.0)], ignore_index=True)
     alone, result = (repetition.repetition(runs) for runs in (with_differences(all_runs, 1.0), both))
     assert alone == result
+
+
+def test_first_and_fresh_seeds_stand_beside_one_another(all_runs: pd.DataFrame) -> None:
+    """Three first seeds of `best` with differences of 0.1, 0.2 and 0.3, and one later seed with 0.5."""
+    others = all_runs[(all_runs["model"] == "best") & (all_runs["seed"] == 6)]
+    added = [
+        others.assign(
+            seed=seed,
+            run=others["run"] + f"-{seed}",
+            accuracy=99.0 + difference * (others["framework"] == PAIR[0]),
+        )
+        for seed, difference in ((1, 0.1), (2, 0.2), (3, 0.3), (11, 0.5))
+    ]
+    runs = pd.concat([with_differences(all_runs, 1.0), *added], ignore_index=True)
+    parts = repetition.parts(runs)
+    assert parts["first"]["best"] == pytest.approx([0.1, 0.2, 0.3])
+    assert (len(parts["fresh"]["best"]), len(parts["all"]["best"])) == (5, 9)
+    assert parts["first"]["smallest"] == []
+    assert parts["all"]["smallest"] == parts["fresh"]["smallest"]
+    page = repetition_tables.section(runs)
+    line = next(line for line in page.splitlines() if line.startswith("| `best`"))
+    assert [cell.split()[0] for cell in line.split("|")[2:4]] == ["3", "+0.200"]
+    assert "| first seeds | 1 | 12.0 |" in page  # 3 * (0.2 / 0.1)^2
+    statistic = repetition.repetition(runs).statistic  # type: ignore[union-attr]
+    assert f"| fresh seeds | 13 | {statistic:.1f} |" in page
+
+
+def test_no_part_is_shown_before_every_pair_is_there(all_runs: pd.DataFrame) -> None:
+    less = all_runs[~((all_runs["model"] == "best") & (all_runs["seed"] == 6))]
+    assert repetition.parts(less) == {}
+    assert "|" not in repetition_tables.section(less)
