@@ -61,15 +61,12 @@ class ModelVerdict(Decision):
 
     `more_seeds` is the number of further seeds after which an inconclusive network is decided with 80 %
     probability; None for the others, and beyond the numbers that `common.analysis.power` tries.
-    `image_errors` are each framework's standard errors in points that come from the draw of the 10,000 test
-    images (`image_error`).
     """
 
     first: Group
     second: Group
     comparison: Comparison
     more_seeds: int | None
-    image_errors: tuple[float, float]
 
     @property
     def model(self) -> str:
@@ -110,7 +107,6 @@ def judge(tables: Tables) -> tuple[list[ModelVerdict], list[str]]:
             more_seeds=_more_seeds(pair.comparison, comparisons)
             if decision.verdict == INCONCLUSIVE
             else None,
-            image_errors=(image_error(pair.first, tables.errors), image_error(pair.second, tables.errors)),
         )
         for pair, decision in zip(pairs, _decided(comparisons), strict=True)
     ]

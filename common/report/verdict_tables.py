@@ -11,7 +11,15 @@ from common.analysis.frames import Tables
 from common.analysis.pooling import Group
 from common.analysis.power import NUMBERS, POWER
 from common.analysis.significance import ALPHA, INCONCLUSIVE, MARGIN, RATIO_MARGIN, Comparison
-from common.analysis.verdicts import OUTCOMES, Decision, ModelVerdict, compared, judge, judge_ratios
+from common.analysis.verdicts import (
+    OUTCOMES,
+    Decision,
+    ModelVerdict,
+    compared,
+    image_error,
+    judge,
+    judge_ratios,
+)
 from common.frameworks import PAIR, display_name
 from common.report import cells
 from common.report.markdown import listed, markdown
@@ -68,9 +76,12 @@ def details(tables: Tables) -> str:
     if not judged:
         return "No network has been run in both frameworks yet."
     accuracies = [
-        [f"`{verdict.model}`", display_name(group.framework), *_spread(group), f"{error:.3f}"]
+        [
+            *(f"`{verdict.model}`", display_name(group.framework), *_spread(group)),
+            f"{image_error(group, tables.errors):.3f}",
+        ]
         for verdict in judged
-        for group, error in zip((verdict.first, verdict.second), verdict.image_errors, strict=True)
+        for group in (verdict.first, verdict.second)
     ]
     fingerprints = [
         [

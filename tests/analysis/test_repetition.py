@@ -119,20 +119,20 @@ def test_other_seeds_do_not_count(all_runs: pd.DataFrame) -> None:
 
 
 def test_first_and_fresh_seeds_stand_beside_one_another(all_runs: pd.DataFrame) -> None:
-    """Three first seeds of `best` with differences of 0.1, 0.2 and 0.3, and one later seed with 0.5."""
-    others = all_runs[(all_runs["model"] == "best") & (all_runs["seed"] == 6)]
-    added = [
-        others.assign(
-            seed=seed,
-            run=others["run"] + f"-{seed}",
-            accuracy=99.0 + difference * (others["framework"] == PAIR[0]),
-        )
-        for seed, difference in ((1, 0.1), (2, 0.2), (3, 0.3), (11, 0.5))
-    ]
+    """Three first seeds of `best`, one of `mlp-tuned`, which has no t, and a seed after the fresh ones."""
+    added = []
+    for model, seed, difference in (
+        *(("best", 1, 0.1), ("best", 2, 0.2), ("best", 3, 0.3)),
+        *(("best", 11, 0.5), ("mlp-tuned", 1, 0.4)),
+    ):
+        rows = all_runs[(all_runs["model"] == model) & (all_runs["seed"] == repetition.SEEDS[model].start)]
+        accuracy = 99.0 + difference * (rows["framework"] == PAIR[0])
+        added.append(rows.assign(seed=seed, run=rows["run"] + f"-{seed}", accuracy=accuracy))
     runs = pd.concat([with_differences(all_runs, 1.0), *added], ignore_index=True)
     parts = repetition.parts(runs)
     assert parts["first"]["best"] == pytest.approx([0.1, 0.2, 0.3])
     assert (len(parts["fresh"]["best"]), len(parts["all"]["best"])) == (5, 9)
+    assert parts["first"]["mlp-tuned"] == pytest.approx([0.4])
     assert parts["first"]["smallest"] == []
     assert parts["all"]["smallest"] == parts["fresh"]["smallest"]
     page = repetition_tables.section(runs)
