@@ -60,6 +60,7 @@ def test_the_seeds_are_those_of_the_page() -> None:
             announced |= dict.fromkeys(re.findall("`([^`]+)`", found[1]), seeds)
     assert announced == repetition.SEEDS
     assert set(announced) == {entry.name for entry in ZOO.values() if entry.judged}
+    assert all(seeds[-1] <= ZOO[model].planned_seeds for model, seeds in announced.items())
 
 
 def test_the_limits_of_the_page_are_those_of_the_test() -> None:
