@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
+from common import files
 from common.bench import cluster, tasks
 from common.bench.lock import locked
 from common.bench.tasks import Finished, Task
@@ -22,6 +23,7 @@ def run_missing(wanted: Sequence[Task], options: argparse.Namespace, *, machine:
         print("\n".join(map(str, _missing(wanted, options.results, machine=machine))))
         return 0
     store.check_writable(options.results)
+    files.is_file(options.results / "bench.log")  # a pipe in its place would wait for a reader
     with locked(options.results):
         return _run_all(_missing(wanted, options.results, machine=machine), options)
 

@@ -8,11 +8,11 @@ detected.
 from __future__ import annotations
 
 import difflib
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from common import files
 from common.analysis.frames import Tables
 from common.report import benchmarks, readme, scaling
 
@@ -78,11 +78,9 @@ def fill(page: str, blocks: Mapping[str, str]) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a page under a temporary name, then rename it, so that it is never half written."""
+    """Write a page, which is never half written."""
     path.parent.mkdir(exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    files.write(path, text.encode())
 
 
 def stale(wanted: Mapping[Path, str]) -> str:
