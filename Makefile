@@ -57,7 +57,7 @@ format: $(INSTALLED_DEV) ## format the code
 	$(BIN)/ruff check --fix .
 
 audit: $(INSTALLED_DEV) ## known vulnerabilities of the pinned packages
-	$(BIN)/python -m pip_audit --no-deps --disable-pip --requirement requirements.txt --requirement requirements-dev.txt
+	$(BIN)/python -m pip_audit --strict --no-deps --disable-pip --requirement requirements.txt --requirement requirements-dev.txt
 
 clean: ## remove .venv and caches, not results or data
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
