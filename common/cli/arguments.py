@@ -226,7 +226,8 @@ def _add_output(result: argparse.ArgumentParser) -> None:
         "--save-model",
         metavar="FILE",
         type=path,
-        help="save weights, optimizer state and epoch as safetensors",
+        help="save weights, optimizer state and epoch as safetensors; until the run has ended, its last "
+        "whole epoch is saved beside FILE, with .last-epoch before the suffix, for --resume",
     )
     add(
         "--log-interval",

@@ -197,8 +197,10 @@ def _run_errors(invocation: Invocation, recipe: Recipe) -> Iterator[str]:
     for file in (invocation.profile, invocation.trace, invocation.defaults):
         if file and (error := output_error(file)):
             yield error
-    for name in ("save_model", "profile", "trace", "defaults"):
-        file = getattr(invocation, name)
+    outputs = [(name, getattr(invocation, name)) for name in ("save_model", "profile", "trace", "defaults")]
+    if invocation.save_model:
+        outputs.append(("save_model", checkpoint.last_epoch_path(invocation.save_model)))
+    for name, file in outputs:
         if file and is_table(file, invocation.results):
             yield f"{flag(name)} {file} is a file of the tables; name another one."
 

@@ -100,8 +100,13 @@ def _main(backend: type[Backend], invocation: Invocation) -> int:
     dataset = requested_dataset(invocation, job, log=_show)
     if job.results:
         store.check_writable(job.results)
-        if job.save_model:
+        if job.save_model and job.last_epoch:
             checkpoint.check_writable(job.save_model)
+            checkpoint.check_writable(job.last_epoch)
+            if job.last_epoch.exists() and not job.resumes_last_epoch and invocation.world.rank == 0:
+                print(
+                    f"{job.last_epoch} is of an interrupted run; --resume continues it, this run replaces it."
+                )
     if job.execution.loader is None:  # users of a native loader train without this setting
         machine.keep_freed_pages()
     framework = backend(accelerate=not invocation.no_accel, threads=invocation.threads)

@@ -49,6 +49,11 @@ def state_shapes(spec: ModelSpec, optimizer: Optimizer) -> dict[str, Shape]:
     return spec.weights | spec.statistics | {"optimizer.step": ()} | slot_shapes
 
 
+def last_epoch_path(path: Path) -> Path:
+    """File beside the checkpoint `path` that holds the last whole epoch of a run until that has ended."""
+    return path.parent / f"{path.stem}.last-epoch{path.suffix}"
+
+
 def check_writable(path: Path) -> None:
     """Check before training that `write` can write `path`. Raises CheckpointError."""
     try:
