@@ -14,7 +14,7 @@ from common.bench import cluster, tasks
 from common.bench.lock import locked
 from common.bench.tasks import Finished, Task
 from common.tables import store
-from common.tables.machine import cores_each
+from common.tables.cores import cores_each
 
 
 def run_missing(wanted: Sequence[Task], options: argparse.Namespace, *, machine: str | None = None) -> int:

@@ -209,7 +209,8 @@ def _add_run(result: argparse.ArgumentParser, framework: Framework) -> None:
         "--threads",
         metavar="N",
         type=number(int, 1, MAX_THREADS),
-        help="CPU threads (default: one for each core)",
+        help="CPU threads (default: the first number of OMP_NUM_THREADS, else the cores that affinity and "
+        "control groups allow)",
     )
 
 
