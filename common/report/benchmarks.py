@@ -25,7 +25,7 @@ def page(tables: Tables) -> str:
     runs = tables.runs
     parts = [
         "# Benchmarks",
-        "Rendered from the tables in results/ by `python -m common.report`; do not edit. "
+        "Rendered from the tables by `python -m common.report`; do not edit. "
         "A value is mean ± sample standard deviation over n runs; where some share a seed, the number of "
         "seeds is given.",
     ]

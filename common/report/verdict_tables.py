@@ -22,7 +22,7 @@ def summary_table(tables: Tables) -> str:
     rows = [
         [
             *(f"`{verdict.model}`", str(verdict.comparison.n)),
-            *(_mean(group) for group in (verdict.first, verdict.second)),
+            *(cells.mean(group, "accuracy") for group in (verdict.first, verdict.second)),
             cells.difference(verdict.comparison),
             verdict.verdict,
         ]
@@ -93,11 +93,6 @@ def details(tables: Tables) -> str:
             *([listed(refused)] if refused else []),
         ]
     )
-
-
-def _mean(group: Group) -> str:
-    summary = group.summary("accuracy")
-    return "" if summary is None else f"{summary.mean:.2f}"
 
 
 def _spread(group: Group) -> list[str]:
