@@ -18,14 +18,16 @@ help: ## this list
 
 install: $(INSTALLED) ## .venv with the pinned requirements
 
-run: needs install ## get MNIST, train the default network in each framework, render runs/report.md
+run: needs install ## get MNIST, train the default networks, and one in both frameworks; compare, in runs/
 	$(BIN)/python pytorch.py --results runs
 	$(BIN)/python tf.py --results runs
+	$(BIN)/python pytorch.py --model speedrun --results runs
+	$(BIN)/python tf.py --model speedrun --results runs
 	$(BIN)/python -m common.report --results runs
 
 needs:
 	@echo "make run needs up to 12 GB of disk on Linux: 8 for both frameworks in $(VENV), the rest for pip's cache."
-	@echo "It takes some minutes to download them, the first time, and one or two to train each network."
+	@echo "It takes some minutes to download them, the first time, and one or two to train four networks."
 	@echo "Rows, report and pictures go to runs/, which git ignores; no file of the repository is changed."
 
 report: install ## tables into README.md and benchmarks.md, figures into results/plots
@@ -57,7 +59,7 @@ format: $(INSTALLED_DEV) ## format the code
 	$(BIN)/ruff check --fix .
 
 audit: $(INSTALLED_DEV) ## known vulnerabilities of the pinned packages
-	$(BIN)/python -m pip_audit --no-deps --disable-pip --requirement requirements.txt --requirement requirements-dev.txt
+	$(BIN)/python -m pip_audit --strict --no-deps --disable-pip --requirement requirements.txt --requirement requirements-dev.txt
 
 clean: ## remove .venv and caches, not results or data
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -25,6 +25,7 @@ from common.analysis.frames import Tables
 from common.analysis.pooling import Group
 from common.cli.parser import Parser
 from common.cli.paths import path
+from common.cli.text_table import aligned
 from common.frameworks import FRAMEWORKS, ROOT, display_name
 from common.model.entry import Recorded
 from common.model.zoo import ZOO
@@ -149,15 +150,7 @@ def table(findings: Sequence[Finding]) -> str:
         threshold = "" if finding.threshold is None else f"{finding.threshold:.3f}"
         name = display_name(finding.framework)
         rows.append((finding.model, name, accuracy, str(finding.seeds), threshold, finding.failure))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    aligned = [
-        "  ".join(
-            cell.rjust(width) if column in (2, 3, 4) else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
-    return "\n".join(line.rstrip() for line in aligned)
+    return aligned(rows, right=(2, 3, 4))
 
 
 def recorded_lines(tables: Tables) -> list[str]:

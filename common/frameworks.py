@@ -19,7 +19,8 @@ class Framework:
     `compiler` and `native_loader` complete the sentences of `--help`; `pins_memory` says whether the loader
     can put batches in page-locked memory. `launcher` is the convention by which several processes of one run
     find their rank. `init` is the distribution of its own initial weights, as `ModelSpec.init` names it.
-    `colour` and `marker` are those of every figure.
+    `openmp_spins` limits the turns for which an OpenMP thread of the framework waits for the others before it
+    sleeps; None where its threads are not OpenMP's. `colour` and `marker` are those of every figure.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Framework:
     pins_memory: bool
     launcher: Literal["torchrun", "TF_CONFIG"]
     init: str
+    openmp_spins: int | None
     colour: str
     marker: str
 
@@ -54,6 +56,9 @@ FRAMEWORKS: dict[str, Framework] = {
             pins_memory=True,
             launcher="torchrun",
             init="fan-in-uniform",
+            # libgomp's own 300,000 outlast a slice of the scheduler: a thread keeps the one it waits for
+            # from its core. With OMP_WAIT_POLICY=PASSIVE, none, a step is slower alone.
+            openmp_spins=3_000,
             colour="#D55E00",
             marker="o",
         ),
@@ -67,6 +72,7 @@ FRAMEWORKS: dict[str, Framework] = {
             pins_memory=False,
             launcher="TF_CONFIG",
             init="xavier-uniform",
+            openmp_spins=None,
             colour="#0072B2",
             marker="s",
         ),

@@ -72,14 +72,16 @@ def test_make_run_says_what_it_needs_first_and_writes_to_an_ignored_folder() -> 
     assert "GB" in plan[0]
     assert "minutes" in plan[1]
     python = [line.partition("python ")[2] for line in plan if re.search(r"/python \S+", line)]
-    assert python[-3:] == [
+    assert python[-5:] == [
         "pytorch.py --results runs",
         "tf.py --results runs",
+        "pytorch.py --model speedrun --results runs",
+        "tf.py --model speedrun --results runs",
         "-m common.report --results runs",
     ]
     assert "runs/" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
     readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-    for words in python[-3:]:
+    for words in python[-5:]:
         assert readme.count(f"python {words}") == 2  # without make, on POSIX and on Windows
 
 

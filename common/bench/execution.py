@@ -10,11 +10,12 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from common import files
 from common.bench import cluster, tasks
 from common.bench.lock import locked
 from common.bench.tasks import Finished, Task
 from common.tables import store
-from common.tables.machine import cores_each
+from common.tables.cores import cores_each
 
 RESULTS, TRIALS = "results.csv", "trials.csv"
 """The tables of runs, and of trials, of which only the row is kept and not the epochs and errors."""
@@ -30,6 +31,7 @@ def run_missing(
         print("\n".join(map(str, todo())))
         return 0
     store.check_writable(options.results)
+    files.is_file(options.results / "bench.log")  # a pipe in its place would wait for a reader
     with locked(options.results):
         return _run_all(todo(), options, table)
 

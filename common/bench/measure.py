@@ -22,6 +22,7 @@ from common.bench.reason import error_line
 from common.cli.parent_watch import ends_with_parent
 from common.frameworks import FRAMEWORKS, ROOT
 from common.tables import machine, store
+from common.tables.cores import cores
 from common.tables.schema import SpeedRow
 
 
@@ -81,7 +82,7 @@ def append_and_print(session: Session, rows: Iterable[SpeedRow]) -> None:
 
 def row(**columns: object) -> SpeedRow:
     """A row of speed.csv made by this machine and commit; Session.append fills in the session."""
-    default = {"sitting": "", "device": "cpu", "threads": machine.cores(), "framework_version": ""}
+    default = {"sitting": "", "device": "cpu", "threads": cores(), "framework_version": ""}
     here = {"machine": machine.name(), "python": machine.python(), "commit": machine.commit(ROOT)}
     return SpeedRow(**(default | here | columns))  # type: ignore[arg-type]
 

@@ -209,7 +209,8 @@ def _add_run(result: argparse.ArgumentParser, framework: Framework) -> None:
         "--threads",
         metavar="N",
         type=number(int, 1, MAX_THREADS),
-        help="CPU threads (default: one for each core)",
+        help="CPU threads (default: the first number of OMP_NUM_THREADS, else the cores that affinity and "
+        "control groups allow)",
     )
 
 
@@ -226,7 +227,8 @@ def _add_output(result: argparse.ArgumentParser) -> None:
         "--save-model",
         metavar="FILE",
         type=path,
-        help="save weights, optimizer state and epoch as safetensors",
+        help="save weights, optimizer state and epoch as safetensors; until the run has ended, its last "
+        "whole epoch is saved beside FILE, with .last-epoch before the suffix, for --resume",
     )
     add(
         "--log-interval",

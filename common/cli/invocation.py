@@ -13,6 +13,7 @@ from typing import Any
 from common.checked import RecipeError
 from common.cli.arguments import BY_FLAG, MAX_SEED, MAX_STEPS, MODES, flag, parser
 from common.cli.paths import output_error
+from common.cli.threads import ThreadsError, default_threads
 from common.cli.trace import STEPS
 from common.data.datasets import TRAINING_IMAGES, Dataset
 from common.frameworks import FRAMEWORKS
@@ -21,8 +22,8 @@ from common.model.overrides import with_overrides
 from common.model.recipe import Recipe
 from common.model.spec import BatchNorm, ModelSpec
 from common.model.zoo import ZOO
-from common.tables import machine
 from common.tables.concurrent_runs import ConcurrentRuns
+from common.tables.contention import Usage
 from common.tables.store import is_table
 from common.training import checkpoint
 from common.training.backend import NATIVE_PARTS
@@ -31,10 +32,11 @@ from common.training.distributed import LauncherError, World, read_world
 
 @dataclass(frozen=True, kw_only=True)
 class Startup:
-    """State of a process from before it imports the framework: the load of the machine, the count of
-    concurrent runs, and the data set that a thread reads during the import."""
+    """State of a process from before it imports the framework: the load of the machine, its processor time,
+    the count of concurrent runs, and the data set that a thread reads during the import."""
 
     load: float | None = None
+    usage: Usage | None = None
     concurrent_runs: ConcurrentRuns | None = None
     dataset: Future[Dataset] | None = None
 
@@ -104,13 +106,13 @@ def parse(framework: str, words: Sequence[str] | None = None) -> Invocation:
     try:
         world = read_world(framework, os.environ)
         computed = {
-            "threads": flags["threads"] or machine.cores_each(world.local_size),
+            "threads": flags["threads"] or default_threads(world.local_size, os.environ),
             "vary": tuple(flags["vary"]) if flags["vary"] else None,
             "native": _expand(flags["native"]) if flags["native"] else None,
         }
         invocation = Invocation(framework=framework, world=world, **(flags | computed))
         recipe = varied(ZOO[invocation.model], invocation.vary or ()).recipe
-    except (RecipeError, LauncherError) as error:
+    except (RecipeError, LauncherError, ThreadsError) as error:
         command.error(str(error))
     for errors in (_run_errors, _loader_errors, _world_errors):
         for sentence in errors(invocation, recipe):
@@ -197,8 +199,10 @@ def _run_errors(invocation: Invocation, recipe: Recipe) -> Iterator[str]:
     for file in (invocation.profile, invocation.trace, invocation.defaults):
         if file and (error := output_error(file)):
             yield error
-    for name in ("save_model", "profile", "trace", "defaults"):
-        file = getattr(invocation, name)
+    outputs = [(name, getattr(invocation, name)) for name in ("save_model", "profile", "trace", "defaults")]
+    if invocation.save_model:
+        outputs.append(("save_model", checkpoint.last_epoch_path(invocation.save_model)))
+    for name, file in outputs:
         if file and is_table(file, invocation.results):
             yield f"{flag(name)} {file} is a file of the tables; name another one."
 

@@ -6,6 +6,7 @@ Bad input is one sentence on stderr and exit status 2.
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -22,13 +23,14 @@ from common.cli.predict_server import serve
 from common.cli.profile import profile
 from common.cli.requested_job import requested_dataset, requested_job
 from common.cli.seeds import summary_line
+from common.cli.threads import limit_spinning
 from common.cli.trace import trace
 from common.data.datasets import DataError, Dataset, load
 from common.frameworks import FRAMEWORKS
 from common.model.entry import describe
 from common.model.spec import summary
 from common.model.zoo import ENTRIES
-from common.tables import machine, store
+from common.tables import contention, machine, store
 from common.tables.concurrent_runs import ConcurrentRuns
 from common.tables.schema import Run
 from common.training import checkpoint
@@ -57,6 +59,8 @@ def parse_arguments(framework: str, words: list[str] | None = None) -> Invocatio
     if words is not None:
         return invocation
     watch_parent()
+    if invocation.loader != "native":  # users of a native loader train without this setting
+        limit_spinning(FRAMEWORKS[framework], os.environ)
     return dataclasses.replace(invocation, startup=_startup(invocation))
 
 
@@ -70,6 +74,7 @@ def _startup(invocation: Invocation) -> Startup:
         reading = ThreadPoolExecutor(1).submit(read)
     return Startup(
         load=machine.load(),
+        usage=contention.Usage.now(),
         concurrent_runs=ConcurrentRuns() if invocation.world.rank == 0 else None,
         dataset=reading,
     )
@@ -100,8 +105,13 @@ def _main(backend: type[Backend], invocation: Invocation) -> int:
     dataset = requested_dataset(invocation, job, log=_show)
     if job.results:
         store.check_writable(job.results)
-        if job.save_model:
+        if job.save_model and job.last_epoch:
             checkpoint.check_writable(job.save_model)
+            checkpoint.check_writable(job.last_epoch)
+            if job.last_epoch.exists() and not job.resumes_last_epoch and invocation.world.rank == 0:
+                print(
+                    f"{job.last_epoch} is of an interrupted run; --resume continues it, this run replaces it."
+                )
     if job.execution.loader is None:  # users of a native loader train without this setting
         machine.keep_freed_pages()
     framework = backend(accelerate=not invocation.no_accel, threads=invocation.threads)
@@ -111,11 +121,19 @@ def _main(backend: type[Backend], invocation: Invocation) -> int:
             f"{framework.name} {framework.version} on {framework.device}, {framework.threads} threads{each}"
         )
         print(summary(job.spec))
+        _warn_of_contention(invocation.startup, framework.threads)
     if invocation.profile:
         return _profile(framework, dataset, job, invocation.profile, whole=invocation.epochs is not None)
     if invocation.trace:
         return _trace(framework, dataset, job, invocation.trace, whole=invocation.epochs is not None)
     return _run_seeds(framework, dataset, job, invocation, clock)
+
+
+def _warn_of_contention(startup: Startup, threads: int) -> None:
+    """Print a warning if other processes used cores of this run while the framework was imported."""
+    now = contention.Usage.now()
+    if startup.usage and now and (warning := contention.warning(startup.usage, now, threads=threads)):
+        _show(warning)
 
 
 def _run_seeds(

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from common.checked import RecipeError
-from common.cli.arguments import flag
+from common.cli.arguments import flag, parser
 from common.cli.invocation import Invocation, varied
 from common.cli.saved_settings import check_metadata, require_epoch
 from common.data.batches import Scaling
@@ -21,6 +23,12 @@ from common.model.zoo import ZOO
 from common.training import checkpoint
 from common.training.backend import Execution, LoaderOptions
 from common.training.job import Job, Part
+
+_NOT_SAVED = (
+    *("data_dir", "num_workers", "pin_memory", "test_batch_size", "no_accel", "threads"),
+    *("results", "save_model", "log_interval"),
+)
+"""Settings that no checkpoint has."""
 
 
 def requested_job(invocation: Invocation) -> Job:
@@ -78,6 +86,7 @@ def requested_job(invocation: Invocation) -> Job:
         },
         results=None if invocation.dry_run or invocation.mode else invocation.results,
         save_model=invocation.save_model,
+        resume_command=_resume_command(invocation, recipe),
         perturb=settings["perturb"] is not None,
     )
     if saved:
@@ -85,6 +94,7 @@ def requested_job(invocation: Invocation) -> Job:
             job,
             start=saved.state,
             start_epoch=metadata["epoch"],
+            resumed=invocation.resume,
             origin=str(metadata.get("start", "")),
             earlier_parts=_parts(invocation, metadata, entry),
         )
@@ -107,6 +117,21 @@ def requested_dataset(invocation: Invocation, job: Job, *, log: Callable[[str], 
             test=_first(dataset.test, job.test_batch_size),
         )
     return dataset
+
+
+def _resume_command(invocation: Invocation, recipe: Recipe) -> str:
+    """The command that continues the run from its last whole epoch, with all that its checkpoint lacks; empty
+    for a run that saves none."""
+    if invocation.save_model is None:
+        return ""
+    last_epoch = checkpoint.last_epoch_path(invocation.save_model)
+    words: list[object] = ["python", sys.argv[0], "--resume", last_epoch, "--epochs", recipe.epochs]
+    defaults = parser(invocation.framework)
+    for name in _NOT_SAVED:
+        value = getattr(invocation, name)
+        if value != defaults.get_default(name):
+            words += [flag(name)] if value is True else [flag(name), value]
+    return shlex.join(map(str, words))
 
 
 def _epochs(invocation: Invocation, entry: Entry) -> int:
@@ -149,10 +174,17 @@ def _settings(invocation: Invocation, entry: Entry, saved: Mapping[str, Any]) ->
 def _require_same(path: Path, saved: Mapping[str, Any], entry: Entry, recipe: Recipe) -> None:
     """Raise CheckpointError unless the run in `path` had the network and the recipe that it would continue
     with, and can be continued."""
-    if recipe.averaged_epochs > 1:
+    epoch, averaged = saved["epoch"], recipe.averaged_epochs
+    planned = saved.get("recipe", {}).get("epochs", epoch)
+    if averaged > 1 and not (isinstance(planned, int) and epoch <= planned - averaged):
         raise checkpoint.CheckpointError(
-            f"{path} has the mean of the weights of its last epochs (averaged_epochs="
-            f"{recipe.averaged_epochs}), which no training continues; --checkpoint starts a new run from it."
+            f"{path} has the mean of the weights of its last epochs (averaged_epochs={averaged}), "
+            "which no training continues; --checkpoint starts a new run from it."
+        )
+    if averaged > 1 and epoch < recipe.epochs < epoch + averaged:
+        raise checkpoint.CheckpointError(
+            f"{path} has {epoch} epochs done, and the last {averaged} are averaged: --epochs must be at "
+            f"least {epoch + averaged}, not {recipe.epochs}."
         )
     choices: dict[str, dict[str, object]] = {"network": entry.spec.to_dict(), "recipe": recipe.to_dict()}
     for name, choice in choices.items():

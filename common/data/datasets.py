@@ -6,6 +6,7 @@ are compared with it when they arrive and again whenever the cache is read.
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +15,6 @@ from types import MappingProxyType
 
 import numpy as np
 import platformdirs
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from common.data.download import (
@@ -24,10 +24,14 @@ from common.data.download import (
     DownloadError,
     Mirror,
 )
-from common.data.idx import FILES, SIDE, decode_idx, gunzip, is_whole_idx
+from common.data.idx import FILES, MAX_BYTES, SIDE, decode_idx, gunzip, is_whole_idx
+from common.files import is_file, locked
+from common.printable import printable
 
 CLASSES = 10
 TRAINING_IMAGES = 60_000
+
+WORKPLACE = ".fetch-"
 
 ELSEWHERE = "Name another data folder with --data-dir or MNIST_DATA_DIR."
 
@@ -168,8 +172,7 @@ def _read_cache(folder: Path, sha256: Mapping[str, str]) -> dict[str, bytes]:
         fault: ValueError | None = None
         for path in (folder / file, folder / f"{file}.gz"):  # gzipped ones are placed by hand
             try:
-                content = path.read_bytes()
-                raw = gunzip(file, content) if path.suffix == ".gz" else content
+                raw = _content(path)
                 _verify(file, raw, sha256[file])
             except (FileNotFoundError, NotADirectoryError):
                 continue
@@ -185,13 +188,32 @@ def _read_cache(folder: Path, sha256: Mapping[str, str]) -> dict[str, bytes]:
     return files
 
 
+class _NoDataFile(ValueError):
+    """A pipe, a folder or a huge file, which is not read."""
+
+
+def _content(path: Path) -> bytes:
+    """The uncompressed content. Raises OSError, and ValueError for what cannot be a file of a data set."""
+    try:
+        if not is_file(path):
+            raise FileNotFoundError(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _NoDataFile(f"{path} cannot be read: {error.strerror}.") from None
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise _NoDataFile(f"{path} has {size} bytes, more than {MAX_BYTES}.")
+    content = path.read_bytes()
+    return gunzip(path.stem, content) if path.suffix == ".gz" else content
+
+
 def _download(
     name: str, dataset: DatasetFiles, folder: Path, reasons: list[str], log: Callable[[str], None]
 ) -> dict[str, bytes]:
     """The files of the first source that works. Of several processes one downloads, the others wait."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"):
+        with locked(folder):
             try:
                 files = _read_cache(folder, dataset.sha256)
                 log(f"{name}: another process has downloaded the files to {folder} meanwhile.")
@@ -206,32 +228,37 @@ def _download(
 
 
 def _refuse_other_data(name: str, folder: Path, sha256: Mapping[str, str]) -> None:
-    """Raise DataError if a folder that the user named has complete IDX files with other checksums.
+    """Raise DataError if a folder that the user named has complete IDX files with other checksums, or what
+    cannot be a file of a data set.
 
     In the default folder, which only this project fills, such a file is a damaged one.
     """
     if folder.parent == _default_folder().absolute():
         return
     for path in (folder / f"{file}{suffix}" for file in FILES for suffix in ("", ".gz")):
-        file = path.name.removesuffix(".gz")
         try:
-            content = path.read_bytes()
-            raw = gunzip(file, content) if path.suffix == ".gz" else content
+            raw = _content(path)
+        except _NoDataFile as error:
+            fault = str(error)
         except (OSError, ValueError):
             continue
-        if is_whole_idx(raw) and hashlib.sha256(raw).hexdigest() != sha256[file]:
-            raise DataError(
-                f"{path} is a complete IDX file, but not that of {name}, whose checksum differs. It is not "
-                f"replaced. If it is yours, name another data folder with --data-dir or MNIST_DATA_DIR; "
-                "if not, delete it."
-            )
+        else:
+            expected = sha256[path.name.removesuffix(".gz")]
+            if not is_whole_idx(raw) or hashlib.sha256(raw).hexdigest() == expected:
+                continue
+            fault = f"{path} is a complete IDX file, but not that of {name}, whose checksum differs."
+        raise DataError(
+            f"{fault} It is not replaced. If it is yours, name another data folder with --data-dir or "
+            "MNIST_DATA_DIR; if not, delete it."
+        )
 
 
 def _first_that_works(
     name: str, dataset: DatasetFiles, folder: Path, reasons: list[str], log: Callable[[str], None]
 ) -> dict[str, bytes]:
+    _remove_abandoned(folder)
     # Inside the cache, so that a rename from here stays on one file system and a refusal shows early.
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder, ignore_cleanup_errors=True) as workplace:
+    with tempfile.TemporaryDirectory(prefix=WORKPLACE, dir=folder, ignore_cleanup_errors=True) as workplace:
         for position, source in enumerate(dataset.sources):
             log(f"{name}: trying {source.name} ...")
             own = Path(workplace, str(position))
@@ -241,8 +268,9 @@ def _first_that_works(
                 for file in FILES:
                     _verify(file, files[file], dataset.sha256[file])
             except (DownloadError, ValueError) as error:
-                log(f"{name}: {source.name}: {error}")
-                reasons.append(f"{source.name}: {error}")
+                reason = f"{source.name}: {printable(str(error))}"
+                log(f"{name}: {reason}")
+                reasons.append(reason)
                 continue
             for file in FILES:
                 # Other processes may be reading: they see a whole file or none.
@@ -257,6 +285,12 @@ def _first_that_works(
         f"To place the files by hand, put {', '.join(FILES[:3])} and {FILES[3]}, "
         f"as they are or gzipped (.gz), into {folder}. {ELSEWHERE}"
     )
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the workplaces of processes that were killed; this one holds the lock of `folder`."""
+    for path in folder.glob(f"{WORKPLACE}????????"):  # as many random letters as tempfile adds
+        shutil.rmtree(path, ignore_errors=True)  # follows no link
 
 
 def _verify(file: str, raw: bytes, sha256: str) -> None:

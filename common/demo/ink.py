@@ -3,7 +3,8 @@
 The paper is flat, as on the page, or has a local level, a median over a wide window, which follows light
 that changes across the paper and the edge of a shadow; whichever separates ink from paper better. Ink is on
 the side of it, lighter or darker, with the stronger contrast. The largest connected parts are the digit;
-specks, the lines of ruled paper and noise are not.
+specks, the lines of ruled paper and noise are not. Of a coloured picture that grey is used in which the digit
+is strongest: luminance, unless a channel shows much more, as of red ink on green paper as bright.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
+MUCH_STRONGER = 1.3  # than in luminance, which has the least noise: the digit in a channel
 FAINT = 0.15  # of the strongest ink; anything fainter is paper
 LEAST_CONTRAST = 20  # shades of 255
 NOISE = 6  # standard deviations of the paper's noise that no ink is weaker than
@@ -27,20 +30,36 @@ Array = NDArray[Any]
 
 
 def digit_ink(picture: Array) -> Array | None:
-    """Ink in each pixel of a grey picture (H, W), 0 to 1, outside of the digit 0; None without a digit."""
+    """Ink in each pixel of a grey (H, W) or coloured picture (H, W, 3), 0 to 1, outside of the digit 0; None
+    without a digit."""
+    if picture.ndim == 2:
+        ink, strongest = _digit(picture)
+    else:
+        ink, strongest = _digit(picture @ LUMINANCE)
+        much_stronger = MUCH_STRONGER * strongest
+        for channel in np.moveaxis(picture, 2, 0):
+            if np.ptp(channel) > max(much_stronger, strongest):  # no ink of it is stronger than its range
+                in_channel = _digit(channel)
+                if in_channel[1] > max(much_stronger, strongest):
+                    ink, strongest = in_channel
+    return np.asarray((ink / strongest).clip(0, 1)) if strongest else None
+
+
+def _digit(picture: Array) -> tuple[Array, float]:
+    """The digit's ink in a grey picture, in shades, and its strength; that is 0 where there is no digit."""
     ink = _ink(picture)
     noise = _noise(picture)
     ink = _without_lines(_without_lines(ink).T).T
     digit = _largest_parts(ink, max(LEAST_CONTRAST, NOISE * noise))
     if not digit.any():
-        return None
+        return ink, 0.0
     strongest = float(np.quantile(ink[digit], 0.95))
     # Strokes have soft edges, which are fainter than the parts.
     rows, columns = np.flatnonzero(digit.any(axis=1)), np.flatnonzero(digit.any(axis=0))
     edge = max(1, math.ceil(max(np.ptp(rows), np.ptp(columns)) / 15))
     near = cv2.dilate(digit.astype(np.uint8), np.ones((2 * edge + 1, 2 * edge + 1), np.uint8)) > 0
     ink[~near | (ink < max(FAINT * strongest, 3 * noise))] = 0
-    return np.asarray((ink / strongest).clip(0, 1))
+    return ink, strongest
 
 
 def _ink(picture: Array) -> Array:
@@ -56,7 +75,8 @@ def _ink(picture: Array) -> Array:
 
 def _stronger_side(contrast: Array) -> Array:
     # Cubes, as a stroke is a small part of the picture, and noise is on both sides.
-    return np.asarray((contrast if (contrast**3).sum() > 0 else -contrast).clip(0))
+    cubes = contrast * contrast * contrast
+    return np.asarray((contrast if cubes.sum() > 0 else -contrast).clip(0))
 
 
 def _edge(picture: Array) -> Array:
@@ -122,11 +142,16 @@ def _without_lines(ink: Array) -> Array:
     thick = np.ones((max(2, math.ceil(THICKEST_LINE * height)), 1), np.uint8)
     steepest = math.ceil(STEEPEST_LINE * width)
     ends = max(1, width // 40)
+    if not ink[:, :ends].any() or not ink[:, -ends:].any():
+        return ink  # as of most drawings: no line reaches both edges
     best, lines = 0.0, np.zeros_like(ink)
     for drop in range(-steepest, steepest + 1, max(1, steepest // 8)):
         shifts = np.round(columns * drop / width).astype(int)
         along = ink[(rows + shifts).clip(0, height - 1), columns]
-        level = np.quantile(along, 1 - LONG_LINE, axis=1)
+        level = np.zeros(height)
+        # The quantile of a row with more zeros is 0.
+        inked = (along == 0).sum(axis=1) <= (1 - LONG_LINE) * (width - 1) + 1
+        level[inked] = np.quantile(along[inked], 1 - LONG_LINE, axis=1) if inked.any() else 0
         level = np.minimum(level, np.minimum(along[:, :ends].mean(axis=1), along[:, -ends:].mean(axis=1)))
         level = cv2.morphologyEx(level[:, None], cv2.MORPH_TOPHAT, thick)[:, 0]
         if (level**2).sum() > best:

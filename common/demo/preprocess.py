@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIDE, BOX, MIDDLE = 28, 20, 14
-SMALLEST, LARGEST = 8, 1024  # sides of an accepted picture, in pixels
+SMALLEST, LARGEST, LARGEST_COLOURED = 8, 1024, 512  # sides of an accepted picture, in pixels
 Array = NDArray[Any]
 
 
@@ -23,13 +23,16 @@ class DrawingError(ValueError):
 
 
 def to_mnist(picture: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """The digit (28, 28), white on black, in a grey picture (H, W) from 0, black, to 255, white.
+    """The digit (28, 28), white on black, in a grey picture (H, W) from 0, black, to 255, white, or in a
+    coloured one (H, W, 3) of red, green and blue.
 
     Dark on light is inverted. Raises DrawingError for an empty picture, and for a wrong shape or value.
     """
-    if picture.ndim != 2 or not all(SMALLEST <= side <= LARGEST for side in picture.shape):
+    height, width, *channels = picture.shape if picture.ndim > 1 else (0, 0)
+    largest = LARGEST_COLOURED if channels else LARGEST
+    if channels not in ([], [3]) or not SMALLEST <= min(height, width) <= max(height, width) <= largest:
         raise DrawingError(
-            f"A picture has {SMALLEST} to {LARGEST} pixels a side; this one's shape is {picture.shape}."
+            f"A picture has {SMALLEST} to {largest} pixels a side; this one's shape is {picture.shape}."
         )
     if not np.isfinite(picture).all() or picture.min() < 0 or picture.max() > 255:
         raise DrawingError("A picture's values are numbers from 0 to 255.")

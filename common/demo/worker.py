@@ -13,7 +13,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,11 @@ LAUNCHERS = (
     "MASTER_PORT",
 )
 """Environment variables of a platform's launcher. A process of the demo is no rank of a distributed run."""
+
+
+def without_launchers(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` without the variables of LAUNCHERS."""
+    return {name: value for name, value in environment.items() if name not in LAUNCHERS}
 
 
 class PredictorDown(Exception):
@@ -81,9 +86,13 @@ class PredictorProcess:
         """Wait for the end of a new process; whether it was ready before."""
         self.last_line = ""
         pipe = asyncio.subprocess.PIPE
-        environment = {name: value for name, value in os.environ.items() if name not in LAUNCHERS}
         process = self.process = await asyncio.create_subprocess_exec(
-            *self.command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, **OWN_GROUP
+            *self.command,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            env=without_launchers(os.environ),
+            **OWN_GROUP,
         )
         errors = asyncio.create_task(self._read_errors(process))
         ready = False

@@ -1,7 +1,7 @@
 """`python -m common.report`: render README.md's marked blocks, the other pages and the figures.
 
-The tables of a folder other than results/ are rendered to report.md and plots in that folder; no other file
-is written.
+The tables of a folder other than results/ are rendered to report.md and plots in that folder, and compared
+with those of results/; no other file is written.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from common.cli.parser import Parser
 from common.cli.paths import path
 from common.data.datasets import DataError, load
 from common.frameworks import ROOT
-from common.report import plots, verdict_tables
-from common.report.pages import ReportError, pages, stale, write
+from common.report import comparison, plots, verdict_tables
+from common.report.pages import ReportError, pages, report, stale, write
 from common.tables.store import ResultsError
 
 
@@ -52,7 +52,11 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
         command.error(f"--results {options.results}: there is no such folder.")
     try:
         tables = frames.read(results)
-        wanted = pages(tables, root=root, results=results)
+        recorded = None if results == (root / "results").resolve() else frames.read(root / "results")
+        if recorded is None:
+            wanted = pages(tables, root=root)
+        else:
+            wanted = {results / "report.md": report(tables, recorded=recorded)}
         if options.check:
             return _check(wanted)
         if tables.runs.empty:
@@ -67,6 +71,8 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
         for page, text in wanted.items():
             write(page, text)
             print(f"Wrote {page}.")
+        if recorded is not None:
+            print(f"\n{comparison.text(tables, recorded)}")
         if answer := verdict_tables.sentence(tables):
             print(answer)
     except (ReportError, ResultsError, DataError) as error:

@@ -26,7 +26,7 @@ def page(tables: Tables) -> str:
     runs = tables.runs
     parts = [
         "# Benchmarks",
-        "Rendered from the tables in results/ by `python -m common.report`; do not edit. "
+        "Rendered from the tables by `python -m common.report`; do not edit. "
         "A value is mean ± sample standard deviation over n seeds; runs of one seed are no repetitions, so "
         "they are averaged first, and their number is given apart.",
     ]

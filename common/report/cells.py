@@ -30,12 +30,22 @@ def number(value: float | None, digits: int = 2) -> str:
     return "" if value is None else f"{value:,.{digits}f}"
 
 
-def difference(comparison: Comparison, digits: int = 3) -> str:
-    """`+0.170 (+0.050 to +0.290)`: the mean difference with its confidence interval, if there is one."""
+def mean(group: Group | None, column: str) -> str:
+    """`99.01`; empty without runs that measured it."""
+    summary = group.summary(column) if group else None
+    return "" if summary is None else f"{summary.mean:.2f}"
+
+
+def difference(comparison: Comparison, digits: int = 3, *, unit: str = "") -> str:
+    """`+0.170 (+0.050 to +0.290)`: the mean difference with its confidence interval, if there is one.
+
+    `unit` follows the mean.
+    """
+    mean = f"{comparison.mean:+.{digits}f}{unit}"
     if comparison.interval is None:
-        return f"{comparison.mean:+.{digits}f}"
+        return mean
     low, high = comparison.interval
-    return f"{comparison.mean:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
+    return f"{mean} ({low:+.{digits}f} to {high:+.{digits}f})"
 
 
 def ratio(value: Ratio) -> str:

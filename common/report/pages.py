@@ -8,28 +8,26 @@ one can be detected.
 from __future__ import annotations
 
 import difflib
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from common import files
 from common.analysis.frames import Tables
-from common.report import benchmarks, readme, scaling, sources
+from common.report import benchmarks, comparison, readme, scaling, sources
+from common.report.markdown import listed
 
 
 class ReportError(Exception):
     """A page that cannot be rendered; the message is for the person at the terminal."""
 
 
-def pages(tables: Tables, *, root: Path, results: Path) -> dict[Path, str]:
-    """The text of every page, by path.
+def pages(tables: Tables, *, root: Path) -> dict[Path, str]:
+    """The text of every page in `root` of the recorded tables, by path.
 
-    The tables of `root`/results have the pages in `root`; those of another folder `results` have the one page
-    report.md in it. Raises ReportError if there is no README.md in `root`, or if its markers are not exactly
-    those of the blocks.
+    Raises ReportError if there is no README.md in `root`, or if its markers are not exactly those of the
+    blocks.
     """
-    if results.resolve() != (root / "results").resolve():
-        return {results / "report.md": report(tables)}
     path = root / "README.md"
     if not path.exists():
         raise ReportError(f"There is no {path}, whose marked blocks are to be written.")
@@ -43,9 +41,15 @@ def pages(tables: Tables, *, root: Path, results: Path) -> dict[Path, str]:
     return result
 
 
-def report(tables: Tables) -> str:
-    """The text of report.md: results and pictures as in README.md, then all of benchmarks.md."""
+def report(tables: Tables, *, recorded: Tables) -> str:
+    """The text of report.md for the tables of another folder than results/.
+
+    It has a comparison with the `recorded` tables, results and pictures as in README.md, and all of
+    benchmarks.md.
+    """
     parts = [
+        "# Comparison",
+        listed(comparison.sentences(tables, recorded)),
         "# Results",
         readme.results_block(tables, "plots", benchmarks="#benchmarks"),
         "# Pictures",
@@ -79,11 +83,9 @@ def fill(page: str, blocks: Mapping[str, str]) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a page under a temporary name, then rename it, so that it is never half written."""
+    """Write a page, which is never half written."""
     path.parent.mkdir(exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    files.write(path, text.encode())
 
 
 def stale(wanted: Mapping[Path, str]) -> str:

@@ -7,7 +7,6 @@ show the zoo's own recipes only, and of a network with several settings those wi
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +18,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from common import files
 from common.analysis import pooling
 from common.analysis.frames import Tables
 from common.analysis.pooling import Group
@@ -83,7 +83,7 @@ def draw(tables: Tables, dataset: Dataset, folder: Path) -> list[Path]:
 
 
 def save(picture: Picture, material: Material, folder: Path) -> Path:
-    """Draw one picture as PNG under a temporary name, then rename it."""
+    """Draw one picture as PNG, which is never half written."""
     buffer = io.BytesIO()
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # ignores a user's own matplotlibrc
@@ -92,9 +92,7 @@ def save(picture: Picture, material: Material, folder: Path) -> Path:
         FigureCanvasAgg(figure)
         figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     path = folder / picture.file
-    temporary = folder / f".{picture.file}.{os.getpid()}"
-    temporary.write_bytes(buffer.getvalue())
-    os.replace(temporary, path)
+    files.write(path, buffer.getvalue())
     return path
 
 

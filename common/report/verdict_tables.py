@@ -53,7 +53,7 @@ def summary_table(tables: Tables) -> str:
     rows = [
         [
             *(f"`{verdict.model}`", str(verdict.comparison.n)),
-            *(_mean(group) for group in (verdict.first, verdict.second)),
+            *(cells.mean(group, "accuracy") for group in (verdict.first, verdict.second)),
             cells.difference(verdict.comparison),
             _words(verdict),
         ]
@@ -212,11 +212,6 @@ def _tests(decision: Decision, comparison: Comparison) -> list[str]:
 
 def _range(bounds: tuple[float, float]) -> str:
     return f"{bounds[0]:+.3f} to {bounds[1]:+.3f}"
-
-
-def _mean(group: Group) -> str:
-    summary = group.summary("accuracy")
-    return "" if summary is None else f"{summary.mean:.2f}"
 
 
 def _spread(group: Group) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,11 +41,13 @@ class ConcurrentRuns:
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
-        """Raises OSError where the folder cannot be used or belongs to another user."""
+        """Raises OSError where the folder cannot be used, or another user can change what is in it."""
         self.folder.mkdir(mode=0o700, exist_ok=True)
-        # Anybody can make a folder of this name in a shared folder of temporary files.
-        if hasattr(os, "getuid") and self.folder.lstat().st_uid != os.getuid():
-            raise PermissionError(f"{self.folder} belongs to another user.")
+        # Anybody can make a folder or a link of this name in a shared folder of temporary files.
+        about = self.folder.lstat()
+        own = stat.S_ISDIR(about.st_mode) and not about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        if hasattr(os, "getuid") and not (own and about.st_uid == os.getuid()):
+            raise PermissionError(f"{self.folder} is not a folder that only this user can write to.")
         with FileLock(self.folder / "lock", timeout=WAIT_SECONDS):
             yield
 

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.tables.cores import cores
+
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 OWN_PATH = "common/tables/machine.py"
 """This module in the project: a repository that tracks it has the project's code."""
@@ -36,22 +38,6 @@ def name() -> str:
         lines = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
         processor = lines[0].split(":", 1)[1].strip() if lines else processor
     return f"{processor}; {cores()} cores; {platform.system()}"
-
-
-def cores() -> int:
-    """Number of cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    import psutil
-
-    process = psutil.Process()
-    # Windows has an affinity, macOS has none.
-    return len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else psutil.cpu_count() or 1
-
-
-def cores_each(processes: int) -> int:
-    """Number of cores for each of `processes` that share this machine, at least one."""
-    return max(1, cores() // processes)
 
 
 def now() -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
-import os
+import io
 from collections.abc import Callable
 from pathlib import Path
 
+from common import files
 from common.tables import store
 from common.tables.schema import TABLES, TABLES_OF_A_RUN, header
 
@@ -25,16 +26,14 @@ def rewrite(folder: Path, change: Callable[[Cells], Cells | None]) -> int:
     kept = {cells["run"] for cells in changed}
     for name in TABLES_OF_A_RUN:
         rows = [cells for cells in store.rows(folder, name) if cells["run"] in kept]
-        _replace(folder / name, changed if name == "results.csv" else rows)
+        files.write(folder / name, _table(name, changed if name == "results.csv" else rows))
     return len(present) - len(changed)
 
 
-def _replace(path: Path, rows: list[Cells]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, header(TABLES[path.name]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+def _table(name: str, rows: list[Cells]) -> bytes:
+    """The content of a table with these rows."""
+    buffer = io.StringIO(newline="")
+    writer = csv.DictWriter(buffer, header(TABLES[name]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue().encode()

@@ -9,6 +9,7 @@ without them they are read as empty, and the next append completes it.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import dataclasses
 import io
@@ -21,8 +22,8 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from filelock import FileLock
-
+from common import files
+from common.printable import printable
 from common.tables.schema import (
     FIRST_VERSION_ENDS,
     KEYS,
@@ -43,17 +44,22 @@ class ResultsError(Exception):
 def check_writable(folder: Path) -> None:
     """Create `folder` and check that rows can be appended to its tables. Raises ResultsError if not."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _lock(folder):
+        files.check_writable(folder)
+        with files.locked(folder):
             for name, row_class in TABLES.items():
-                _check_header(folder / name, row_class)
-                if (folder / name).exists():
-                    _check_lines(folder / name, (folder / name).read_bytes())
-            probe = folder / f".probe-{os.getpid()}"
-            probe.touch()
-            probe.unlink()
+                path = folder / name
+                _check_header(path, row_class)
+                if files.is_file(path):
+                    _check_lines(path, path.read_bytes())
+                    path.open("r+b").close()
     except OSError as error:
-        raise ResultsError(f"Cannot write results to {folder}: {error.strerror or error}.") from None
+        raise ResultsError(_sentence(folder, error)) from None
+
+
+def _sentence(folder: Path, error: OSError) -> str:
+    name = Path(error.filename or "").name
+    file = f"{name}: " if name in (*TABLES, ".lock") else ""
+    return f"Cannot write results to {folder}: {file}{error.strerror or error}."
 
 
 def is_table(path: Path, folder: Path) -> bool:
@@ -82,7 +88,7 @@ def append_rows(folder: Path, table: str, added: Sequence[Row]) -> None:
 def complete_tables(folder: Path) -> dict[str, bytes]:
     """The existing tables of runs in `folder`, by name, as bytes: header and complete rows."""
     paths = [folder / name for name in TABLES_OF_A_RUN]
-    return {path.name: _complete_rows(path) for path in paths if path.exists()}
+    return {path.name: _complete_rows(path) for path in paths if path.is_file()}
 
 
 def merge(folder: Path, tables: Mapping[str, bytes]) -> None:
@@ -110,27 +116,29 @@ def _append(folder: Path, added: Mapping[str, Sequence[Row]]) -> None:
 def _append_text(folder: Path, lines: Mapping[str, bytes]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _lock(folder):
+        with files.locked(folder), contextlib.ExitStack() as undo:
             for name, row_class in TABLES.items():
                 _check_header(folder / name, row_class)
             for name, text in lines.items():
-                _append_lines(folder / name, TABLES[name], text)
+                _append_lines(folder / name, TABLES[name], text, undo)
+            undo.pop_all()
     except OSError as error:
-        raise ResultsError(f"Cannot write results to {folder}: {error.strerror or error}.") from None
+        raise ResultsError(_sentence(folder, error)) from None
 
 
 def rows(folder: Path, name: str) -> list[dict[str, str]]:
     """The complete rows of table `name` as text by column; an empty list if there is no table yet."""
     path = folder / name
     try:
-        if not path.exists():
+        if not files.is_file(path):
             return []
         _check_header(path, TABLES[name])
         table = _complete_rows(path)
         _check_lines(path, table)
         return parse(path, table)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ResultsError(f"Cannot read {path}: {error}.") from None
+        reason = getattr(error, "strerror", None) or error
+        raise ResultsError(f"Cannot read {path}: {reason}.") from None
 
 
 def parse(path: Path, table: bytes) -> list[dict[str, str]]:
@@ -252,12 +260,8 @@ def _columns_of(header_line: bytes) -> list[str]:
     return next(csv.reader([text]), [])
 
 
-def _lock(folder: Path) -> FileLock:
-    return FileLock(folder / ".lock", timeout=60)
-
-
 def _check_header(path: Path, row_class: type[Row]) -> None:
-    if not path.exists():
+    if not files.is_file(path):
         return
     with path.open("rb") as file:
         first = file.readline()
@@ -268,7 +272,7 @@ def _check_header(path: Path, row_class: type[Row]) -> None:
     if not torn and not older:
         raise ResultsError(
             f"{path} has another header, so nothing is read from it or written to it.\n"
-            f"  found:    {actual}\n  expected: {expected}\n"
+            f"  found:    {printable(actual)}\n  expected: {expected}\n"
             "Move the file away, or name another folder with --results."
         )
 
@@ -290,9 +294,12 @@ def _lines(rows: Iterable[Row]) -> bytes:
         raise ResultsError(f"A cell is not text: {error}.") from None
 
 
-def _append_lines(path: Path, row_class: type[Row], lines: bytes) -> None:
-    """Write lines after the last whole row, in one write; a torn row is cut off."""
-    _complete_columns(path, row_class)
+def _append_lines(path: Path, row_class: type[Row], lines: bytes, undo: contextlib.ExitStack) -> None:
+    """Write lines after the last whole row, in one write; a torn row is cut off. `undo` removes the lines."""
+    if files.is_file(path):
+        _complete_columns(path, row_class)
+    else:
+        undo.callback(path.unlink, missing_ok=True)
     with path.open("a+b", buffering=0) as file:
         end, columns = _end_of_rows(path), ",".join(header(row_class)).encode() + b"\n"
         file.seek(end)
@@ -301,37 +308,22 @@ def _append_lines(path: Path, row_class: type[Row], lines: bytes) -> None:
             end += len(tail)
             unwritten = b"\n" + lines
         file.truncate(end)
-        try:
-            while unwritten:
-                unwritten = unwritten[file.write(unwritten) :]
-            os.fsync(file.fileno())
-        except OSError:
-            file.truncate(end)  # a full disk accepts some of the rows, and perhaps part of one
-            raise
+        undo.callback(os.truncate, path, end)  # a full disk accepts some of the rows, and perhaps part of one
+        while unwritten:
+            unwritten = unwritten[file.write(unwritten) :]
+        os.fsync(file.fileno())
 
 
 def _complete_columns(path: Path, row_class: type[Row]) -> None:
     """Add the missing columns, empty, to a table of an older version; all of it is replaced, or nothing."""
     columns = header(row_class)
-    with path.open("a+b") as file:
-        file.seek(0)
+    with path.open("rb") as file:
         missing = len(columns) - len(_columns_of(file.readline()))
     if _end_of_rows(path) == 0 or missing == 0:
         return
     lines = [line.rstrip(b"\r") for line in _complete_rows(path).split(b"\n")[1:-1]]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(
-            b"".join(
-                [
-                    ",".join(columns).encode() + b"\n",
-                    *(line + b"," * missing + b"\n" for line in lines if line),
-                ]
-            )
-        )
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    completed = [",".join(columns).encode(), *(line + b"," * missing for line in lines if line)]
+    files.write(path.resolve(), b"".join(line + b"\n" for line in completed))
 
 
 def _end_of_rows(path: Path) -> int:

@@ -6,7 +6,6 @@ A checkpoint is the model's `state_dict()` with one JSON text of metadata. No pi
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from common import files
 from common.model.optimizer import Optimizer, slots
 from common.model.spec import ModelSpec, Shape
+from common.printable import printable
 
 Array = NDArray[Any]
 _METADATA = "template-ml"
@@ -27,6 +28,9 @@ MAX_STEPS = 10**12
 
 class CheckpointError(Exception):
     """A checkpoint cannot be used; the message is one line for the person at the terminal."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))  # it may have text of a file
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,11 @@ def state_shapes(spec: ModelSpec, optimizer: Optimizer) -> dict[str, Shape]:
     return spec.weights | spec.statistics | {"optimizer.step": ()} | slot_shapes
 
 
+def last_epoch_path(path: Path) -> Path:
+    """File beside the checkpoint `path` that holds the last whole epoch of a run until that has ended."""
+    return path.parent / f"{path.stem}.last-epoch{path.suffix}"
+
+
 def check_writable(path: Path) -> None:
     """Check before training that `write` can write `path`. Raises CheckpointError."""
     try:
@@ -53,10 +62,7 @@ def check_writable(path: Path) -> None:
             raise CheckpointError(f"Cannot write the checkpoint {path}: it is a folder; name a file.")
         if path.exists() and not path.is_file():
             raise CheckpointError(f"Cannot write the checkpoint {path}: it is a device, not a file.")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _temporary(path)
-        temporary.touch()
-        temporary.unlink()
+        files.check_writable(path.parent)
     except RuntimeError:  # before Python 3.13, for links in a circle
         raise CheckpointError(f"Cannot write the checkpoint {path}: its links form a circle.") from None
     except OSError as error:
@@ -70,30 +76,16 @@ def write(path: Path, state: Mapping[str, Array], metadata: Mapping[str, Any]) -
     """
     arrays = {name: np.array(state[name], order="C") for name in sorted(state)}
     data = save(arrays, metadata={_METADATA: json.dumps(metadata, sort_keys=True)})
-    path = path.resolve()  # a link is followed, not replaced
-    temporary = _temporary(path)
     try:
-        temporary.write_bytes(data)
-        _sync(temporary)
-        temporary.replace(path)
+        files.write(path.resolve(), data)  # a link is followed, not replaced
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise CheckpointError(f"Cannot write the checkpoint {path}: {error.strerror or error}.") from None
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}")
-
-
-def _sync(path: Path) -> None:
-    """Wait until the content is on disk: after a power cut a rename alone may leave an empty file."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def read(path: Path) -> Checkpoint:
     """Load what `write` saved. Raises CheckpointError for anything else: missing, truncated, a pickle, ..."""
     try:
+        files.is_file(path)
         with safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get(_METADATA)
             state = {name: _array(file, name, path) for name in file.keys()}  # noqa: SIM118

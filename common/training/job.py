@@ -14,6 +14,7 @@ from common.model.recipe import Recipe, recipe_hash
 from common.model.schedule import span
 from common.model.spec import ModelSpec
 from common.training.backend import Array, Execution
+from common.training.checkpoint import last_epoch_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +36,9 @@ class Job:
     `start` holds weights to begin with instead of the initial ones; with `start_epoch` above 0 it is the
     whole state of a run that continues after that epoch. With `perturb` each initial weight is one unit in
     the last place larger. A run that continues has the `origin` of its checkpoint, the digest of other
-    weights that it once began with, and its `earlier_parts`. `settings` is metadata of the run's checkpoint.
-    Without `results` nothing is written (a dry run).
+    weights that it once began with, and its `earlier_parts`; `resumed` is that checkpoint's file. `settings`
+    is metadata of the run's checkpoint, `resume_command` the command that continues from its last whole
+    epoch. Without `results` nothing is written (a dry run).
     """
 
     spec: ModelSpec
@@ -49,8 +51,10 @@ class Job:
     settings: Mapping[str, Any]
     results: Path | None = None
     save_model: Path | None = None
+    resume_command: str = ""
     start: Mapping[str, Array] | None = None
     start_epoch: int = 0
+    resumed: Path | None = None
     perturb: bool = False
     origin: str = ""
     earlier_parts: tuple[Part, ...] = ()
@@ -62,10 +66,26 @@ class Job:
             return hashlib.sha256(b"".join(array.tobytes() for array in self.start.values())).hexdigest()
         return self.origin or ("perturbed by an ulp" if self.perturb else "")
 
-    def parts(self, framework: str) -> tuple[Part, ...]:
-        """The earlier parts, and the one that `framework` trains."""
+    @property
+    def last_epoch(self) -> Path | None:
+        """File that has the last whole epoch until the run has ended; None if the run saves nothing."""
+        return last_epoch_path(self.save_model) if self.save_model and self.results else None
+
+    @property
+    def resumes_last_epoch(self) -> bool:
+        """Whether the run continues from its own file `last_epoch`."""
+        files = self.resumed, self.last_epoch
+        return None not in files and len({file.resolve() for file in files if file}) == 1
+
+    def is_resumable_after(self, epoch: int) -> bool:
+        """Whether a run that continues after `epoch` is this one: it has an epoch left, and all epochs whose
+        weights are averaged."""
+        return 1 <= epoch <= self.recipe.epochs - max(1, self.recipe.averaged_epochs)
+
+    def parts(self, framework: str, *, epoch: int | None = None) -> tuple[Part, ...]:
+        """The earlier parts, and the one that `framework` trains, up to `epoch` or the last one."""
         part = Part(
-            epochs=self.recipe.epochs,
+            epochs=self.recipe.epochs if epoch is None else epoch,
             schedule_epochs=self.schedule_epochs,
             framework=framework,
             processes=self.execution.world.size,

@@ -7,6 +7,7 @@ import datetime
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -33,7 +34,8 @@ def execute(
     concurrent_runs: ConcurrentRuns | None = None,
     recorded: Callable[[Run], None] | None = None,
 ) -> Status:
-    """Run `job`; in the process of rank 0 also write its rows and its checkpoint. Return how it ended.
+    """Run `job`; in the process of rank 0 also write its rows and its checkpoint, and beside that, until it
+    ends, a checkpoint of its last whole epoch. Return how it ended.
 
     `show` receives each line of output. `clock` has the readings at the start of the run if that was earlier
     than this call. `concurrent_runs` counts the runs of this machine meanwhile.
@@ -46,12 +48,15 @@ def execute(
     status: Status = "ok"
     sentence = ""
     first_rank = job.execution.world.rank == 0
+    last_epoch, last_epoch_saved = job.last_epoch, job.resumes_last_epoch
     try:
         started_at = time.perf_counter()
         model = build(framework, job)
         build_seconds = time.perf_counter() - started_at
         for epoch in _train_and_report(framework, model, dataset, job, show if first_rank else _discard):
             epochs.append(epoch)
+            if last_epoch and first_rank and job.is_resumable_after(epoch.epoch):
+                last_epoch_saved |= _save_epoch(model, framework, job, last_epoch, epoch.epoch, show)
     except Diverged as error:
         status, sentence = "diverged", str(error)
     except PeerLost as error:
@@ -79,9 +84,14 @@ def execute(
         if row.reason:
             show(f"Warning: {row.reason}")
         show(f"Run {row.run} is in {job.results / 'results.csv'}.")
-    if job.save_model and job.results and status == "ok":
-        _save(model, framework, job)
+    if job.save_model and last_epoch and status == "ok":
+        _save(model, framework, job, job.save_model, job.recipe.epochs)
         show(f"The checkpoint is in {job.save_model}.")
+        last_epoch.unlink(missing_ok=True)
+    elif last_epoch_saved and status == "diverged":
+        show(f"The last whole epoch is in {last_epoch}; --checkpoint starts a new run from its weights.")
+    elif last_epoch_saved:
+        show(f"The last whole epoch is in {last_epoch}; this continues the run: {job.resume_command}")
     return status
 
 
@@ -146,12 +156,24 @@ def _epoch_line(epoch: Epoch, job: Job) -> str:
     )
 
 
-def _save(model: Model, framework: Backend, job: Job) -> None:
-    assert job.save_model
-    origin = {"framework": framework.name, "framework_version": framework.version, "epoch": job.recipe.epochs}
-    parts = [dataclasses.asdict(part) for part in job.parts(framework.name)]
+def _save(model: Model, framework: Backend, job: Job, path: Path, epoch: int) -> None:
+    """Save the run after `epoch`."""
+    origin = {"framework": framework.name, "framework_version": framework.version, "epoch": epoch}
+    parts = [dataclasses.asdict(part) for part in job.parts(framework.name, epoch=epoch)]
     history = {"start": job.start_digest, "parts": parts}
-    checkpoint.write(job.save_model, model.state_dict(), {**job.settings, **origin, **history})
+    checkpoint.write(path, model.state_dict(), {**job.settings, **origin, **history})
+
+
+def _save_epoch(
+    model: Model, framework: Backend, job: Job, path: Path, epoch: int, show: Callable[[str], None]
+) -> bool:
+    """Save the run in the middle, after `epoch`; whether that could be done. A full disk does not end it."""
+    try:
+        _save(model, framework, job, path, epoch)
+    except checkpoint.CheckpointError as error:
+        show(f"Warning: {error} The run goes on.")
+        return False
+    return True
 
 
 def _row(

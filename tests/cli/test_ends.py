@@ -14,6 +14,7 @@ import pytest
 from common.data.datasets import Dataset
 from common.frameworks import FRAMEWORKS, ROOT
 from common.tables import store
+from common.training import checkpoint
 
 SCRIPTS = [framework.script for framework in FRAMEWORKS.values()]
 RECORDER = str(ROOT / "tests" / "support" / "recorder_script.py")
@@ -106,12 +107,11 @@ def test_ctrl_c_in_a_command_is_one_line(module: str, tmp_path: Path) -> None:
     assert statuses <= {0, 130}
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_signal_in_training_is_a_row(name: str, tmp_path: Path, mnist: Dataset) -> None:
-    """Sent five times, as by somebody impatient."""
-    number = signal.Signals[name]
+def in_second_epoch(folder: Path) -> subprocess.Popen[str]:
+    """A run whose first epoch has been saved."""
+    words = ["--epochs", "5000", "--results", str(folder), "--save-model", str(folder / "model.safetensors")]
     process = subprocess.Popen(
-        [sys.executable, RECORDER, *RUN, "--epochs", "5000", "--results", str(tmp_path)],
+        [sys.executable, RECORDER, *RUN, *words],
         cwd=ROOT,
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
@@ -120,11 +120,29 @@ def test_a_signal_in_training_is_a_row(name: str, tmp_path: Path, mnist: Dataset
     )
     assert process.stdout
     for line in process.stdout:
-        if line.startswith("epoch 1/"):
+        if line.startswith("epoch 2/"):
             break
+    return process
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_in_training_is_a_row(name: str, tmp_path: Path, mnist: Dataset) -> None:
+    """Sent five times, as by somebody impatient. The last whole epoch is saved."""
+    process, number = in_second_epoch(tmp_path), signal.Signals[name]
     for _ in range(5):
         process.send_signal(number)
         time.sleep(0.02)
-    _, error = process.communicate(timeout=60)
+    output, error = process.communicate(timeout=60)
     assert (process.returncode, error) == (128 + number, "")
     assert [row["status"] for row in store.rows(tmp_path, "results.csv")] == ["interrupted"]
+    last_epoch = tmp_path / "model.last-epoch.safetensors"
+    assert checkpoint.read(last_epoch).metadata["epoch"] >= 1
+    assert f"python {RECORDER} --resume {last_epoch} --epochs 5000" in output.splitlines()[-1]
+    assert not [name for name in os.listdir(tmp_path) if "template-ml" in name or name == "model.safetensors"]
+
+
+def test_a_killed_run_leaves_its_last_whole_epoch(tmp_path: Path, mnist: Dataset) -> None:
+    process = in_second_epoch(tmp_path)
+    process.kill()
+    process.communicate(timeout=60)
+    assert checkpoint.read(tmp_path / "model.last-epoch.safetensors").metadata["epoch"] >= 1

@@ -6,6 +6,8 @@ import json
 import os
 import pickle
 import re
+import shlex
+import sys
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
@@ -558,6 +560,65 @@ def test_a_resumed_run_keeps_what_it_started_from_and_its_schedules(main: Main, 
     assert short != begun
     assert resumed == straight
     assert stretched != long
+
+
+def test_the_command_that_an_interrupted_run_prints_continues_it(
+    main: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the settings that no checkpoint has. A run from the start names the file that it replaces."""
+
+    class Whole(Recorder):
+        def state_dict(self) -> dict[str, np.ndarray]:
+            return checkpoint.read(start).state
+
+    start, file = saved(tmp_path / "start"), tmp_path / "a model.safetensors"
+    last_epoch = tmp_path / "a model.last-epoch.safetensors"
+    words = ("--model", "tf-model-1", "--epochs", "3", "--batch-size", "6000", "--vary", "averaged_epochs=2")
+    words += ("--test-batch-size", "500", "--threads", "3", "--save-model", str(file))
+    for first in (True, False):
+        assert main(*words, model=Whole(interrupt_at=25)) == 130
+        printed = capsys.readouterr().out
+        assert (f"{last_epoch} is of an interrupted run" in printed) is not first
+    command = shlex.split(printed.splitlines()[-1].partition("run: ")[2])
+    assert command[:3] == ["python", sys.argv[0], "--resume"]
+    assert checkpoint.read(last_epoch).metadata["epoch"] == 1
+    assert main(*command[2:], results=False, model=Whole()) == 0
+    assert "interrupted" not in capsys.readouterr().out
+    runs = read(tmp_path / "results").runs
+    assert list(runs["status"]) == ["interrupted", "interrupted", "ok"]
+    assert set(runs["epochs"]) == {3}
+    assert set(runs["threads"]) == {3}
+    assert len(set(runs["recipe_hash"])) == 1
+    assert (file.exists(), last_epoch.exists()) == (True, False)
+
+
+def test_a_file_of_the_last_epoch_that_cannot_be_written_is_refused_before_training(
+    main: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "model.last-epoch").mkdir()
+    (tmp_path / "other.last-epoch").symlink_to(tmp_path / "results" / "epochs.csv")
+    for name in ("model", "other"):
+        model = Recorder()
+        try:
+            status = main("--model", "tf-model-1", "--save-model", str(tmp_path / name), model=model)
+        except SystemExit as exit_:  # by the command line's own checks
+            status = int(exit_.code or 0)
+        assert (status, model.calls) == (2, [])
+        error = capsys.readouterr().err
+        assert f"{name}.last-epoch" in error
+        assert error.count("\n") == 1
+
+
+def test_the_last_epoch_of_a_run_with_averaged_ones_is_resumed_with_all_of_those(
+    main: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = {"epochs": 4}
+    path = saved(tmp_path / "model", epoch=2, vary=["averaged_epochs=2"], recipe=recipe)
+    assert main("--resume", str(path), "--epochs", "3") == 2
+    assert "--epochs must be at least 4, not 3." in capsys.readouterr().err
+    path = saved(tmp_path / "model", epoch=3, vary=["averaged_epochs=2"], recipe=recipe)
+    assert main("--resume", str(path), "--epochs", "8") == 2
+    assert "averaged_epochs=2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

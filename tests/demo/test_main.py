@@ -74,7 +74,8 @@ import json, os, sys
 from pathlib import Path
 words = sys.argv[1:]
 file = Path(words[words.index("--save-model") + 1])
-file.with_suffix(".json").write_text(json.dumps({{"words": words, "watched": "{VARIABLE}" in os.environ}}))
+seen = {{"watched": "{VARIABLE}" in os.environ, "launched": "TF_CONFIG" in os.environ}}
+file.with_suffix(".json").write_text(json.dumps({{"words": words, **seen}}))
 if "STATUS" != "0":
     sys.exit(int("STATUS"))
 file.touch()
@@ -95,11 +96,13 @@ def test_the_first_training_reads_the_given_data_and_ends_with_the_demo(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripts(tmp_path, monkeypatch, [0, 0])
+    monkeypatch.setenv("TF_CONFIG", "{}")
     assert demo.train_first(tmp_path, tmp_path / "data") == 0
     for framework in FRAMEWORKS:
         note = checkpoint_path(tmp_path, FIRST_MODEL, framework).with_suffix(".json").read_text()
         assert f'"--data-dir", "{tmp_path / "data"}"' in note
         assert '"watched": true' in note
+        assert '"launched": false' in note
 
 
 @pytest.mark.parametrize("statuses, status", [([0, 2], 0), ([2, 0], 0), ([1, 2], 2), ([0, 0], 0)])

@@ -54,7 +54,7 @@ def block(page: str, name: str) -> str:
 
 def rendered(root: Path) -> tuple[str, str]:
     tables = frames.read(results(root))
-    readme, marks, *_ = pages.pages(tables, root=root, results=results(root)).values()
+    readme, marks, *_ = pages.pages(tables, root=root).values()
     return block(readme, "results"), marks
 
 
@@ -257,7 +257,7 @@ def test_check_sees_a_number_changed_by_hand(root: Path, name: str) -> None:
 
 def test_check_needs_no_digits(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add_run(results(root))
-    for path, text in pages.pages(frames.read(results(root)), root=root, results=results(root)).items():
+    for path, text in pages.pages(frames.read(results(root)), root=root).items():
         pages.write(path, text)
     assert command.main(["--check"], root=root) == 0
 
@@ -334,8 +334,11 @@ def test_the_links_of_a_folder_with_a_space_have_none(root: Path) -> None:
     assert not any(re.search(r"\s", link) for link in links)
 
 
-def test_another_folder_has_a_page_of_its_own(root: Path, no_pictures: None) -> None:
+def test_another_folder_has_a_page_of_its_own(
+    root: Path, no_pictures: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     add_run(root / "elsewhere", accuracy=97.77)
+    add_run(results(root), accuracy=97.55)
     before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
     flags = ["--results", str(root / "elsewhere")]
     assert command.main(flags, root=root) == 0
@@ -345,6 +348,10 @@ def test_another_folder_has_a_page_of_its_own(root: Path, no_pictures: None) -> 
     text = page.read_text(encoding="utf-8")
     assert "97.77" in text
     assert "(plots/overview.png)" in text
+    compared = capsys.readouterr().out.splitlines()[-1]
+    assert compared.startswith("tf-model-1: no finished run of its recipe in TensorFlow")
+    assert "97.55" in compared
+    assert compared in text.replace("`", "")
     assert "](benchmarks.md)" not in text
     assert command.main([*flags, "--check"], root=root) == 0
     add_run(root / "elsewhere", seed=2)

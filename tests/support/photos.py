@@ -1,4 +1,5 @@
-"""Photos of digits as people take them, made from test digits: grey pictures (H, W) from 0, black, to 255."""
+"""Photos of digits as people take them, made from test digits: grey pictures (H, W) from 0, black, to 255,
+and coloured ones (H, W, 3) of red, green and blue."""
 
 from __future__ import annotations
 
@@ -22,6 +23,10 @@ def drawn(digit: Array) -> Array:
 
 def clean(ink: Array, random: np.random.Generator) -> Array:
     return 255 * ink
+
+
+def on_white(ink: Array, random: np.random.Generator) -> Array:
+    return 255 * (1 - ink)
 
 
 def dim(ink: Array, random: np.random.Generator) -> Array:
@@ -98,11 +103,33 @@ def specks(ink: Array, random: np.random.Generator) -> Array:
     return photo
 
 
+def red_on_green(ink: Array, random: np.random.Generator) -> Array:
+    """Ink and paper of one brightness, with noise, as in the next three."""
+    return _noise(_coloured((60, 150, 90), (230, 60, 108), ink), random)
+
+
+def blue_on_brown(ink: Array, random: np.random.Generator) -> Array:
+    return _noise(_coloured((180, 50, 20), (40, 80, 230), ink), random)
+
+
+def green_on_pink(ink: Array, random: np.random.Generator) -> Array:
+    return _noise(_coloured((240, 150, 190), (120, 225, 120), ink), random)
+
+
+def red_on_green_jpeg(ink: Array, random: np.random.Generator) -> Array:
+    """Lit from one side, in a JPEG, which has colours at half the resolution."""
+    light = np.linspace(1, 0.75, SIDE)[:, None, None]
+    photo = light * _coloured((60, 150, 90), (230, 60, 108), ink)
+    _, jpeg = cv2.imencode(".jpg", photo[..., ::-1].round().astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 80])
+    return np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR)[..., ::-1], float)
+
+
 KINDS: dict[str, Callable[[Array, np.random.Generator], Array]] = {
     kind.__name__: kind
     for kind in (
-        *(clean, dim, light_on_grey, uneven, lamp, shadow, soft_shadow),
+        *(clean, on_white, dim, light_on_grey, uneven, lamp, shadow, soft_shadow),
         *(ruled, squared, pencil, noisy_pencil, specks),
+        *(red_on_green, blue_on_brown, green_on_pink, red_on_green_jpeg),
     )
 }
 
@@ -114,6 +141,10 @@ def photo(kind: str, digit: Array, *, seed: int) -> Array:
 
 def _mix(paper: Array, shade: float, ink: Array) -> Array:
     return np.asarray(paper * (1 - ink) + shade * ink)
+
+
+def _coloured(paper: tuple[int, int, int], shade: tuple[int, int, int], ink: Array) -> Array:
+    return np.asarray(np.array(paper) * (1 - ink[..., None]) + np.array(shade) * ink[..., None])
 
 
 def _noise(photo: Array, random: np.random.Generator) -> Array:

@@ -175,9 +175,16 @@ def mutated_steps(backend: Any, *, kind: str, mutant: str, **arguments: Any) -> 
         page.build_layer = build_layer
 
 
-def execute(backend: Any, *, dataset: Dataset, job: Job) -> str:
-    """How a run of the command line's own machinery ended."""
-    return run_job(backend, dataset, job, show=print)
+def execute(backend: Any, *, dataset: Dataset, job: Job, interrupt_at: str | None = None) -> str:
+    """How a run of the command line's own machinery ended; one that prints a line which begins with
+    `interrupt_at` is interrupted."""
+
+    def show(line: str) -> None:
+        print(line)
+        if interrupt_at and line.startswith(interrupt_at):
+            raise KeyboardInterrupt
+
+    return run_job(backend, dataset, job, show=show)
 
 
 def accuracy(backend: Any, *, dataset: Dataset, job: Job) -> float:

@@ -81,3 +81,17 @@ def test_a_folder_of_another_user_is_not_used(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(os, "getuid", lambda: other)
     assert ConcurrentRuns(tmp_path).peak() is None
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows has a folder of temporary files for each user")
+def test_a_folder_that_others_can_change_is_not_used(tmp_path: Path) -> None:
+    shared, link = tmp_path / "shared", tmp_path / "link"
+    shared.mkdir()
+    link.symlink_to(shared)
+    assert ConcurrentRuns(link).peak() is None
+    for mode in (0o770, 0o702):
+        shared.chmod(mode)
+        assert ConcurrentRuns(shared).peak() is None
+    assert not list(shared.iterdir())
+    shared.chmod(0o700)
+    assert ConcurrentRuns(shared).peak() == 1

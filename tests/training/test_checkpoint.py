@@ -125,13 +125,27 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     path = tmp_path / "model"
     checkpoint.write(path, {"a": np.zeros(3)}, {"epoch": 1})
 
-    def full(self: Path, data: bytes) -> int:
+    def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(
         checkpoint.CheckpointError, match=r"Cannot write the checkpoint .*: No space left on device"
     ):
         checkpoint.write(path, {"a": np.ones(3)}, {"epoch": 2})
     assert checkpoint.read(path).metadata == {"epoch": 1}
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs pipes")
+def test_a_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "model")
+    with pytest.raises(checkpoint.CheckpointError, match="Cannot read the checkpoint"):
+        checkpoint.read(tmp_path / "model")
+
+
+def test_text_of_a_checkpoint_does_not_reach_the_terminal_as_it_is(tmp_path: Path) -> None:
+    checkpoint.write(tmp_path / "model", {}, {"model": "\x1b[2J"})
+    with pytest.raises(checkpoint.CheckpointError) as refusal:
+        checkpoint.load_weights(tmp_path / "model", SPEC)
+    assert str(refusal.value).isprintable()

@@ -34,15 +34,24 @@ def execute(framework: str, dataset: Dataset, job: Job) -> checkpoint.Checkpoint
     return checkpoint.read(job.save_model)
 
 
+def interrupt_in_second_epoch(framework: str, dataset: Dataset, job: Job) -> checkpoint.Checkpoint:
+    """The checkpoint of the last whole epoch of a run of a framework."""
+    assert job.last_epoch
+    ended = worker.run(framework, "execute", dataset=dataset, job=job, interrupt_at="epoch 2/2  step")
+    assert ended == "interrupted"
+    return checkpoint.read(job.last_epoch)
+
+
 @pytest.fixture(scope="module")
 def half_run(few_digits: Dataset, mnist: Dataset, tmp_path_factory: pytest.TempPathFactory) -> HalfRun:
-    """The checkpoint of a network after one epoch of a framework on few digits, tested on all of them."""
+    """The checkpoint that a run of two epochs on few digits, tested on all of them, leaves when it is
+    interrupted in the second one."""
 
     @cache
     def run(framework: str, name: str) -> checkpoint.Checkpoint:
         folder = tmp_path_factory.mktemp("half")
-        job = resumable_job(name, 1, results=folder, save_model=folder / "half.safetensors")
-        return execute(framework, Dataset("mnist", few_digits.train, mnist.test), job)
+        job = resumable_job(name, 2, results=folder, save_model=folder / "half.safetensors")
+        return interrupt_in_second_epoch(framework, Dataset("mnist", few_digits.train, mnist.test), job)
 
     return run
 

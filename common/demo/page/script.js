@@ -1,5 +1,7 @@
 // The page of `python -m common.demo`: strokes on a canvas, sent to the server while they are drawn.
 
+import { colours, photo, read } from "./photo.js";
+
 const SENT = 140; // side of the picture that is sent, in pixels; strokes are wide enough for half the canvas
 const PEN = 22; // width of a stroke
 const STEP = 10; // of the keyboard's pen, in pixels
@@ -9,7 +11,7 @@ const byId = (id) => document.getElementById(id);
 const canvas = byId("canvas");
 const context = canvas.getContext("2d", { willReadFrequently: true });
 let strokes = []; // each a list of points
-let loaded = null; // under the strokes: a test digit {source, pixels} or a photo {source, paper, light, edges}
+let loaded = null; // under the strokes: a test digit {source, pixels} or a photo {source, paper, ink}
 let drawing = null;
 let frameworks = []; // {name, title, colour}
 let models = []; // {name, parameters, frameworks}
@@ -26,7 +28,7 @@ function redraw() {
     context.imageSmoothingEnabled = !loaded.pixels;
     context.imageSmoothingQuality = "high";
     const [left, top] = [(canvas.width - width) / 2, (canvas.height - height) / 2];
-    if (loaded.edges) {
+    if (!loaded.pixels) {
       const [right, bottom] = [source.width - 1, source.height - 1];
       context.drawImage(source, 0, 0, 1, source.height, 0, top, left, height);
       context.drawImage(source, right, 0, 1, source.height, left + width, top, left, height);
@@ -35,7 +37,7 @@ function redraw() {
     }
     context.drawImage(source, left, top, width, height);
   }
-  context.strokeStyle = context.fillStyle = loaded?.light ? "#000" : "#fff";
+  context.strokeStyle = context.fillStyle = loaded?.ink ?? "#fff";
   context.lineWidth = PEN;
   context.lineCap = context.lineJoin = "round";
   for (const points of strokes) {
@@ -123,7 +125,7 @@ byId("photo").addEventListener("change", async (event) => {
   event.target.value = "";
   if (!file) return;
   try {
-    loaded = photo(await createImageBitmap(file));
+    loaded = photo(await read(file, 2 * canvas.width));
   } catch {
     showVerdict(`${file.name} is not a picture that this browser can read.`);
     return;
@@ -132,49 +134,15 @@ byId("photo").addEventListener("change", async (event) => {
   changed();
 });
 
-// A photo keeps its proportions. Its edges go on to those of the square, so that light and lines do not end
-// there. A transparent ground is white under dark ink and black under light ink, and has the photo's own shade
-// where little is transparent. Strokes on light paper are dark, those on dark paper light.
-function photo(picture) {
-  const small = document.createElement("canvas");
-  small.width = small.height = 32;
-  const view = small.getContext("2d");
-  view.drawImage(picture, 0, 0, 32, 32);
-  const alpha = view.getImageData(0, 0, 32, 32).data.filter((_, at) => at % 4 === 3);
-  const shades = luminance(view, 32).flat();
-  const opaque = shades.filter((_, at) => alpha[at] > 127).sort((a, b) => a - b);
-  const all = alpha.reduce((sum, value) => sum + value, 0);
-  const ink = all ? shades.reduce((sum, shade, at) => sum + alpha[at] * shade, 0) / all : 0;
-  const median = opaque[opaque.length >> 1] ?? 0;
-  const ground = opaque.length > shades.length / 2 ? median : ink > 127 ? 0 : 255;
-  const below = ground - Math.min(ground, ...opaque);
-  const above = Math.max(ground, ...opaque) - ground;
-  const source = document.createElement("canvas");
-  [source.width, source.height] = [picture.width, picture.height];
-  const on = source.getContext("2d");
-  on.fillStyle = `rgb(${ground} ${ground} ${ground})`;
-  on.fillRect(0, 0, source.width, source.height);
-  on.drawImage(picture, 0, 0);
-  return { source, paper: on.fillStyle, light: below === above ? ground > 127 : below > above, edges: true };
-}
-
-function luminance(view, side) {
-  const { data } = view.getImageData(0, 0, side, side);
-  return Array.from({ length: side }, (_, y) =>
-    Array.from({ length: side }, (_, x) => {
-      const at = 4 * (y * side + x);
-      return Math.round(0.299 * data[at] + 0.587 * data[at + 1] + 0.114 * data[at + 2]);
-    }),
-  );
-}
-
-function grey() {
+// The picture that is sent: of a photo its colours, of a drawing, which is black and white, its shades.
+function picture() {
   const small = document.createElement("canvas");
   small.width = small.height = SENT;
   const scaled = small.getContext("2d");
   scaled.imageSmoothingQuality = "high";
   scaled.drawImage(canvas, 0, 0, SENT, SENT);
-  return luminance(scaled, SENT);
+  const rgb = colours(scaled, SENT);
+  return loaded ? rgb : rgb.map((row) => row.map(([red]) => red));
 }
 
 // Predictions: one request at a time, always with the newest drawing; strokes drawn meanwhile are sent next.
@@ -197,8 +165,11 @@ async function predict() {
       continue;
     }
     const untouched = loaded?.pixels && !strokes.length;
-    const picture = untouched ? loaded.pixels : grey();
-    const body = JSON.stringify({ model: byId("model").value, picture, prepared: Boolean(untouched) });
+    const body = JSON.stringify({
+      model: byId("model").value,
+      picture: untouched ? loaded.pixels : picture(),
+      prepared: Boolean(untouched),
+    });
     try {
       const reply = await fetch("api/predict", {
         method: "POST",
