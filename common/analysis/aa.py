@@ -34,6 +34,9 @@ PREFIX = "again "
 TRAINING = "training"
 """The quantity whose clock decides about ratios of training times from other sessions."""
 
+TTA_VIEWS = 5
+"""Views of an image that test-time augmentation predicts: itself, and its shifts in four directions."""
+
 SAME_CODE = ("model", "seed", "commit", "machine", "python", "device", "threads", "world_size")
 """Columns that the two runs of a pair share where their times are compared."""
 
@@ -50,15 +53,15 @@ def _prediction(runs: pd.DataFrame, _: Recipe) -> pd.Series[float]:
 
 def _whole_run(runs: pd.DataFrame, recipe: Recipe) -> pd.Series[float]:
     """Seconds of a process that trains the whole recipe: those of the run, and of the images that it left out
-    at its own throughputs."""
+    at its own throughputs (epochs, tests, and the shifted views of test-time augmentation)."""
     trained = recipe.epochs * (TRAINING_IMAGES // recipe.batch_size) * recipe.batch_size
-    tested = (recipe.epochs + 1) * TEST_IMAGES
+    tests = recipe.epochs + 1 + (TTA_VIEWS - 1 if recipe.tta_shift else 0)
     other_images = TRAINING_IMAGES + TEST_IMAGES - runs["training_images"] - runs["test_images"]
     return (
         runs["total_seconds"]
         + other_images * runs["preprocess_seconds"] / runs["training_images"]
         + (trained - runs["trained_images"]) / _training(runs, recipe)
-        + (tested - runs["tested_images"]) / _prediction(runs, recipe)
+        + (tests * TEST_IMAGES - runs["tested_images"]) / _prediction(runs, recipe)
     )
 
 

@@ -44,16 +44,16 @@ COLUMNS = {
 @dataclass(frozen=True)
 class Length:
     """How much of a recipe a run trains: its first `epochs` (None: all), with `held_out` training images to
-    test on instead of the test set."""
+    test on instead of the test set; test-time augmentation is left out."""
 
     epochs: int | None = None
     held_out: int = 0
 
-    @property
-    def words(self) -> list[str]:
+    def words(self, model: str) -> list[str]:
         """The options of the scripts."""
         epochs = [] if self.epochs is None else ["--epochs", str(self.epochs)]
-        return epochs + (["--validation", str(self.held_out)] if self.held_out else [])
+        held_out = ["--validation", str(self.held_out)] if self.held_out else []
+        return epochs + held_out + (["--vary", "tta_shift=0"] if ZOO[model].recipe.tta_shift else [])
 
     def counts(self, model: str) -> dict[str, int]:
         """Images that each epoch trains and tests on, and numbers of images trained and tested in all."""
@@ -136,7 +136,7 @@ def rounds(session: Session, model: str, count: int) -> Iterator[SpeedRow]:
             constants = counts | {"preprocess_seconds": time.perf_counter() - started_at}
             for place, arm in enumerate(ARMS[::turn]):
                 for framework in session.frameworks[:: -turn if place else turn]:
-                    run = train(apart, framework, model, *length.words, "--seed", str(index))
+                    run = train(apart, framework, model, *length.words(model), "--seed", str(index))
                     if float(run["at_once"] or 1) > 1:
                         raise store.ResultsError(
                             f"{run['at_once']} runs were on this machine at once while {model} was measured; "

@@ -92,12 +92,12 @@ def section(results: Tables) -> str:
         "### Speed and memory",
         f"Each cell is {first} over {second}, the geometric mean over the rounds of a session with its 95 % "
         "confidence interval: above 1 the first is quicker in training and prediction (images a second), and "
-        "takes more in the other columns (MiB, seconds). Every run is a process of its own that trains the "
-        "first epoch of a recipe, of slower networks on fewer images; the frameworks take turns, each twice "
-        "a round (A/A). TRAINING is without the first step and the moment normalisation before it. WHOLE RUN "
-        "is from the start of the process to its end with all epochs of the recipe: that of the run, and the "
-        "images that it left out at its own speeds. MEMORY is the peak of these shortened runs. A ratio is "
-        "reported where the confidence interval of each framework over itself is within "
+        "takes more in the other columns (MiB, seconds). Every run is a process of its own that trains a "
+        "part of a recipe, of the quickest networks all of it; the frameworks take turns, each twice a round "
+        "(A/A). TRAINING is without the first step and the moment normalisation before it. WHOLE RUN is from "
+        "the start of the process to its end with all epochs and tests of the recipe: that of the run, and "
+        "the images that it left out at its own speeds. MEMORY is the peak of these shortened runs. A ratio "
+        "is reported where the confidence interval of each framework over itself is within "
         f"±{100 * aa.EXACT:g} % or within a third of the ratio's distance from 1 (in logarithms); elsewhere "
         "the cell has how far that interval reaches: *clock ±12 %*. The geometric mean is over all networks, "
         "those with an inexact clock included, with Student's interval over networks.",

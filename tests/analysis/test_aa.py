@@ -96,9 +96,10 @@ def test_only_the_last_session_counts(tmp_path: Path) -> None:
     assert pair.mean == pytest.approx(7)
 
 
-def test_quantities_of_a_shortened_run(tmp_path: Path) -> None:
-    """under-8k trains 15 epochs of 468 steps of 128 images; the run, 20,000 images of which it trained 156
-    steps, tested twice on 40,000."""
+@pytest.mark.parametrize("model, epochs, views", [("under-8k", 15, 0), ("under-5k-tuned", 10, 4)])
+def test_quantities_of_a_shortened_run(tmp_path: Path, model: str, epochs: int, views: int) -> None:
+    """Recipes of epochs of 468 steps of 128 images, one with test-time augmentation, and a run that trained
+    156 steps and tested twice on 40,000 images."""
     measured = {
         **{"train_seconds": 5.0, "first_step_seconds": 0.5, "preprocess_seconds": 0.5},
         **{"predict_seconds": 2.0, "total_seconds": 12.0, "import_seconds": 3.0, "peak_memory_mib": 800.0},
@@ -106,15 +107,16 @@ def test_quantities_of_a_shortened_run(tmp_path: Path) -> None:
         **{"trained_images": 156 * 128, "tested_images": 80_000},
     }
     rows = [
-        timing_row(f"again {name}", f"{arm} {number}", value, model="under-8k")
+        timing_row(f"again {name}", f"{arm} {number}", value, model=model)
         for number in (1, 2)
         for arm in "AB"
         for name, value in measured.items()
     ]
     table = speed(tmp_path, rows)
-    values = {name: aa.aa_pairs(table, name)["under-8k", "pytorch"].mean for name in aa.QUANTITIES}
+    values = {name: aa.aa_pairs(table, name)[model, "pytorch"].mean for name in aa.QUANTITIES}
     training = 155 * 128 / 4.0
-    left_out = (15 * 468 - 156) * 128 / training + (16 * 10_000 - 80_000) / 20_000
+    tested = (epochs + 1 + views) * 10_000
+    left_out = (epochs * 468 - 156) * 128 / training + (tested - 80_000) / 20_000
     assert values == {
         "training": pytest.approx(training),
         "prediction": pytest.approx(20_000),

@@ -165,9 +165,10 @@ def test_the_expected_duration_is_that_of_recorded_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("model", ZOO)
-def test_the_runs_of_a_session_train_more_than_a_step(model: str) -> None:
-    counts = aa.LENGTHS.get(model, aa.SHORT).counts(model)
-    assert counts["trained_images"] > 50 * ZOO[model].recipe.batch_size
+def test_the_runs_of_a_session_train_many_steps_and_test_without_augmentation(model: str) -> None:
+    length, recipe = aa.LENGTHS.get(model, aa.SHORT), ZOO[model].recipe
+    assert length.counts(model)["trained_images"] > 50 * recipe.batch_size
+    assert ("tta_shift=0" in length.words(model)) == (recipe.tta_shift > 0)
 
 
 def test_the_frameworks_take_turns_in_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
