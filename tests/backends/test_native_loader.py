@@ -99,8 +99,8 @@ def test_run_with_the_own_loader_learns_and_says_so(
     framework: str, feed: LoaderOptions, label: str, few_digits: Dataset, tmp_path: Path
 ) -> None:
     execution = Execution(loader=feed, scaling=Scaling(0.0, 1.0))
-    planned = job("tf-model-1", 3, results=tmp_path, execution=execution)
-    recipe = replace(planned.recipe, batch_size=32)
+    planned = job("tf-model-1", 2, results=tmp_path, execution=execution)
+    recipe = replace(planned.recipe, batch_size=16)
     assert worker.run(framework, "execute", dataset=few_digits, job=replace(planned, recipe=recipe)) == "ok"
     (row,) = store.rows(tmp_path, "results.csv")
     assert row["loader"] == label
