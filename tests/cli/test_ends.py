@@ -31,6 +31,7 @@ def shell(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_ends_a_list_quietly() -> None:
     ended = shell("$PY pytorch.py --list | head -1; $PY -m common.bench --dry-run | head -1")
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -43,6 +44,7 @@ def test_a_run_whose_reader_ends_is_recorded(tmp_path: Path, mnist: Dataset) -> 
     assert [row["status"] for row in store.rows(tmp_path, "results.csv")] == ["ok"]
 
 
+@pytest.mark.slow
 @full
 def test_a_full_device_loses_the_output_alone(tmp_path: Path, mnist: Dataset) -> None:
     ended = shell(f"$PY $RECORDER {' '.join(RUN)} --epochs 1 --results {tmp_path} > /dev/full")
@@ -60,6 +62,7 @@ def test_closed_streams_are_no_tables(tmp_path: Path, mnist: Dataset) -> None:
     assert [row["status"] for row in store.rows(tmp_path, "results.csv")] == ["ok"]
 
 
+@pytest.mark.slow
 def test_an_ascii_terminal_gets_ascii() -> None:
     for command in (
         "pytorch.py --list",
