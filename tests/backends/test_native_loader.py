@@ -22,6 +22,7 @@ MODEL = {"spec": ZOO["tf-model-1"].spec, "optimizer": SGD()}
 SCALING = Scaling(0.1307, 0.3081)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", worker.FRAMEWORKS)
 @pytest.mark.parametrize("precision, tolerance", [("float32", 1e-6), ("float64", 1e-14)])
 @pytest.mark.parametrize("name", ["tf-model-1", "nextjournal"])  # one of them is compiled in TensorFlow
@@ -75,6 +76,7 @@ def test_own_loader_brings_the_same_pixels(framework: str, few_digits: Dataset) 
             np.testing.assert_allclose(own["state"][name], array, rtol=1e-3, atol=1e-6, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", worker.FRAMEWORKS)
 def test_own_loader_shuffles_by_its_seed_and_drops_the_rest(framework: str, few_digits: Dataset) -> None:
     digits = Digits(few_digits.train.images[:230], few_digits.train.labels[:230])
@@ -99,8 +101,8 @@ def test_run_with_the_own_loader_learns_and_says_so(
     framework: str, feed: LoaderOptions, label: str, few_digits: Dataset, tmp_path: Path
 ) -> None:
     execution = Execution(loader=feed, scaling=Scaling(0.0, 1.0))
-    planned = job("tf-model-1", 3, results=tmp_path, execution=execution)
-    recipe = replace(planned.recipe, batch_size=32)
+    planned = job("tf-model-1", 2, results=tmp_path, execution=execution)
+    recipe = replace(planned.recipe, batch_size=16)
     assert worker.run(framework, "execute", dataset=few_digits, job=replace(planned, recipe=recipe)) == "ok"
     (row,) = store.rows(tmp_path, "results.csv")
     assert row["loader"] == label
@@ -109,6 +111,7 @@ def test_run_with_the_own_loader_learns_and_says_so(
     assert float(epochs[-1]["train_loss"]) < float(epochs[1]["train_loss"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", worker.FRAMEWORKS)
 def test_own_loader_follows_a_schedule_of_rate_and_momentum(framework: str, few_digits: Dataset) -> None:
     """With rate 0 after the first step, more steps change nothing."""

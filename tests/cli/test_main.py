@@ -527,6 +527,7 @@ def recipe_hashes(folder: Path) -> list[str]:
     return [row["recipe_hash"] for row in store.rows(folder, "results.csv")]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_keeps_what_it_started_from_and_its_schedules(main: Main, tmp_path: Path) -> None:
     """In one process or several parts: the same digest for the same run, and another for another."""
 

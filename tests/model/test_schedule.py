@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import worker
 
 from common.model.schedule import Constant, Linear, OneCycle, Schedule, StepDecay, momenta, rates
 from common.model.zoo import ZOO
@@ -105,27 +102,6 @@ def test_one_cycle_starts_peaks_and_ends_as_the_source_says() -> None:
     assert (np.diff(momentum[peak:]) > 0).all()
 
 
-TORCH = """
-import json, sys, torch
-answers = []
-for case in json.load(sys.stdin):
-    total, pct_start, div_factor, final_div_factor, low, high = case
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0, momentum=0.9)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=1.0, total_steps=total, pct_start=pct_start, div_factor=div_factor,
-        final_div_factor=final_div_factor, base_momentum=low, max_momentum=high,
-    )
-    table = []
-    for step in range(total):
-        group = optimizer.param_groups[0]
-        table.append([group["lr"], group["momentum"]])
-        optimizer.step()
-        if step < total - 1:
-            schedule.step()
-    answers.append(table)
-json.dump(answers, sys.stdout)
-"""
-
 # (steps in all, and the settings in the order of OneCycle). Lengths where 30 % is whole and where it is not.
 CASES = [
     *((total, 0.3, 25.0, 1e4, 0.85, 0.95) for total in (2, 3, 4, 5, 7, 10, 11, 100, 468, 1001)),
@@ -136,12 +112,8 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def torch_tables() -> dict[tuple[float, ...], list[list[float]]]:
-    """(rate, momentum) at each step by torch's OneCycleLR, in a process of torch's own."""
-    answer = subprocess.run(
-        [sys.executable, "-c", TORCH], input=json.dumps(CASES), capture_output=True, text=True, timeout=120
-    )
-    assert answer.returncode == 0, answer.stderr
-    return dict(zip(CASES, json.loads(answer.stdout), strict=True))
+    """(rate, momentum) at each step by torch's OneCycleLR, in PyTorch's process."""
+    return dict(zip(CASES, worker.run("pytorch", "one_cycles", cases=CASES), strict=True))
 
 
 @pytest.mark.slow

@@ -65,6 +65,7 @@ def test_the_committed_readme_has_every_block_and_the_rest_of_the_page() -> None
     assert text.index("results:begin") < text.index("## ")
 
 
+@pytest.mark.slow
 def test_the_committed_readme_links_only_to_planned_pictures() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     linked = set(re.findall(r"\(results/plots/([^)]+)\)", text))
@@ -286,6 +287,7 @@ def test_every_picture_in_the_readme_is_there(root: Path, monkeypatch: pytest.Mo
     assert "- [tf-model-1: confusion matrix]" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("absent", [["epochs.csv"], ["errors.csv"], ["epochs.csv", "errors.csv"]], ids=str)
 def test_without_epochs_or_errors_the_report_goes_on_without_their_pictures(
     root: Path, absent: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

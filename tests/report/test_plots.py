@@ -39,6 +39,7 @@ def drawn(tables: frames.Tables, tmp_path_factory: pytest.TempPathFactory) -> li
     return plots.draw(tables, digits(), tmp_path_factory.mktemp("first") / "plots")
 
 
+@pytest.mark.slow
 def test_what_is_planned_is_what_is_drawn(tables: frames.Tables, drawn: list[Path]) -> None:
     assert [path.name for path in drawn] == [picture.file for picture in plots.planned(tables)]
     assert sorted(path.name for path in drawn[0].parent.iterdir()) == sorted(path.name for path in drawn)
@@ -62,6 +63,7 @@ def test_the_same_rows_give_the_same_bytes(
         assert first.read_bytes() == second.read_bytes(), first.name
 
 
+@pytest.mark.slow
 def test_no_date_and_no_software_in_the_files(drawn: list[Path]) -> None:
     for path in drawn:
         content = path.read_bytes()
@@ -69,6 +71,7 @@ def test_no_date_and_no_software_in_the_files(drawn: list[Path]) -> None:
         assert not any(chunk in content for chunk in (b"tEXt", b"iTXt", b"zTXt", b"tIME")), path.name
 
 
+@pytest.mark.slow
 def test_another_row_gives_another_picture(drawn: list[Path], tmp_path: Path) -> None:
     fill(tmp_path)
     add_run(tmp_path, "tf-model-1", "pytorch", seed=3, accuracy=97.0)

@@ -58,6 +58,7 @@ def test_the_page_has_the_predicted_and_the_measured_seconds(tmp_path: Path) -> 
     assert "| 2 | 24 | 1.0 | 11.0 | 1.0 | 122.0 | 144.0 | -15.3 % |" in page
 
 
+@pytest.mark.slow
 def test_the_recorded_prediction_is_within_15_percent() -> None:
     """For both measured numbers of workers."""
     session = scaling.last_session(frames.read(Path(__file__).resolve().parents[2] / "results"))

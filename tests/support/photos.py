@@ -124,12 +124,19 @@ def red_on_green_jpeg(ink: Array, random: np.random.Generator) -> Array:
     return np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR)[..., ::-1], float)
 
 
+def yellow_blot(ink: Array, random: np.random.Generator) -> Array:
+    """Dark ink beside a blot that has more contrast in blue than the ink, and hardly any in luminance."""
+    photo = _coloured((215, 215, 215), (40, 40, 40), ink)
+    cv2.circle(photo, (20, SIDE - 14), 11, (215, 215, 10), -1)
+    return _noise(photo, random)
+
+
 KINDS: dict[str, Callable[[Array, np.random.Generator], Array]] = {
     kind.__name__: kind
     for kind in (
         *(clean, on_white, dim, light_on_grey, uneven, lamp, shadow, soft_shadow),
         *(ruled, squared, pencil, noisy_pencil, specks),
-        *(red_on_green, blue_on_brown, green_on_pink, red_on_green_jpeg),
+        *(red_on_green, blue_on_brown, green_on_pink, red_on_green_jpeg, yellow_blot),
     )
 }
 

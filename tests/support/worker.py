@@ -11,6 +11,7 @@ import importlib
 import inspect
 import multiprocessing
 import os
+from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from functools import cache, partial
 from pathlib import Path
@@ -224,6 +225,35 @@ def gradients(
     loss.backward()
     found = {name: weight.grad.cpu().numpy().copy() for name, weight in built.module.named_parameters()}
     return {"loss": loss.item(), **found}
+
+
+def one_cycles(backend: Any, *, cases: Sequence[tuple[float, ...]]) -> list[list[tuple[float, float]]]:
+    """(rate, momentum) at each step of torch's OneCycleLR, for each of `cases`: the number of steps, then the
+    settings of OneCycle in their order."""
+    import torch
+
+    tables = []
+    for total, pct_start, div_factor, final_div_factor, low, high in cases:
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0, momentum=0.9)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            max_lr=1.0,
+            total_steps=int(total),
+            pct_start=pct_start,
+            div_factor=div_factor,
+            final_div_factor=final_div_factor,
+            base_momentum=low,
+            max_momentum=high,
+        )
+        table = []
+        for step in range(int(total)):
+            group = optimizer.param_groups[0]
+            table.append((group["lr"], group["momentum"]))
+            optimizer.step()
+            if step < total - 1:
+                schedule.step()
+        tables.append(table)
+    return tables
 
 
 def started(backend: Any, *, job: Job) -> dict[str, np.ndarray]:

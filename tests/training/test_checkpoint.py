@@ -23,6 +23,7 @@ SPEC = ModelSpec(
 )
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.text(min_size=1, max_size=20),
