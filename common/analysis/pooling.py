@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from common.analysis.significance import Summary, summary
+from common.analysis.significance import Summary, geometric, summary
 from common.frameworks import FRAMEWORKS
 from common.model.entry import Entry
 from common.model.recipe import recipe_hash, short_name
@@ -100,6 +100,14 @@ def by_epoch(epochs: pd.DataFrame, column: str) -> pd.Series[float]:
     """The mean over seeds of a column of `epochs_of` in each epoch that measured it."""
     rows = epochs.dropna(subset=[column])
     return rows.groupby(["epoch", "seed"])[column].mean().groupby("epoch").mean()
+
+
+def intervals_by_epoch(epochs: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Columns mean, low and high in each epoch that measured a column of positive values: its geometric mean
+    over seeds and the mean's 95 % confidence interval (`significance.geometric`)."""
+    seeds = epochs.dropna(subset=[column]).groupby(["epoch", "seed"])[column].mean()
+    rows = {epoch: geometric(values.tolist()) for epoch, values in seeds.groupby("epoch")}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "low", "high"])
 
 
 def groups(runs: pd.DataFrame, *, by: Sequence[str] = POOLED) -> list[Group]:

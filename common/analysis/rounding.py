@@ -35,15 +35,16 @@ Losses = NDArray[np.float64]
 class TraceComparison:
     """Differences of a network's losses with one seed, step by step.
 
-    `float64_error` is relative, between the frameworks in double precision. `between_frameworks` is absolute,
-    in single precision; `self_baselines` holds for each framework its difference from its own perturbed
-    start. `unit` is the unit in the last place of the largest loss, the smallest difference two losses can
-    have.
+    `float64_difference` is absolute and `float64_error` relative, between the frameworks in double precision.
+    `between_frameworks` is absolute, in single precision; `self_baselines` holds for each framework its
+    difference from its own perturbed start. `unit` is the unit in the last place of the largest loss, the
+    smallest difference two losses can have.
     """
 
     model: str
     seed: int
     unit: float
+    float64_difference: Losses
     float64_error: Losses
     between_frameworks: Losses
     self_baselines: dict[str, Losses]
@@ -162,6 +163,7 @@ def _comparisons(session: pd.DataFrame, model: str) -> Iterator[TraceComparison]
             model,
             int(str(seed)),
             float(np.spacing(np.float32(losses[first, *single].max()))),
+            np.abs(losses[first, *double] - losses[second, *double]),
             np.abs(losses[first, *double] / losses[second, *double] - 1),
             np.abs(losses[first, *single] - losses[second, *single]),
             {name: np.abs(losses[name, *single] - losses[name, *perturbed]) for name in PAIR},

@@ -55,6 +55,17 @@ def interval(values: Sequence[float], *, level: float = 0.95) -> tuple[float, fl
     return sample.mean - half, sample.mean + half
 
 
+def geometric(values: Sequence[float]) -> tuple[float, float, float]:
+    """Geometric mean of positive values and the ends of its 95 % confidence interval.
+
+    The interval is Student's of their logarithms; both ends are the mean for one value.
+    """
+    logarithms = [math.log(value) for value in values]
+    mean = summary(logarithms).mean
+    low, high = interval(logarithms) or (mean, mean)
+    return math.exp(mean), math.exp(low), math.exp(high)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Differences of pairs, first less second.

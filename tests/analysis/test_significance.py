@@ -124,3 +124,12 @@ def test_a_ratio_is_equivalent_within_a_tenth() -> None:
 )
 def test_words(p_difference: float, p_equivalence: float, words: str) -> None:
     assert significance.verdict(p_difference=p_difference, p_equivalence=p_equivalence) == words
+
+
+def test_geometric_mean_and_interval() -> None:
+    """Logarithms -1, 0 and 1 have the standard error 1/sqrt(3); Student's quantile of 2 degrees is 4.303."""
+    mean, low, high = significance.geometric([math.exp(-1), 1.0, math.e])
+    assert mean == pytest.approx(1)
+    assert math.log(high) == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
+    assert low == pytest.approx(1 / high)
+    assert significance.geometric([3.0]) == pytest.approx((3, 3, 3))
