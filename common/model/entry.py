@@ -28,9 +28,9 @@ class Recorded:
 class Entry:
     """A network with its recipe and its source. All accuracies are in percent.
 
-    `address` is where the source is published, empty where no address is known. `claimed` is the test
-    accuracy that the source states, None where there is none; `claim_note` is the
-    source's claim in words, where it needs more than the number. `assumed` states what was decided where the
+    `address` is where the source is published, empty where no address is known. `claimed` is the accuracy
+    on images that were not trained on that the source states, None where it states none; `claim_note` is its
+    claim in words, where it needs more than the number. `assumed` states what was decided where the
     source is silent or wrong.
 
     `common.check` compares the means of new seeds with those recorded: `accuracy` after the last epoch,

@@ -104,7 +104,6 @@ def test_layer_table_is_the_one_the_source_prints(name: str) -> None:
 CLAIMED = {
     "pytorch-model-1-printed": 98.98,
     "pytorch-model-1": 98.98,
-    "tf-model-1": 98.98,
     "nextjournal": 97.16,
     "under-5k": 99.42,
     "examples-cnn": 99.185,
