@@ -14,20 +14,37 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from common.data.datasets import CLASSES, Digits
+from common.data import datasets
+from common.data.datasets import CLASSES, Dataset, Digits
 from common.data.idx import SIDE
 
 WIDTH = 10.0
 """Inches: at GitHub's page width a point is then a little more than a pixel."""
 
 
-def grid(digits: Digits, captions: Sequence[str], *, heading: str, columns: int = 3) -> Figure:
-    """The first len(captions) images, `columns` to a row, each under its caption."""
-    lines = -(-len(captions) // columns)
-    figure = Figure(figsize=(WIDTH * 0.7, 0.5 + 2.5 * lines), layout="constrained")
+def class_counts(dataset: Dataset) -> Figure:
+    """The number of training images of each digit."""
+    counts = datasets.class_counts(dataset.train.labels)
+    figure = Figure(figsize=(WIDTH * 0.8, 3.4), layout="constrained")
+    axes = figure.add_subplot()
+    bars = axes.bar(range(len(counts)), counts, color="#707070")
+    axes.bar_label(bars, [f"{count:,}" for count in counts], padding=2, fontsize=9)
+    axes.set_xticks(range(len(counts)))
+    axes.set_yticks([])
+    axes.grid(visible=False)
+    axes.spines["left"].set_visible(False)
+    axes.margins(y=0.1)
+    axes.set(xlabel="digit", ylabel="training images")
+    axes.set_title("Training images of each digit", fontsize=12)
+    return figure
+
+
+def row(digits: Digits, captions: Sequence[str], *, heading: str) -> Figure:
+    """The first len(captions) images in a row, each under its caption."""
+    figure = Figure(figsize=(WIDTH, 2.4), layout="constrained")
     figure.suptitle(heading)
     for place, caption in enumerate(captions):
-        axes = figure.add_subplot(lines, columns, place + 1)
+        axes = figure.add_subplot(1, len(captions), place + 1)
         axes.imshow(digits.images[place], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         axes.set_title(caption)
         axes.set_axis_off()
@@ -69,27 +86,23 @@ def mosaic(
     return figure
 
 
-def most_often_wrong(digits: Digits, errors: pd.DataFrame, *, runs: int, count: int = 40) -> Figure:
-    """The `count` test images that most of the `runs` runs misclassified, with the commonest prediction."""
-    votes = errors.groupby("index")["predicted"]
-    times = votes.size().reset_index(name="times").sort_values(["times", "index"], ascending=[False, True])
-    worst = times.head(count)
-    index = worst["index"].to_numpy()
-    predicted = [_commonest(votes.get_group(image)) for image in index]
+def most_often_wrong(digits: Digits, errors: pd.DataFrame, *, count: int = 40) -> Figure:
+    """The `count` test images that are misclassified most often, with the commonest prediction.
+
+    `errors` has a column `share`: the part of all runs that a run counts for.
+    """
+    votes = errors.groupby(["index", "predicted"])["share"].sum().reset_index()
+    votes = votes.sort_values(["share", "predicted"], ascending=[False, True], kind="stable")
+    commonest = votes.drop_duplicates("index").set_index("index")["predicted"]
+    shares = votes.groupby("index")["share"].sum().round(9)  # sums in another order are equal
+    worst = shares.sort_index().sort_values(ascending=False, kind="stable").head(count)
+    index = worst.index.to_numpy()
     captions = [
-        f"{digits.labels[image]} → {digit}\n{errors} of {runs}"
-        for image, digit, errors in zip(index, predicted, worst["times"], strict=True)
+        f"{digits.labels[image]} → {commonest.loc[image]}\n{100 * share:.0f} %"
+        for image, share in zip(index, worst, strict=True)
     ]
-    heading = (
-        f"The {len(captions)} test images misclassified in most of {runs} runs of all networks "
-        "(true → commonest prediction, number of runs)"
-    )
+    heading = f"The {len(captions)} test images misclassified most often (true → predicted, share of runs)"
     return mosaic(digits.images[index], captions, heading=heading, columns=10, lines=2)
-
-
-def _commonest(predicted: pd.Series[int]) -> int:
-    values, counts = np.unique(predicted.to_numpy(), return_counts=True)
-    return int(values[counts.argmax()])
 
 
 def wrong_in_run(digits: Digits, errors: pd.DataFrame, *, run: str, most: int = 420) -> Figure:
@@ -123,7 +136,7 @@ def confusion_matrix(labels: NDArray[np.uint8], errors: pd.DataFrame, *, runs: i
 
 def confusion(matrices: Mapping[str, tuple[NDArray[np.float64], int]], *, model: str) -> Figure:
     """Confusion matrices side by side; `matrices` has matrix and number of runs by framework title."""
-    figure = Figure(figsize=(max(5.5, 5.2 * len(matrices)), 5.9), layout="constrained")
+    figure = Figure(figsize=(max(5.5, WIDTH / 2 * len(matrices)), 5.6), layout="constrained")
     figure.suptitle(f"{model}: confusion matrix on the test set, images per run")
     scale = max(float(_off_diagonal(matrix).max()) for matrix, _ in matrices.values())
     no_digit = any(matrix[:, CLASSES].any() for matrix, _ in matrices.values())
@@ -152,10 +165,10 @@ def _off_diagonal(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _write_counts(axes: Axes, matrix: NDArray[np.float64], *, dark: float) -> None:
     for (row, column), value in np.ndenumerate(matrix):
-        if value == 0:
+        if value < 0.05:  # which would read 0.0
             continue
         right = row == column
-        text = f"{value:.0f}" if right or value == round(value) or value >= 10 else f"{value:.1f}"
+        text = f"{value:.0f}" if right or value >= 10 else f"{value:.1f}"
         colour = "black" if right or value < dark else "white"
         weight = "bold" if right else "normal"
         axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour, fontweight=weight)

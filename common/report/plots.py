@@ -17,6 +17,7 @@ import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from common import files
 from common.analysis import pooling
@@ -25,11 +26,20 @@ from common.analysis.pooling import Group
 from common.analysis.rounding import first_steps
 from common.data.datasets import Dataset
 from common.frameworks import display_name
-from common.report import curves, digit_figures
-from common.report.curves import WALK_THROUGH, Material
+from common.model.zoo import ZOO
+from common.report import digit_figures, epochs, overview
+from common.report import first_steps as steps_figure
+from common.report.drawing import Material
+from common.report.epochs import WALK_THROUGH
 from common.report.sources import RECORDS
 
+EVERY_WRONG_IMAGE = "under-5k"
+"""The network whose source shows every misclassified image of a run."""
+
 DPI = 140
+COLOURS = 256
+"""A palette makes a file a third as large as one of 24 bits a pixel, and no difference that is seen."""
+
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # part of matplotlib, so every machine has the same one
     "font.size": 10,
@@ -92,17 +102,26 @@ def save(picture: Picture, material: Material, folder: Path) -> Path:
         FigureCanvasAgg(figure)
         figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     path = folder / picture.file
-    files.write(path, buffer.getvalue())
+    files.write(path, _with_palette(buffer.getvalue()))
     return path
+
+
+def _with_palette(png: bytes) -> bytes:
+    """The picture with COLOURS colours."""
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as image:
+        image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(
+            buffer, format="png", optimize=True
+        )
+    return buffer.getvalue()
 
 
 def _material(tables: Tables, dataset: Dataset | None = None) -> Material:
     groups = pooling.largest_groups(pooling.groups(pooling.judged_runs(tables.runs)))
     runs = {run for group in groups for run in group.runs["run"]}
     epochs, errors = (part[part["run"].isin(runs)] for part in (tables.epochs, tables.errors))
-    return Material(
-        groups, epochs, errors, [steps.comparisons[0] for steps in first_steps(tables.traces)], dataset
-    )
+    steps = [network for network in first_steps(tables.traces) if ZOO[network.model].judged]
+    return Material(groups, epochs, errors, steps, dataset)
 
 
 def _with_errors(material: Material) -> list[str]:
@@ -117,74 +136,98 @@ def _with_errors(material: Material) -> list[str]:
 
 def _of_data() -> list[Picture]:
     return [
-        Picture("samples.png", "Sample digits", "The first six test images with their labels.", _samples),
         Picture(
             "class-counts.png",
             "Class counts",
             "The number of training images of each digit.",
-            curves.classes,
-        ),
+            lambda material: digit_figures.class_counts(material.digits()),
+        )
     ]
 
 
 def _of_training(material: Material) -> list[Picture]:
-    loss = Picture(
-        "loss-against-examples.png",
-        f"{WALK_THROUGH}: loss against training images seen",
-        "The first test point is before training. A training point is the mean over an epoch's batches, "
-        "drawn at the middle of the epoch.",
-        curves.loss_against_examples,
-        WALK_THROUGH,
-    )
-    per_epoch = [
-        Picture(
-            "lr-per-epoch.png",
-            "Learning rate per epoch",
-            "The rate of each epoch's first step, as recorded. Both frameworks are given the same rates.",
-            curves.learning_rate,
-        ),
-        Picture(
-            "accuracy-per-epoch.png",
-            "Test accuracy per epoch",
-            "Thick lines are means over seeds, thin ones single runs; epoch 0 is before training.",
-            curves.accuracy_per_epoch,
-        ),
-        Picture(
-            "loss-per-epoch.png",
-            "Loss per epoch",
-            "Training loss is the mean over the epoch's batches, each before its own update, with dropout "
-            "and augmentation on; test loss is measured after the epoch.",
-            curves.loss_per_epoch,
-        ),
-    ]
-    steps = Picture(
-        "first-steps.png",
-        "First steps: difference of the frameworks and self-baselines",
-        "The largest difference of losses up to each step, of one seed, with the same dropout masks in both "
-        "frameworks. Where the black line is not above the coloured ones, rounding explains the difference "
-        "of the frameworks.",
-        curves.first_steps,
-    )
     return [
         Picture(
             "overview.png",
             "Test accuracy by network and framework",
-            "Small points are seeds, large ones their mean, grey diamonds the sources' "
-            "claims. The axis is logarithmic in the error.",
-            curves.overview,
+            "After the last epoch: the mean over seeds with its 95 % confidence interval; faint points are "
+            "the seeds. A claim of an accuracy on training images is left out. The axis is logarithmic in "
+            "the error.",
+            overview.overview,
         ),
         Picture(
             "accuracy-against-parameters.png",
             "Test accuracy against parameters",
-            "Means over seeds. Each network has its own recipe. Stars are published records, single runs "
-            "selected on the test set: from the left, those with "
+            "The mean over seeds with its 95 % confidence interval. Each network has its own recipe. Stars: "
             + ", ".join(f"{record.parameters:,} parameters ({record.name})" for record in RECORDS)
             + ".",
-            curves.accuracy_against_parameters,
+            overview.accuracy_against_parameters,
         ),
-        *(per_epoch if material.with_epochs() else []),
-        *([loss] if WALK_THROUGH in material.with_epochs() else []),
-        *([steps] if material.traces else []),
+        *_of_epochs(material),
+        *_of_first_steps(material),
+    ]
+
+
+def _of_epochs(material: Material) -> list[Picture]:
+    pictures = []
+    recorded, schedules = material.with_epochs(), epochs.with_schedules(material)
+    constant = [f"`{model}`" for model in recorded if model not in schedules]
+    if schedules:
+        caption = (
+            "The recorded rates are those of each epoch's first step; both frameworks are given the same."
+        )
+        if constant:
+            caption += f" Constant rate: {', '.join(constant)}."
+        pictures.append(Picture("lr-per-epoch.png", "Learning rate per epoch", caption, epochs.learning_rate))
+    curves = epochs.with_curves(material)
+    short = [f"`{model}`" for model in recorded if model not in curves]
+    if curves:
+        seeds = "Geometric mean over seeds with its 95 % confidence interval"
+        left_out = f" Trained for one epoch only, and left out: {', '.join(short)}." if short else ""
+        pictures += [
+            Picture(
+                "accuracy-per-epoch.png",
+                "Test accuracy per epoch",
+                f"{seeds}, both of the error; the axis has room for the means.{left_out}",
+                epochs.accuracy_per_epoch,
+            ),
+            Picture(
+                "loss-per-epoch.png",
+                "Loss per epoch",
+                f"{seeds}. Training loss is the mean over the epoch's batches, each before its own update, "
+                "with dropout and augmentation on; test loss is measured after the epoch.",
+                epochs.loss_per_epoch,
+            ),
+        ]
+    if WALK_THROUGH in recorded:
+        pictures.append(
+            Picture(
+                "loss-against-examples.png",
+                f"{WALK_THROUGH}: loss against training images seen",
+                "The first test point is before training. A training point is the mean over an epoch's "
+                "batches, drawn at the middle of the epoch. Error bars, most of them smaller than the "
+                "points, are 95 % confidence intervals of the geometric mean over seeds.",
+                epochs.loss_against_examples,
+                WALK_THROUGH,
+            )
+        )
+    return pictures
+
+
+def _of_first_steps(material: Material) -> list[Picture]:
+    if not material.first_steps:
+        return []
+    return [
+        Picture(
+            "first-steps.png",
+            "First steps: difference of the frameworks and self-baselines",
+            "Both frameworks have the same weights, batches and dropout masks. *Rounding alone* is the "
+            "self-baseline: the difference of a framework from itself, started one unit in the last place "
+            "away. Where the black point is not to the right of the coloured ones, rounding explains the "
+            "difference of the frameworks. Faint points are seeds, the others their geometric mean with its "
+            "95 % confidence interval.",
+            steps_figure.first_steps,
+        )
     ]
 
 
@@ -195,8 +238,8 @@ def _of_errors(material: Material) -> list[Picture]:
     pictures = [
         Picture(
             "predictions.png",
-            "Predictions",
-            "The same six test images with the predictions of a recorded run.",
+            "Sample digits and predictions",
+            "The first six test images with their labels and the predictions of a recorded run.",
             _predictions,
         )
     ]
@@ -214,24 +257,24 @@ def _of_errors(material: Material) -> list[Picture]:
     misclassified = set(material.errors["run"])
     if misclassified:
         caption = (
-            "Over all frameworks and networks. Below each image: its label, its most frequent wrong "
-            "prediction, and in how many runs it was wrong."
+            "Over all frameworks and networks, each of which counts the same, whatever its number of runs. "
+            "Below each image: its label, its most frequent wrong prediction, and the share of runs in which "
+            "it was wrong. `python -m common.demo` shows those of every network."
         )
         pictures.append(
             Picture("wrong-digits.png", "Test images misclassified most often", caption, _wrong_digits)
         )
-    for model in models:
-        if example_run(material, model)[1] in misclassified:
-            pictures.append(
-                Picture(
-                    f"wrong-{model}.png",
-                    f"{model}: misclassified test images of one run",
-                    "Below each image: its label and the prediction. Of very many only the first are shown.",
-                    partial(_wrong_in_run, model=model),
-                    model,
-                    "wrong",
-                )
+    model = EVERY_WRONG_IMAGE
+    if model in models and example_run(material, model)[1] in misclassified:
+        pictures.append(
+            Picture(
+                f"wrong-{model}.png",
+                f"{model}: misclassified test images of one run",
+                "Below each image: its label and the prediction.",
+                partial(_wrong_in_run, model=model),
+                model,
             )
+        )
     return pictures
 
 
@@ -245,12 +288,6 @@ def example_run(material: Material, model: str) -> tuple[str, str]:
 # Figures of digits
 
 
-def _samples(material: Material) -> Figure:
-    test = material.digits().test
-    captions = [f"Ground truth: {label}" for label in test.labels[:6]]
-    return digit_figures.grid(test, captions, heading="Test images")
-
-
 def _predictions(material: Material) -> Figure:
     test = material.digits().test
     models = _with_errors(material)
@@ -259,8 +296,11 @@ def _predictions(material: Material) -> Figure:
     predicted = test.labels.astype(np.int64)
     errors = material.errors[material.errors["run"] == run]
     predicted[errors["index"].to_numpy()] = errors["predicted"].to_numpy()
-    captions = [f"Prediction: {digit}" for digit in predicted[:6]]
-    return digit_figures.grid(test, captions, heading=f"Predictions of {description}")
+    captions = [
+        f"label {label}, predicted {digit}"
+        for label, digit in zip(test.labels[:6], predicted[:6], strict=True)
+    ]
+    return digit_figures.row(test, captions, heading=f"Predictions of {description}")
 
 
 def _confusion(material: Material, *, model: str) -> Figure:
@@ -277,8 +317,13 @@ def _confusion(material: Material, *, model: str) -> Figure:
 
 
 def _wrong_digits(material: Material) -> Figure:
-    runs = sum(len(group.runs) for group in material.groups)
-    return digit_figures.most_often_wrong(material.digits().test, material.errors, runs=runs)
+    shares = {
+        run: 1 / (len(material.groups) * len(group.runs))
+        for group in material.groups
+        for run in group.runs["run"]
+    }
+    errors = material.errors.assign(share=material.errors["run"].map(shares))
+    return digit_figures.most_often_wrong(material.digits().test, errors)
 
 
 def _wrong_in_run(material: Material, *, model: str) -> Figure:
