@@ -36,11 +36,15 @@ report: install ## tables into README.md and benchmarks.md, figures into results
 demo: install ## a page to draw digits on, which both frameworks classify
 	$(BIN)/python -m common.demo
 
+# Most tests wait for processes of one framework: two at once use both cores. A file's tests stay together, as they
+# share such processes.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+
 test: $(INSTALLED_DEV) ## the whole test suite, some minutes
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-fast: $(INSTALLED_DEV) ## the tests without training, browser, cluster, downloads or kills
-	$(BIN)/python -m pytest -m "not slow and not browser and not cluster and not network"
+	$(PYTEST) -m "not slow and not browser and not cluster and not network"
 
 check: lint types imports ## format, lint, types and which room imports which
 

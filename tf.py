@@ -39,7 +39,6 @@ from backends.tensorflow.numerics import CHANGES
 from common.model import spec
 from common.model.optimizer import SGD, Adadelta, Adam, Optimizer
 from common.training.backend import Execution
-from common.training.distributed import read_world
 from common.training.dropout_masks import Masks
 
 Array = NDArray[Any]
@@ -145,7 +144,7 @@ class Model:
         """Run len(order) training steps; see common.training.backend.Model."""
         inputs, targets = self.to_device(images, labels)
         momenta = parity.momentum_of(self.optimizer, rate, momentum)
-        with distributed.peer_errors(self.strategy):
+        with distributed.peer_errors(self.world):
             return self.run_steps(inputs, targets, self.world.shard(order), rate, momenta)
 
     def run_steps(
@@ -229,8 +228,6 @@ class Backend:
                 tf.config.set_visible_devices([], "GPU")
             accelerators = tf.config.get_visible_devices("GPU")
         tf.config.experimental.enable_tensor_float_32_execution(False)  # which keeps three digits
-        # Like the thread counts, before the first operation.
-        self.strategy = distributed.connect(read_world(self.name, os.environ))
         self.device = "cpu"
         if accelerators:
             details = tf.config.experimental.get_device_details(accelerators[0])
@@ -241,8 +238,9 @@ class Backend:
         self, network: spec.ModelSpec, optimizer: Optimizer, *, execution: Execution, seed: int
     ) -> Model:
         """A model of `network`; see common.training.backend.Backend."""
+        strategy = distributed.connect(execution.world)
         keras.utils.set_random_seed(execution.world.seed(seed))
-        return Model(network, optimizer, execution=execution, strategy=self.strategy)
+        return Model(network, optimizer, execution=execution, strategy=strategy)
 
 
 if arguments is not None:

@@ -58,7 +58,7 @@ FRAMEWORKS: dict[str, Framework] = {
             init="fan-in-uniform",
             # libgomp's own 300,000 outlast a slice of the scheduler: a thread keeps the one it waits for
             # from its core. With OMP_WAIT_POLICY=PASSIVE, none, a step is slower alone.
-            openmp_spins=3_000,
+            openmp_spins=6_000,
             colour="#D55E00",
             marker="o",
         ),

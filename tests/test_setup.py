@@ -57,7 +57,13 @@ def test_make_check_runs_the_linters_and_make_test_the_whole_suite() -> None:
         ["make", "--dry-run", "check", "test"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     commands = {tuple(line.rpartition("/")[2].split()) for line in plan.splitlines()}
-    for command in ("ruff format --check .", "ruff check .", "mypy", "lint-imports", "python -m pytest"):
+    for command in (
+        "ruff format --check .",
+        "ruff check .",
+        "mypy",
+        "lint-imports",
+        "python -m pytest -n 2 --dist loadfile",
+    ):
         assert tuple(command.split()) in commands, command
 
 

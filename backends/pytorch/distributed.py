@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from torch import distributed, nn
 
 from common.training.backend import PeerLost
-from common.training.distributed import World
-
-TIMEOUT_SECONDS = 60  # of waiting for another process of the run
+from common.training.distributed import TIMEOUT_SECONDS, World
 
 
 def own_accelerator(device: torch.device) -> torch.device:
@@ -32,7 +30,8 @@ def connect(world: World, device: torch.device) -> None:
     """Join the other processes of the run, once for this process."""
     if world.size > 1 and not distributed.is_initialized():
         kind = "nccl" if device.type == "cuda" else "gloo"
-        distributed.init_process_group(kind, timeout=datetime.timedelta(seconds=TIMEOUT_SECONDS))
+        with peer_errors(world):
+            distributed.init_process_group(kind, timeout=datetime.timedelta(seconds=TIMEOUT_SECONDS))
         atexit.register(distributed.destroy_process_group)  # or gloo's threads may abort the process
 
 

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import signal
 from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 from tensorflow import Tensor
 
 from common.training.backend import PeerLost
-from common.training.distributed import World
+from common.training.distributed import TIMEOUT_SECONDS, World
 
 
+@functools.cache
 def connect(world: World) -> tf.distribute.Strategy | None:
-    """Join the other processes of the run; before TensorFlow's first operation."""
-    return tf.distribute.MultiWorkerMirroredStrategy() if world.size > 1 else None
+    """Join the other processes of the run, once for this process and before TensorFlow's first operation."""
+    if world.size == 1:
+        return None
+    # It waits an hour for the others, and meanwhile holds the interpreter and SIGTERM: the system alone can
+    # end the process.
+    alarm = getattr(signal, "alarm", lambda seconds: None)  # which Windows lacks
+    alarm(TIMEOUT_SECONDS)
+    try:
+        with peer_errors(world):
+            return tf.distribute.MultiWorkerMirroredStrategy()
+    finally:
+        alarm(0)
 
 
 def average(
@@ -35,11 +48,14 @@ def average(
 
 
 @contextlib.contextmanager
-def peer_errors(strategy: tf.distribute.Strategy | None) -> Iterator[None]:
+def peer_errors(world: World) -> Iterator[None]:
     """Raise PeerLost where another process of the run has ended."""
+    if world.size > 1:
+        # A thread of TensorFlow, once it is connected, handles SIGTERM itself, and does nothing with it.
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
     try:
         yield
-    except tf.errors.OpError as error:
-        if strategy is None:
+    except (tf.errors.OpError, RuntimeError) as error:  # the second where a signal came before the error
+        if world.size == 1:
             raise
-        raise PeerLost(error.message.splitlines()[0]) from error
+        raise PeerLost(str(error).splitlines()[0]) from error

@@ -34,13 +34,13 @@ from common.tables import contention, machine, store
 from common.tables.concurrent_runs import ConcurrentRuns
 from common.tables.schema import Run
 from common.training import checkpoint
-from common.training.backend import Backend, Unavailable
+from common.training.backend import Backend, PeerLost, Unavailable
 from common.training.job import Job
 from common.training.run import execute
 
 REPORTED = (
     *(DataError, RecipeError, checkpoint.CheckpointError, store.ResultsError, OutputError),
-    Unavailable,
+    *(PeerLost, Unavailable),
 )
 """Errors whose message is a line for the person at the terminal."""
 

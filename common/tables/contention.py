@@ -50,7 +50,7 @@ def warning(before: Usage, after: Usage, *, threads: int) -> str:
     others = (after.machine - before.machine - after.process + before.process) / seconds
     if others + threads <= after.cores + TOLERANCE:
         return ""
-    return (
-        f"Warning: other work takes {others:.1f} of the machine's {after.cores} cores, and this run has "
-        f"{threads} threads: its times are not comparable. Where that lasts, --threads 1 is often fastest."
-    )
+    line = f"Warning: other work takes {others:.1f} of the machine's {after.cores} cores, and this run has"
+    if threads == 1:
+        return f"{line} 1 thread: its times are not comparable."
+    return f"{line} {threads} threads: its times are not comparable. --threads 1 is often fastest there."

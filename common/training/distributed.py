@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from common.frameworks import FRAMEWORKS
 
 MAX_PROCESSES = 65_536
+TIMEOUT_SECONDS = 60
+"""Patience of a process that waits for another process of its run."""
 TORCHRUN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 

@@ -42,7 +42,7 @@ def running(command: list[str], *, until: str, log: Path) -> Iterator[subprocess
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
     try:
-        wait_for(lambda: until in log.read_text(), seconds=60)
+        wait_for(lambda: until in log.read_text())
         yield process
     finally:
         process.send_signal(signal.SIGINT)
@@ -53,7 +53,7 @@ def running(command: list[str], *, until: str, log: Path) -> Iterator[subprocess
             process.wait()
 
 
-def wait_for(condition: object, *, seconds: float = 120) -> None:
+def wait_for(condition: object, *, seconds: float = 300) -> None:
     assert callable(condition)
     until = time.monotonic() + seconds
     while not condition():
@@ -125,7 +125,7 @@ def test_another_worker_runs_the_task_of_a_killed_one(
     (run,) = runs_of(nannies[0])
     (worker,) = [child for child in nannies[0].children() if run in runs_of(child)]
     worker.kill()
-    run.wait(timeout=30)
+    run.wait(timeout=300)
     printed, _ = process.communicate(timeout=300)
     assert process.returncode == 0
     assert tasks_of(tmp_path) == each(1)
@@ -160,7 +160,7 @@ def test_a_task_that_fails_twice_has_a_row_with_the_reason(
     (tmp_path / "file").touch()
     words = [*QUICK, "--seeds", "1", "--data-dir", str(tmp_path / "file" / "no")]
     process = start(address, tmp_path / "results", *words)
-    printed, _ = process.communicate(timeout=120)
+    printed, _ = process.communicate(timeout=300)
     assert process.returncode == 1
     assert "tf-model-1 pytorch seed 1 epochs=1 failed: exit status 2: pytorch.py: " in printed
     assert tasks_of(tmp_path / "results", "failed") == {("pytorch", "1"): 1}

@@ -133,7 +133,7 @@ def test_a_signal_in_training_is_a_row(name: str, tmp_path: Path, mnist: Dataset
     for _ in range(5):
         process.send_signal(number)
         time.sleep(0.02)
-    output, error = process.communicate(timeout=60)
+    output, error = process.communicate(timeout=300)
     assert (process.returncode, error) == (128 + number, "")
     assert [row["status"] for row in store.rows(tmp_path, "results.csv")] == ["interrupted"]
     last_epoch = tmp_path / "model.last-epoch.safetensors"
@@ -145,5 +145,5 @@ def test_a_signal_in_training_is_a_row(name: str, tmp_path: Path, mnist: Dataset
 def test_a_killed_run_leaves_its_last_whole_epoch(tmp_path: Path, mnist: Dataset) -> None:
     process = in_second_epoch(tmp_path)
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert checkpoint.read(tmp_path / "model.last-epoch.safetensors").metadata["epoch"] >= 1

@@ -30,11 +30,11 @@ def test_a_script_ends_with_its_parents_pipe() -> None:
         assert process.stdout
         assert process.stdout.readline() == "False\n"  # what the script starts does not watch
         assert process.poll() is None
-    assert process.wait(timeout=30) == 1
+    assert process.wait(timeout=300) == 1
     process.stdout.close()
 
 
 def test_a_closed_standard_input_alone_ends_no_script() -> None:
     process = start(0.5, stdin=subprocess.DEVNULL)
-    printed, _ = process.communicate(timeout=30)
+    printed, _ = process.communicate(timeout=300)
     assert (process.returncode, printed) == (0, "False\n")

@@ -115,7 +115,7 @@ def test_ctrl_c_is_clean(script: str, mnist: Dataset, tmp_path: Path) -> None:
         if line.startswith("epoch 1/8  step "):
             break
     process.send_signal(signal.SIGINT)
-    out, error = process.communicate(timeout=60)
+    out, error = process.communicate(timeout=300)
     assert process.returncode == 130
     assert (error, "Interrupted." in out) == ("", True)
     tables = read(tmp_path)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-import pytest
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
 
+import pytest
+from support.recorder import RecorderBackend
+
+from common.cli import main as command
 from common.cli import threads
-from common.cli.invocation import parse
-from common.cli.threads import SPINS, ThreadsError, default_threads, limit_spinning
-from common.frameworks import FRAMEWORKS
+from common.cli.invocation import Startup, parse
+from common.cli.threads import SPINS, WAITING, ThreadsError, default_threads, limit_spinning
+from common.data.datasets import Dataset
+from common.frameworks import FRAMEWORKS, ROOT
+from common.tables.contention import Usage
 from common.tables.cores import cores_each
 
 frameworks = pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -62,3 +72,36 @@ def test_a_users_own_waiting_is_kept(framework: str, own: dict[str, str]) -> Non
     limit_spinning(FRAMEWORKS[framework], environment)
     spins = FRAMEWORKS[framework].openmp_spins
     assert environment == (own if own or spins is None else {SPINS: str(spins)})
+
+
+@pytest.mark.parametrize("loader, expected", [("memory", True), ("native", False)])
+def test_a_script_limits_the_waiting_before_it_imports_the_framework(loader: str, expected: bool) -> None:
+    """But not where it trains as most users of the framework do."""
+    program = (
+        "import os, sys\n"
+        f"sys.argv = ['pytorch.py', '--loader', '{loader}']\n"
+        "from common.cli.main import parse_arguments\n"
+        "parse_arguments('pytorch')\n"
+        f"print('torch' not in sys.modules, os.environ.get('{SPINS}'), flush=True)\n"
+        "os._exit(0)\n"  # the data set is not waited for
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in WAITING}
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    spins = str(FRAMEWORKS["pytorch"].openmp_spins) if expected else "None"
+    assert ended.stdout.splitlines()[-1].split() == ["True", spins]
+
+
+def test_other_work_is_reported_before_the_run(
+    mnist: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = Usage.now()
+    assert now
+    busy = dataclasses.replace(now, wall=now.wall - 1, machine=now.machine - 1000)
+    for startup, warnings in ((Startup(), 0), (Startup(usage=busy), 1)):
+        words = ["--results", str(tmp_path), "--dry-run"]
+        invocation = dataclasses.replace(command.parse_arguments("pytorch", words), startup=startup)
+        with pytest.raises(SystemExit) as exit_:
+            command.main(RecorderBackend, invocation)
+        assert exit_.value.code == 0
+        assert capsys.readouterr().out.count("Warning: other work") == warnings

@@ -270,7 +270,7 @@ INK = int(idx.decode_idx(CONTENT[FILES[0]], rank=3).sum())
 @pytest.mark.skipif(os.name == "nt", reason="Windows removes no file that another process reads")
 def test_processes_may_download_at_once(tmp_path: Path) -> None:
     processes = start_loaders(tmp_path, "again and again")
-    assert [int(process.communicate(timeout=60)[0]) for process in processes] == [INK] * 3
+    assert [int(process.communicate(timeout=300)[0]) for process in processes] == [INK] * 3
     assert files_in(tmp_path / "tiny") == {file: CONTENT[file] for file in FILES[1:]}
 
 
@@ -282,7 +282,7 @@ def test_of_processes_that_start_together_one_downloads(tmp_path: Path) -> None:
         time.sleep(0.01)
     time.sleep(0.5)  # for all of them to reach the lock; one that is later finds the files
     (tmp_path / "go").touch()
-    printed = [process.communicate(timeout=60)[0] for process in processes]
+    printed = [process.communicate(timeout=300)[0] for process in processes]
     assert sorted(printed) == sorted([f"{INK}\n", f"{INK}\n", f"downloading\n{INK}\n"])
 
 

@@ -24,7 +24,7 @@ import numpy as np
 import psutil
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, Route, expect, sync_playwright
 from support import photos, worker
 
 from common.cli.predict_server import checkpoint_path
@@ -193,6 +193,21 @@ def test_a_wrong_digit_is_loaded_from_the_gallery(page: Page) -> None:
     image = np.array(page.locator("#seen").evaluate(seen))
     digit = page.evaluate(f"fetch('api/digits/{index}').then(answer => answer.json())")
     np.testing.assert_array_equal(image.reshape(28, 28), digit["image"])
+
+
+@pytest.mark.browser
+def test_the_gallery_ignores_a_reply_that_a_later_filter_overtook(page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/api/mistakes?*", lambda route: route.continue_() if held else held.append(route))
+    page.select_option("#label", "4")
+    page.select_option("#label", "5")
+    first = page.locator("#digits button").first
+    expect(first).to_contain_text("a 5,")
+    with page.expect_response("**/api/mistakes?*label=4*"):
+        held[0].continue_()
+    page.evaluate("new Promise(done => setTimeout(done, 100))")  # the reply is read meanwhile
+    expect(first).to_contain_text("a 5,")
+    page.unroute("**/api/mistakes?*")
 
 
 @pytest.mark.browser

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ def test_a_process_that_dies_ends_the_run(framework: str, tmp_path: Path) -> Non
     """Within a minute, with one line and a nonzero exit status; rank 0, if it is alive, records the run."""
     folders = [tmp_path / f"killed-{rank}" for rank in range(2)]
     with ThreadPoolExecutor(2) as pool:
-        ends = list(pool.map(kill_rank, [framework] * 2, range(2), folders))
+        ends = list(pool.map(partial(end_rank, framework, by=signal.SIGKILL), range(2), folders))
     for killed, (statuses, output) in enumerate(ends):
         assert all(statuses), output
         lines = [line for line in output.splitlines() if "Another process of this run has ended" in line]
@@ -134,8 +135,37 @@ def test_a_process_that_dies_ends_the_run(framework: str, tmp_path: Path) -> Non
         assert rows == ([] if killed == 0 else [("interrupted", "2")])
 
 
-def kill_rank(framework: str, killed: int, folder: Path) -> tuple[list[int], str]:
-    """Exit statuses and output of a run in which the process of one rank is killed while it trains."""
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGTERM")
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_process_that_is_terminated_ends_the_run(framework: str, tmp_path: Path) -> None:
+    """As soon as its steps are done, and recorded; TensorFlow by itself ignores SIGTERM once connected."""
+    statuses, output = end_rank(framework, 1, tmp_path / "run", by=signal.SIGTERM)
+    assert all(statuses), output
+    assert "Interrupted." in output
+    (row,) = store.rows(tmp_path / "run", "results.csv")
+    assert (row["status"], row["world_size"]) == ("interrupted", "2")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "alarm"), reason="needs SIGALRM")
+def test_a_process_whose_peers_never_come_ends() -> None:
+    """In TensorFlow, which would wait an hour; the patience is shortened to a second."""
+    program = (
+        "from backends.tensorflow import distributed as backend\n"
+        "from common.training.distributed import World\n"
+        "backend.TIMEOUT_SECONDS = 1\n"
+        "backend.connect(World(0, 2, 2))\n"
+    )
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
+    config = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": 0}})
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH, "TF_CONFIG": config}
+    ended = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, timeout=300)
+    assert ended.returncode == -signal.SIGALRM
+
+
+def end_rank(framework: str, ended: int, folder: Path, *, by: signal.Signals) -> tuple[list[int], str]:
+    """Exit statuses and output of a run in which the process of one rank gets a signal while it trains."""
     folder.mkdir()
     words = [FRAMEWORKS[framework].script, "--no-accel", "--model", "pytorch-model-1", "--epochs", "50"]
     words += ["--results", str(folder), "--log-interval", "20"]
@@ -149,7 +179,7 @@ def kill_rank(framework: str, killed: int, folder: Path) -> tuple[list[int], str
         ranks = sorted(child.pid for child in psutil.Process(processes[0].pid).children())
     else:
         ranks = [process.pid for process in processes]
-    os.kill(ranks[killed], signal.SIGKILL)
+    os.kill(ranks[ended], by)
     ends = wait(processes, seconds=60)
     return [status for status, _ in ends], "".join(output for _, output in ends)
 

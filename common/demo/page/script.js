@@ -262,15 +262,20 @@ function fill(select, values) {
 // The gallery
 
 let from = 0;
+let newestList = 0;
+let newestDigit = 0;
 
 // Networks with more than ten outputs can predict one that is no digit.
 const className = (predicted) => (predicted > 9 ? `no digit (output ${predicted})` : String(predicted));
 
 async function gallery(more = false) {
   if (!more) from = 0;
+  newestList += 1;
+  const list = newestList;
   const query = new URLSearchParams(new FormData(byId("filters")));
   query.set("start", from);
   const { total, digits } = await (await fetch(`api/mistakes?${query}`)).json();
+  if (list !== newestList) return; // replies of several filters can come in another order
   byId("total").textContent = total ? `${total} test digits.` : "No test digit was misclassified in this way.";
   const titles = Object.fromEntries(frameworks.map(({ name, title }) => [name, title]));
   const items = digits.map(({ index, label, predictions }) => {
@@ -296,7 +301,10 @@ async function gallery(more = false) {
 }
 
 async function load(index) {
+  newestDigit += 1;
+  const digit = newestDigit;
   const { image } = await (await fetch(`api/digits/${index}`)).json();
+  if (digit !== newestDigit) return;
   const source = document.createElement("canvas");
   source.width = source.height = 28;
   paint(source, image);
