@@ -183,7 +183,7 @@ def _panels(models: Sequence[str], *, columns: int, height: float) -> tuple[Figu
     """A panel a network, row by row, with one vertical axis for all, which the first of a row labels."""
     columns = min(columns, len(models))
     lines = math.ceil(len(models) / columns)
-    figure = Figure(figsize=(min(WIDTH, max(5.0, 2.5 * columns)), 0.9 + height * lines), layout="constrained")
+    figure = Figure(figsize=(min(WIDTH, max(7.5, 2.5 * columns)), 0.9 + height * lines), layout="constrained")
     panels: list[Axes] = []
     for place in range(len(models)):
         axes = figure.add_subplot(lines, columns, place + 1, sharey=panels[0] if panels else None)

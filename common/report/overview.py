@@ -97,9 +97,7 @@ def overview(material: Material) -> Figure:
     entries = []
     for name in frameworks:
         colour, marker = look(name, frameworks)
-        entries.append(
-            entry(f"{display_name(name)}: mean, 95 % interval", color=colour, marker=marker, linestyle="none")
-        )
+        entries.append(entry(display_name(name), color=colour, marker=marker, linestyle="none"))
     entries += [
         entry("one seed", color=GREY, marker="o", markersize=3, linestyle="none"),
         entry(
@@ -111,7 +109,7 @@ def overview(material: Material) -> Figure:
             linestyle="none",
         ),
     ]
-    legend(figure, "Test accuracy by network and framework", entries)
+    legend(figure, "Test accuracy by network and framework: means with 95 % intervals", entries)
     return figure
 
 
