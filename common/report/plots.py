@@ -188,7 +188,7 @@ def _of_epochs(material: Material) -> list[Picture]:
             Picture(
                 "accuracy-per-epoch.png",
                 "Test accuracy per epoch",
-                f"{seeds}, both of the error; the axis has room for the means.{left_out}",
+                f"{seeds}, both of the error, cut where it leaves the axes.{left_out}",
                 epochs.accuracy_per_epoch,
             ),
             Picture(
