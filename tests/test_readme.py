@@ -1,4 +1,4 @@
-"""Every command of the README works as it is written, in a copy of the project that has made `make run`."""
+"""Every command of the pages works as it is written, in a copy of the project that has made `make run`."""
 
 from __future__ import annotations
 
@@ -28,8 +28,22 @@ from common.demo import __main__ as demo
 from common.frameworks import FRAMEWORKS, ROOT
 from common.report import __main__ as report
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-TYPED = re.sub(r"<!-- ([a-z-]+):begin -->.*?<!-- \1:end -->", "", README, flags=re.DOTALL)
+PAGES = [
+    *("README.md", "docs/install.md", "docs/method.md", "docs/zoo.md", "docs/command-line.md"),
+    *("docs/columns.md", "docs/bench.md", "docs/demo.md", "docs/questions.md"),
+]
+"""The pages whose commands, flags and files are tested."""
+
+LINKING = sorted(
+    {
+        *PAGES,
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")),
+    }
+)
+TEXT = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
+TYPED = re.sub(r"<!-- ([a-z-]+):begin -->.*?<!-- \1:end -->", "", TEXT, flags=re.DOTALL)
 PROSE = re.sub(r"^```.*?^```$", "", TYPED, flags=re.DOTALL | re.MULTILINE)
 INLINE = re.findall(r"`([^`]+)`", PROSE)
 
@@ -116,7 +130,7 @@ RULES: dict[str, str | Callable[[list[str]], None]] = {
     r"python (pytorch|tf)\.py --defaults": accepted_by_the_script,
     # These serve, measure for an hour, or are for several machines or processes.
     r"python -m common\.demo.*": accepted_by_the_demo,
-    r"python -m common\.bench (speed|aa).*": accepted_by_the_bench,
+    r"python -m common\.bench (speed|aa|ablation|traces).*": accepted_by_the_bench,
     r"dask .*": accepted_by_dask,
     r"(torchrun|TF_CONFIG=).*": accepted_by_the_script,
     # These make or choose an environment, and download it.
@@ -225,11 +239,14 @@ def test_every_file_in_the_prose_exists() -> None:
     }
 
 
-def test_every_link_to_a_file_leads_to_its_heading() -> None:
-    links = re.findall(r"\]\(([\w./-]*)(?:#([\w-]+))?\)", TYPED)
-    assert links
-    for name, anchor in links:
-        text = (ROOT / (name or "README.md")).read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", LINKING)
+def test_every_link_to_a_file_leads_to_its_heading(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for name, anchor in re.findall(r"\]\(([\w./-]*)(?:#([\w-]+))?\)", text):
+        if name.endswith(".png"):  # tests/report/test_pages.py has the pictures
+            continue
+        target = (ROOT / page).parent / name if name else ROOT / page
+        text = target.read_text(encoding="utf-8")
         headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
         slugs = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
         assert not anchor or anchor in slugs, (name, anchor)

@@ -86,9 +86,9 @@ def test_make_run_says_what_it_needs_first_and_writes_to_an_ignored_folder() -> 
         "-m common.report --results runs",
     ]
     assert "runs/" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
-    readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8").splitlines()
     for words in python[-5:]:
-        assert readme.count(f"python {words}") == 2  # without make, on POSIX and on Windows
+        assert page.count(f"python {words}") == 2  # without make, on POSIX and on Windows
 
 
 def test_version_and_license_stand_in_the_citation() -> None:

@@ -176,11 +176,6 @@ def judged_runs(runs: pd.DataFrame) -> pd.DataFrame:
     return selected[selected["model"].isin(judged)]
 
 
-def undisturbed(runs: pd.DataFrame) -> pd.DataFrame:
-    """The rows of runs without concurrent runs on their machine; rows older than the column had none."""
-    return runs[~(runs["at_once"] > 1)]
-
-
 def largest_groups(groups: Iterable[Group], *, by: str = "model") -> list[Group]:
     """The group with the most seeds (the first of equals) for each model, framework and value of `by`.
 

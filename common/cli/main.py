@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from common.checked import RecipeError
-from common.cli import ends
+from common.cli import ends, outcome
 from common.cli.framework_defaults import read_defaults
 from common.cli.invocation import Invocation, Startup, parse
 from common.cli.parent_watch import watch_parent
@@ -26,7 +26,7 @@ from common.cli.seeds import summary_line
 from common.cli.threads import limit_spinning
 from common.cli.trace import trace
 from common.data.datasets import DataError, Dataset, load
-from common.frameworks import FRAMEWORKS
+from common.frameworks import FRAMEWORKS, ROOT
 from common.model.entry import describe
 from common.model.spec import summary
 from common.model.zoo import ENTRIES
@@ -156,6 +156,9 @@ def _run_seeds(
             return ends.interrupted_status()
         statuses.add(status)
         clock = machine.Clock.now()
+    if invocation.seeds == 1 and rows:
+        for line in outcome.lines(rows[0], ROOT / "results"):
+            _show(line)
     if invocation.seeds > 1 and rows:
         accuracies = [row.accuracy for row in rows if row.status == "ok" and row.accuracy is not None]
         _show(summary_line(accuracies, seeds=invocation.seeds))

@@ -1,4 +1,4 @@
-"""`python -m common.report`: render README.md's marked blocks, the other pages and the figures.
+"""`python -m common.report`: render the pages and the figures, and print the answer.
 
 The tables of a folder other than results/ are rendered to report.md and plots in that folder, and compared
 with those of results/; no other file is written.
@@ -16,11 +16,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from common.analysis import frames
+from common.analysis.answer import Answer
 from common.cli.parser import Parser
 from common.cli.paths import path
 from common.data.datasets import DataError, load
 from common.frameworks import ROOT
-from common.report import comparison, plots, verdict_tables
+from common.report import answer, comparison, plots
 from common.report.pages import ReportError, pages, report, stale, write
 from common.tables.store import ResultsError
 
@@ -29,7 +30,7 @@ def parser() -> Parser:
     """The command line of this module."""
     result = Parser(
         prog="python -m common.report",
-        description="Write README.md's marked blocks, benchmarks.md and results/plots from the tables.",
+        description="Write the pages and results/plots from the tables, and print the answer.",
     )
     add = result.add_argument
     add(
@@ -73,8 +74,10 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
             print(f"Wrote {page}.")
         if recorded is not None:
             print(f"\n{comparison.text(tables, recorded)}")
-        if answer := verdict_tables.sentence(tables):
-            print(answer)
+        lines = answer.sentences(Answer(tables if recorded is None else recorded))
+        if lines:
+            print("\nThe recorded runs:" if recorded is not None else "")
+            print("\n".join(map(answer.plain, lines)))
     except (ReportError, ResultsError, DataError) as error:
         print(error, file=sys.stderr)
         return 1

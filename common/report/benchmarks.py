@@ -1,16 +1,18 @@
-"""benchmarks.md: accuracy, verdicts, rounding, defaults, ablation, times, speed and failures of all runs."""
+"""benchmarks.md: what a person compares, a section a subject, each of which opens with its finding."""
 
 from __future__ import annotations
 
-from typing import get_args
-
-import pandas as pd
+import re
+from collections.abc import Iterable
 
 from common.analysis import pooling
+from common.analysis.answer import Answer
 from common.analysis.frames import Tables
 from common.report import (
     ablation_tables,
+    answer,
     defaults_tables,
+    findings,
     repetition_tables,
     rounding_tables,
     run_tables,
@@ -18,48 +20,57 @@ from common.report import (
     timings,
     verdict_tables,
 )
-from common.tables.schema import Status
+from common.report.markdown import listed
 
 
 def page(tables: Tables) -> str:
     """The whole text of benchmarks.md."""
     runs = tables.runs
-    parts = [
-        "# Benchmarks",
-        "Rendered from the tables by `python -m common.report`; do not edit. "
+    introduction = (
+        "# Benchmarks\n\nRendered from the tables by `python -m common.report`; do not edit. "
         "A value is mean ± sample standard deviation over n seeds; runs of one seed are no repetitions, so "
-        "they are averaged first, and their number is given apart.",
-    ]
+        "they are averaged first, and their number is given apart."
+    )
     if runs.empty:
-        return "\n\n".join([*parts, "No runs yet."]) + "\n"
+        return f"{introduction}\n\nNo runs yet.\n"
     zoo_runs = pooling.zoo_runs(runs)
-    rest = runs.drop(zoo_runs.index)
+    of_zoo, others = pooling.groups(zoo_runs), pooling.groups(runs.drop(zoo_runs.index))
+    found = Answer(tables)
+    counted = findings.counted(runs)
+    sections = {
+        "Accuracy of the zoo's recipes": [findings.most_accurate(of_zoo), run_tables.accuracies(of_zoo)],
+        "Verdicts": [verdict_tables.details(tables)],
+        "Repetition": [repetition_tables.section(runs)],
+        "First steps": [findings.first_steps(tables.traces), rounding_tables.section(tables.traces)],
+        "The defaults": [findings.defaults(tables.defaults), defaults_tables.side_by_side(tables.defaults)],
+        "Ablation of the defaults": [findings.ablations(found), ablation_tables.section(runs)],
+        "Speed": [
+            listed(answer.speed(found)),
+            speed_ratios.section(tables),
+            timings.section(tables.speed),
+        ],
+        "Other settings": [findings.other_settings(others), run_tables.other_settings(others)],
+        "Failed runs": [f"{counted}.", run_tables.failed(runs)],
+    }
     return (
         "\n\n".join(
             [
-                *parts,
-                f"{_counted(runs)}. {len(zoo_runs)} of the finished runs have the zoo's own recipe.",
-                *("## Accuracy of the zoo's recipes", run_tables.accuracies(pooling.groups(zoo_runs))),
-                *("## Verdicts", verdict_tables.details(tables)),
-                *("## Repetition", repetition_tables.section(runs)),
-                *("## First steps", rounding_tables.section(tables.traces)),
-                *("## The defaults", defaults_tables.side_by_side(tables.defaults)),
-                *("## Ablation of the defaults", ablation_tables.section(runs)),
-                *(
-                    "## Test accuracy per epoch",
-                    run_tables.per_epoch(pooling.groups(zoo_runs), tables.epochs),
-                ),
-                *("## Time and memory", run_tables.times(pooling.undisturbed(runs))),
-                *("## Speed", speed_ratios.section(tables), timings.section(tables.speed)),
-                *("## Other settings", run_tables.other_settings(pooling.groups(rest))),
-                *("## Failed runs", run_tables.failed(runs)),
+                introduction,
+                f"{counted}. {len(zoo_runs)} of the finished runs have the zoo's own recipe. Seconds and "
+                "memory of single runs, by machine, are columns of results.csv.",
+                contents(sections),
+                *("\n\n".join([f"## {title}", *filter(None, parts)]) for title, parts in sections.items()),
             ]
         )
         + "\n"
     )
 
 
-def _counted(runs: pd.DataFrame) -> str:
-    """`12 runs: 10 ok, 1 diverged, 1 interrupted`."""
-    counts = [f"{int((runs['status'] == status).sum())} {status}" for status in get_args(Status)]
-    return f"{len(runs)} runs: {', '.join(counts)}"
+def contents(titles: Iterable[str]) -> str:
+    """A list of links to the headings `titles` of a page."""
+    return listed(f"[{title}](#{slug(title)})" for title in titles)
+
+
+def slug(title: str) -> str:
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w -]", "", title).lower().replace(" ", "-")

@@ -6,12 +6,17 @@ from common.analysis.pooling import Group
 from common.analysis.significance import Comparison, Ratio
 
 
-def accuracy(group: Group, column: str) -> str:
-    """`99.01 ± 0.05 % (n=3)` over n seeds; one has no spread; with repeated seeds also the number of runs."""
+def accuracy(group: Group, column: str, *, count: bool = True) -> str:
+    """`99.01 ± 0.05 % (n=3)` over n seeds; one has no spread; with repeated seeds also the number of runs.
+
+    Without `count` the numbers in brackets are left out.
+    """
     summary = group.summary(column)
     if summary is None:
         return ""
     spread = "" if summary.sd is None else f" ± {summary.sd:.2f}"
+    if not count:
+        return f"{summary.mean:.2f}{spread} %"
     runs = int(group.runs[column].notna().sum())
     repeated = "" if runs == summary.n else f", {runs} runs"
     return f"{summary.mean:.2f}{spread} % (n={summary.n}{repeated})"

@@ -1,8 +1,8 @@
 """The rendered pages, from the tables, the zoo and the command line.
 
-README.md is rendered between `<!-- NAME:begin -->` and `<!-- NAME:end -->`, and nowhere else; benchmarks.md,
-docs/sources.md and docs/scale.md are rendered whole. So no number in the pages is typed by hand, and a stale
-one can be detected.
+The pages of `marked` are rendered between `<!-- NAME:begin -->` and `<!-- NAME:end -->`, and nowhere else;
+benchmarks.md and the others in docs/ are rendered whole. So no number in the pages is typed by hand, and a
+stale one can be detected.
 """
 
 from __future__ import annotations
@@ -13,9 +13,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from common import files
+from common.analysis.answer import Answer
 from common.analysis.frames import Tables
-from common.report import benchmarks, comparison, readme, scaling, sources
+from common.model.zoo import ZOO
+from common.report import benchmarks, comparison, gallery, questions, readme, reference, scaling, sources
 from common.report.markdown import listed
+
+MARKED = {
+    "README.md": "results",
+    "docs/gallery.md": "pictures",
+    "docs/zoo.md": "zoo",
+    "docs/command-line.md": "command-line",
+    "docs/columns.md": "columns",
+}
+"""The pages with typed text, and the name of their rendered block."""
 
 
 class ReportError(Exception):
@@ -25,16 +36,25 @@ class ReportError(Exception):
 def pages(tables: Tables, *, root: Path) -> dict[Path, str]:
     """The text of every page in `root` of the recorded tables, by path.
 
-    Raises ReportError if there is no README.md in `root`, or if its markers are not exactly those of the
-    blocks.
+    Raises ReportError if one of MARKED is not there, or if its markers are not exactly those of its block.
     """
-    path = root / "README.md"
-    if not path.exists():
-        raise ReportError(f"There is no {path}, whose marked blocks are to be written.")
-    result = {
-        path: fill(path.read_text(encoding="utf-8"), readme.blocks(tables, "results/plots")),
+    blocks = {
+        "results": readme.results_block(tables, "results/plots"),
+        "pictures": gallery.block(tables, "../results/plots"),
+        "zoo": reference.zoo_block(ZOO.values()),
+        "command-line": reference.command_line_block(),
+        "columns": reference.columns_block(),
+    }
+    result = {}
+    for name, block in MARKED.items():
+        path = root / name
+        if not path.exists():
+            raise ReportError(f"There is no {path}, whose marked block is to be written.")
+        result[path] = fill(path.read_text(encoding="utf-8"), {block: blocks[block]}, page=name)
+    result |= {
         root / "benchmarks.md": benchmarks.page(tables),
         root / "docs" / "sources.md": sources.page(tables),
+        root / "docs" / "questions.md": questions.page(Answer(tables)),
     }
     if scale := scaling.page(tables):
         result[root / "docs" / "scale.md"] = scale
@@ -44,8 +64,7 @@ def pages(tables: Tables, *, root: Path) -> dict[Path, str]:
 def report(tables: Tables, *, recorded: Tables) -> str:
     """The text of report.md for the tables of another folder than results/.
 
-    It has a comparison with the `recorded` tables, results and pictures as in README.md, and all of
-    benchmarks.md.
+    It has a comparison with the `recorded` tables, results and pictures, and all of benchmarks.md.
     """
     parts = [
         "# Comparison",
@@ -53,33 +72,34 @@ def report(tables: Tables, *, recorded: Tables) -> str:
         "# Results",
         readme.results_block(tables, "plots", benchmarks="#benchmarks"),
         "# Pictures",
-        readme.walk_through_block(tables, "plots"),
+        gallery.block(tables, "plots"),
         benchmarks.page(tables),
     ]
     return "\n\n".join(parts)
 
 
-def fill(page: str, blocks: Mapping[str, str]) -> str:
-    """`page` with each of `blocks` between the markers of its name.
+def fill(text: str, blocks: Mapping[str, str], *, page: str = "The page") -> str:
+    """`text` with each of `blocks` between the markers of its name.
 
-    Raises ReportError unless the page has exactly one pair of markers for each block, begin before end.
+    Raises ReportError, which names the `page`, unless it has exactly one pair of markers for each block,
+    begin before end.
     """
-    markers = re.findall(r"<!-- ([a-z-]+):(begin|end) -->", page)
+    markers = re.findall(r"<!-- ([a-z-]+):(begin|end) -->", text)
     expected = sorted((name, side) for name in blocks for side in ("begin", "end"))
     if sorted(markers) != expected or any(
         first[0] != second[0] or first[1] != "begin"
         for first, second in zip(markers[::2], markers[1::2], strict=True)
     ):
         raise ReportError(
-            "README.md needs the markers <!-- NAME:begin --> and <!-- NAME:end --> once each, for "
+            f"{page} needs the markers <!-- NAME:begin --> and <!-- NAME:end --> once each, for "
             f"{', '.join(blocks)}, and no others; "
             f"it has {', '.join(':'.join(pair) for pair in markers) or 'none'}."
         )
     for name, block in blocks.items():
         begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-        before, _, rest = page.partition(begin)
-        page = f"{before}{begin}\n{block.strip()}\n{end}{rest.partition(end)[2]}"
-    return page
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}\n{block.strip()}\n{end}{rest.partition(end)[2]}"
+    return text
 
 
 def write(path: Path, text: str) -> None:

@@ -21,13 +21,15 @@ from PIL import Image
 
 from common import files
 from common.analysis import pooling
+from common.analysis.answer import Answer
 from common.analysis.frames import Tables
 from common.analysis.pooling import Group
 from common.analysis.rounding import first_steps
+from common.analysis.significance import MARGIN
 from common.data.datasets import Dataset
 from common.frameworks import display_name
 from common.model.zoo import ZOO
-from common.report import digit_figures, epochs, overview
+from common.report import answer_figure, digit_figures, epochs, overview
 from common.report import first_steps as steps_figure
 from common.report.drawing import Material
 from common.report.epochs import WALK_THROUGH
@@ -35,6 +37,9 @@ from common.report.sources import RECORDS
 
 EVERY_WRONG_IMAGE = "under-5k"
 """The network whose source shows every misclassified image of a run."""
+
+ANSWER = "answer.png"
+"""The figure of the README; the others are in the gallery."""
 
 DPI = 140
 COLOURS = 256
@@ -74,7 +79,7 @@ def planned(tables: Tables) -> list[Picture]:
     material = _material(tables)
     if not material.groups:
         return []
-    return [*_of_data(), *_of_training(material), *_of_errors(material)]
+    return [*_of_answer(Answer(tables)), *_of_data(), *_of_training(material), *_of_errors(material)]
 
 
 def incomplete(tables: Tables) -> dict[str, list[str]]:
@@ -132,6 +137,20 @@ def _with_errors(material: Material) -> list[str]:
         return bool(present & set(group.runs["run"])) or bool((group.runs["accuracy"] >= 100).all())
 
     return [model for model in material.models() if all(map(complete, material.of(model)))]
+
+
+def _of_answer(answer: Answer) -> list[Picture]:
+    if not answer.pairs:
+        return []
+    return [
+        Picture(
+            ANSWER,
+            "Accuracy, training speed, memory and start-up by network",
+            "Points are means with 95 % confidence intervals, in the colour of the framework that is better. "
+            f"Grey: the margin of ±{MARGIN:g} points within which two accuracies count as equivalent.",
+            lambda _: answer_figure.figure(answer),
+        )
+    ]
 
 
 def _of_data() -> list[Picture]:

@@ -26,16 +26,17 @@ def section(runs: pd.DataFrame) -> str:
     )
     result = repetition.repetition(runs)
     if result is None:
-        return f"{announced} Of {total} pairs of runs, {len(repetition.missing(runs))} are missing."
+        return f"Of {total} announced pairs of runs {len(repetition.missing(runs))} are missing. {announced}"
     words = "as large as"
     if result.p < ALPHA:
         words = "smaller than" if result.smaller < result.larger else "larger than"
     parts = repetition.parts(runs)
     return "\n\n".join(
         [
-            f"{announced} Over {total} pairs of {len(repetition.SEEDS)} networks the sum of t² is "
-            f"{result.statistic:.1f} (two-sided p-value {cells.p_value(result.p)}): the differences are "
-            f"{words} chance alone makes them.",
+            f"The differences between the frameworks are {words} chance alone makes them: over {total} fresh "
+            f"pairs of {len(repetition.SEEDS)} networks the sum of t² is {result.statistic:.1f} (two-sided "
+            f"p-value {cells.p_value(result.p)}).",
+            announced,
             "FIRST SEEDS are those before the fresh ones, ALL SEEDS every one that is recorded. N is the "
             "number of pairs.",
             _differences(parts),

@@ -44,7 +44,7 @@ INTRODUCTION = """# The sources
 Written by `python -m common.report` from the zoo and the tables; do not edit.
 
 Networks that are not this project's own keep the layers and the recipe of their source; what that leaves
-open is under *The networks* in the [README](../README.md). A source's claim is one run, most often its best
+open is in [zoo.md](zoo.md). A source's claim is one run, most often its best
 epoch by the test set. The measurements here are means over seeds after the last epoch, on test images that
 chose nothing (±: sample standard deviation). A claim above the mean and within the spread of the runs is what
 choosing the best of some runs gives."""

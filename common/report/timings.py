@@ -7,82 +7,30 @@ A ratio of training times is reported only where the clock of the network's A/A 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
 from common.analysis import aa
-from common.analysis.pooling import sort_key
 from common.data.datasets import TRAINING_IMAGES
-from common.frameworks import FRAMEWORKS, display_name
+from common.frameworks import display_name
 from common.model.zoo import ZOO
 from common.report.cells import number
 from common.report.markdown import listed, markdown
 from common.report.speed_ratios import clock
+from common.report.timing_findings import (
+    Finding,
+    faster_options,
+    largest_stage,
+    longest_kernel,
+    native_loaders,
+    span,
+)
+from common.report.timing_rows import BATCHES, OPTIONS, REFERENCE, STAGES, Timings, latest, over
 
-STAGES = ("input", "forward", "backward", "optimizer", "rest")
-BATCHES = (1, 100, 10_000)
-OPTIONS = ("default", "compile", "bfloat16")
 KERNELS = 5
 """The number of kernels that are listed for each network."""
-
-REFERENCE = "one-epoch-215k"
-"""The network over which the seconds to 99 % are reported."""
-
-
-@dataclass(frozen=True, eq=False)
-class Timings:
-    """The latest rows of a network in a framework.
-
-    `clock_error` is that of the A/A test of its training throughput, infinite without one. `reference` is
-    REFERENCE in the same framework, if that was measured.
-    """
-
-    framework: str
-    model: str
-    rows: pd.DataFrame
-    clock_error: float
-    reference: Timings | None = None
-
-    def of(self, measure: str, arm: str | None = None) -> pd.DataFrame:
-        """The rows of a measure, of one arm or of all."""
-        rows = self.rows[self.rows["measure"] == measure]
-        return rows if arm is None else rows[rows["arm"] == arm]
-
-    def value(self, measure: str, arm: str, column: str = "value") -> float | None:
-        """A column of the measure's row; None where it was not measured."""
-        rows = self.of(measure, arm)
-        return float(rows[column].iloc[-1]) if len(rows) else None
-
-
-def latest(speed: pd.DataFrame) -> list[Timings]:
-    """For each network and framework the rows of the last session of each measure, in the zoo's order.
-
-    Of the starts, only those of the network that was measured last: both frameworks start the same one.
-    """
-    clocks = aa.training_clocks(speed)
-    last = speed[
-        speed["sitting"] == speed.groupby(["model", "framework", "measure"])["sitting"].transform("max")
-    ]
-    starts = last[last["measure"] == "start"].sort_values("sitting")
-    last = last.drop(starts[starts["model"] != starts["model"].iloc[-1:].squeeze()].index)
-    by_name: dict[tuple[str, str], Timings] = {}
-    # REFERENCE comes first, so that the other networks find it.
-    names = sorted(
-        set(zip(last["model"], last["framework"], strict=True)), key=lambda name: name[0] != REFERENCE
-    )
-    for model, framework in names:
-        rows = last[(last["model"] == model) & (last["framework"] == framework)]
-        error = clocks.get((model, framework), math.inf)
-        reference = by_name.get((REFERENCE, framework))
-        by_name[model, framework] = Timings(framework, model, rows, error, reference)
-    return sorted(
-        by_name.values(),
-        key=lambda timings: (sort_key(timings.model, ZOO), sort_key(timings.framework, FRAMEWORKS)),
-    )
-
 
 Cell = Callable[[Timings], str]
 
@@ -92,27 +40,30 @@ class TimingTable:
     """A table with a row for each network and framework that has all of `needs` (measure, arm or any).
 
     Without `needs`, rows are those with a cell that is not empty. `columns` maps each head to its cells;
-    `text_columns` of them are aligned to the left.
+    `text_columns` of them are aligned to the left. `finding` is the table in a sentence, by its rows.
     """
 
     title: str
+    finding: Finding
     note: str
     columns: Mapping[str, Cell]
     needs: tuple[tuple[str, str | None], ...] = ()
     text_columns: int = 0
 
     def render(self, measured: list[Timings]) -> list[str]:
-        """Title, note and table; nothing if there are no rows."""
-        rows = []
+        """Title, finding, note and table; nothing if there are no rows."""
+        rows, shown = [], []
         for timings in measured:
             row = [cell(timings) for cell in self.columns.values()]
             if any(row) and all(len(timings.of(*need)) for need in self.needs):
                 rows.append([f"`{timings.model}`", display_name(timings.framework), *row])
+                shown.append(timings)
         if not rows:
             return []
         head = ["MODEL", "FRAMEWORK", *self.columns]
         right = range(2, len(head) - self.text_columns)
-        return [f"### {self.title}", self.note, markdown(head, rows, right=right)]
+        paragraphs = [f"### {self.title}", self.finding(shown), self.note, markdown(head, rows, right=right)]
+        return [paragraph for paragraph in paragraphs if paragraph]
 
 
 def section(speed: pd.DataFrame) -> str:
@@ -137,23 +88,19 @@ def _value(measure: str, arm: str, digits: int = 2, column: str = "value") -> Ce
     return lambda timings: number(timings.value(measure, arm, column), digits)
 
 
-def _ratio(measure: str, arm: str, over: str) -> Cell:
-    return lambda timings: number(_over(timings.value(measure, arm), timings.value(measure, over)))
+def _ratio(measure: str, arm: str, divisor: str) -> Cell:
+    return lambda timings: number(over(timings.value(measure, arm), timings.value(measure, divisor)))
 
 
-def _training_ratio(measure: str, arm: str, over: str) -> Cell:
+def _training_ratio(measure: str, arm: str, divisor: str) -> Cell:
     return lambda timings: _borne(
-        _over(timings.value(measure, arm), timings.value(measure, over)), timings.clock_error
+        over(timings.value(measure, arm), timings.value(measure, divisor)), timings.clock_error
     )
 
 
 def _borne(ratio: float | None, clock_error: float) -> str:
     """A ratio of training times, or the error of a clock that does not bear it."""
     return number(ratio) if ratio is None or aa.bears(clock_error, ratio) else clock(clock_error)
-
-
-def _over(upper: float | None, lower: float | None) -> float | None:
-    return upper / lower if upper and lower else None
 
 
 def _overhead_ratio(timings: Timings) -> str:
@@ -175,7 +122,7 @@ def _over_reference(timings: Timings) -> str:
     reference = timings if timings.model == REFERENCE else timings.reference
     if reference is None:
         return ""
-    ratio = _over(*(side.value("race train_seconds", "run") for side in (timings, reference)))
+    ratio = over(*(side.value("race train_seconds", "run") for side in (timings, reference)))
     return _borne(ratio, max(timings.clock_error, reference.clock_error))
 
 
@@ -188,7 +135,7 @@ def _stage_percent(stage: str) -> Cell:
 
 
 def _percent_of_product(timings: Timings) -> str:
-    ratio = _over(timings.value("gflops", "training"), timings.value("gflops", "product"))
+    ratio = over(timings.value("gflops", "training"), timings.value("gflops", "product"))
     return "" if ratio is None else f"{100 * ratio:.0f}"
 
 
@@ -202,6 +149,7 @@ def _kernels(timings: Timings) -> str:
 TABLES = (
     TimingTable(
         title="Steps over a bare loop",
+        finding=span("A step of a run takes {} times as long as one of a bare loop.", "overhead", "epoch"),
         note="EPOCH is a step of an epoch as a run trains it, while the next epoch's images are prepared; "
         "BARE a step of a loop that only trains, on one batch. Milliseconds a step. IMAGES is what preparing "
         "an augmented epoch takes of one core, in percent of the epoch.",
@@ -215,6 +163,7 @@ TABLES = (
     ),
     TimingTable(
         title="Against the frameworks' own loaders",
+        finding=native_loaders,
         note="The same network, batch size, optimizer and epochs with `--loader memory` and `--loader "
         "native` (one epoch; `tf-model-1` all its own; `examples-cnn` trained on 20,000 images and tested on "
         "the other 40,000): seconds of training, the speed-up over the native loader, mean test accuracy in "
@@ -230,6 +179,7 @@ TABLES = (
     ),
     TimingTable(
         title="Time to 99 %",
+        finding=span("Seconds of training: {}.", "race train_seconds", "run", digits=1, by_framework=True),
         note="TRAIN is seconds of training, from the images as bytes to the last step; RATIO is over the "
         f"seconds of `{REFERENCE}`; PROCESS is seconds from the start of the process. Mean, lowest and "
         "highest test accuracy of N seeds.",
@@ -246,6 +196,13 @@ TABLES = (
     ),
     TimingTable(
         title="Start-up",
+        finding=span(
+            "Seconds until the first training step ends: {}.",
+            "start",
+            "first step",
+            digits=1,
+            by_framework=True,
+        ),
         note="Seconds from the start of the process until `--help` is printed, until the first training step "
         "of a run of this network ends, and until the first step of the same network ends in the shortest "
         "program that imports the framework and trains. RATIO is FIRST STEP over SHORTEST PROGRAM.",
@@ -259,20 +216,21 @@ TABLES = (
     ),
     TimingTable(
         title="Where a training step goes",
+        finding=largest_stage,
         note="The first five columns are percentages of a step. GFLOP/S counts the arithmetic of "
-        "convolutions and dense layers over the whole step; PRODUCT is that of a 1024 x 1024 matrix product "
-        "in the same process; the last column is the former in percent of the latter. Stages are differences "
-        "of stages timed in turn, so a short one can come out negative.",
+        "convolutions and dense layers over the whole step; the last column is that in percent of a "
+        "1024 x 1024 matrix product in the same process. Stages are differences of stages timed in turn, so "
+        "a short one can come out negative.",
         columns={
             **{stage.upper(): _stage_percent(stage) for stage in STAGES},
             "GFLOP/S": _value("gflops", "training", 0),
-            "PRODUCT": _value("gflops", "product", 0),
             "%": _percent_of_product,
         },
         needs=(*(("part", stage) for stage in STAGES), ("gflops", "training"), ("gflops", "product")),
     ),
     TimingTable(
         title="Kernels",
+        finding=longest_kernel,
         note=f"The {KERNELS} kernels that take most of a training step, in milliseconds, by the framework's "
         "own profiler. TensorFlow runs some at the same time, so they need not add up to the step.",
         columns={"STEP MS": _value("step", "epoch"), "KERNELS": _kernels},
@@ -281,6 +239,7 @@ TABLES = (
     ),
     TimingTable(
         title="Options",
+        finding=faster_options,
         note="Milliseconds a training step by default, with `--compile` and with `--precision bfloat16`; "
         "seconds of a first step, which compiles.",
         columns={
@@ -290,16 +249,13 @@ TABLES = (
     ),
     TimingTable(
         title="Prediction",
-        note="Images a second, and the median and 99th percentile of the latency of a call, at three batch "
-        "sizes.",
+        finding=span("Single images a second: {}.", "predict", "batch 1", digits=0, by_framework=True),
+        note="Images a second and the median latency of a call, at three batch sizes, and the 99th "
+        "percentile of the latency of a single image.",
         columns={
-            head: cell
-            for batch in BATCHES
-            for head, cell in (
-                (f"{batch}: IMAGES/S", _value("predict", f"batch {batch}", 0)),
-                (f"{batch}: P50 MS", _value("predict p50", f"batch {batch}")),
-                (f"{batch}: P99 MS", _value("predict p99", f"batch {batch}")),
-            )
+            **{f"{batch}: IMAGES/S": _value("predict", f"batch {batch}", 0) for batch in BATCHES},
+            **{f"{batch}: P50 MS": _value("predict p50", f"batch {batch}") for batch in BATCHES},
+            "1: P99 MS": _value("predict p99", "batch 1"),
         },
     ),
 )

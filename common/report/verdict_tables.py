@@ -21,6 +21,7 @@ from common.analysis.verdicts import (
     judge_ratios,
 )
 from common.frameworks import PAIR, display_name
+from common.model.zoo import ZOO
 from common.report import cells
 from common.report.markdown import listed, markdown
 
@@ -46,28 +47,28 @@ def sentence(tables: Tables) -> str:
 
 
 def summary_table(tables: Tables) -> str:
-    """The answer over all networks, then one line a network; empty without pairs of runs."""
+    """One line a network; empty without pairs of runs."""
     judged, refused = judge(tables)
     if not judged:
         return ""
     rows = [
         [
-            *(f"`{verdict.model}`", str(verdict.comparison.n)),
+            *(f"`{verdict.model}`", f"{ZOO[verdict.model].spec.parameters:,}"),
             *(cells.mean(group, "accuracy") for group in (verdict.first, verdict.second)),
             cells.difference(verdict.comparison),
             _words(verdict),
         ]
         for verdict in judged
     ]
-    head = ["MODEL", "SEEDS", f"{FIRST.upper()} %", f"{SECOND.upper()} %", "DIFFERENCE", "VERDICT"]
+    head = ["MODEL", "PARAMS", f"{FIRST.upper()} %", f"{SECOND.upper()} %", "DIFFERENCE", "VERDICT"]
     note = (
         f"DIFFERENCE is {FIRST} less {SECOND} in points of test accuracy after the last epoch, with the "
         "95 % confidence interval of the mean over pairs of runs with one seed. *Equivalent*: within "
         f"±{MARGIN:g} points by two one-sided tests. *Different*: not zero by Student's paired test. Both at "
         f"{100 * ALPHA:g} %, adjusted for the number of networks. {_plan(judged)}"
     )
-    parts = [sentence(tables), markdown(head, rows, right=(1, 2, 3, 4)), note]
-    return "\n\n".join([*filter(None, parts), *([listed(refused)] if refused else [])])
+    parts = [markdown(head, rows, right=(1, 2, 3, 4)), note]
+    return "\n\n".join([*parts, *([listed(refused)] if refused else [])])
 
 
 def details(tables: Tables) -> str:

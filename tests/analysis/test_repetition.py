@@ -107,7 +107,7 @@ def test_without_every_pair_there_is_no_result(all_runs: pd.DataFrame) -> None:
     assert repetition.missing(less) == [("best", 6)]
     assert repetition.repetition(less) is None
     page = repetition_tables.section(less)
-    assert "Of 100 pairs of runs, 1 are missing." in page
+    assert "Of 100 announced pairs of runs 1 are missing." in page
     assert "t²" not in page
 
 

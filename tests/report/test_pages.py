@@ -14,17 +14,18 @@ from common.analysis import frames
 from common.data.datasets import DataError
 from common.model.zoo import ZOO
 from common.report import __main__ as command
-from common.report import pages, plots, readme, run_tables
+from common.report import gallery, pages, plots, reference, run_tables
 
 ROOT = Path(__file__).resolve().parents[2]
-BLOCKS = ("results", "walk-through", "zoo", "command-line", "columns")
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A project with the README's text and empty blocks."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    (tmp_path / "README.md").write_text(pages.fill(text, dict.fromkeys(BLOCKS, "")), encoding="utf-8")
+    """A project with the typed text of the pages and empty blocks."""
+    (tmp_path / "docs").mkdir()
+    for name, block in pages.MARKED.items():
+        text = (ROOT / name).read_text(encoding="utf-8")
+        (tmp_path / name).write_text(pages.fill(text, {block: ""}), encoding="utf-8")
     return tmp_path
 
 
@@ -54,28 +55,33 @@ def block(page: str, name: str) -> str:
 
 def rendered(root: Path) -> tuple[str, str]:
     tables = frames.read(results(root))
-    readme, marks, *_ = pages.pages(tables, root=root).values()
-    return block(readme, "results"), marks
+    texts = pages.pages(tables, root=root)
+    return block(texts[root / "README.md"], "results"), texts[root / "benchmarks.md"]
 
 
-def test_the_committed_readme_has_every_block_and_the_rest_of_the_page() -> None:
+@pytest.mark.parametrize("page", pages.MARKED)
+def test_a_committed_page_has_its_block(page: str) -> None:
+    assert block((ROOT / page).read_text(encoding="utf-8"), pages.MARKED[page]).strip()
+
+
+def test_the_readme_opens_with_the_answer_and_is_short() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name in BLOCKS:
-        assert block(text, name).strip(), name
+    assert len(text.splitlines()) <= 150
     assert text.index("results:begin") < text.index("## ")
+    assert block(text, "results").strip().startswith("- **Accuracy**")
 
 
 @pytest.mark.slow
-def test_the_committed_readme_links_only_to_planned_pictures() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    linked = set(re.findall(r"\(results/plots/([^)]+)\)", text))
+def test_the_committed_pages_link_to_the_planned_pictures() -> None:
+    text = "".join((ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/gallery.md"))
+    linked = set(re.findall(r"\((?:\.\./)?results/plots/([^)]+)\)", text))
     assert linked == {picture.file for picture in plots.planned(frames.read(ROOT / "results"))}
 
 
-def test_no_measured_number_is_typed_by_hand() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name in BLOCKS:
-        text = text.replace(block(text, name), "")
+@pytest.mark.parametrize("page", pages.MARKED)
+def test_no_measured_number_is_typed_by_hand(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    text = text.replace(block(text, pages.MARKED[page]), "")
     text = re.sub(r"py(thon)?[ -]*3\.\d+|by-sa[ /]3\.0", "", text, flags=re.IGNORECASE)  # versions
     assert not re.findall(r"\d+\.\d+|\d\s*%", text)
 
@@ -87,8 +93,8 @@ def test_no_runs_yet(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "README.md" in out
     assert "benchmarks.md" in out
     table, marks = rendered(root)
-    assert table.strip() == readme.NO_RUNS
-    assert readme.NO_RUNS in marks
+    assert table.strip() == gallery.NO_RUNS
+    assert gallery.NO_RUNS in marks
     assert not results(root).exists()
     assert command.main(["--check"], root=root) == 0
 
@@ -99,11 +105,11 @@ def test_the_answer_over_all_networks_is_printed_last(
     for model in ("tf-model-1", "nextjournal", "under-5k"):
         add_pairs(results(root), [0.1, -0.1], model)
     assert command.main([], root=root) == 0
-    answer = capsys.readouterr().out.splitlines()[-1]
-    assert "3 networks" in answer
-    table, marks = rendered(root)
-    assert table.strip().startswith(answer)
-    assert answer in marks
+    answer = capsys.readouterr().out.splitlines()[-6:]
+    assert answer[0].startswith("Accuracy: ")
+    assert "3 networks" in answer[0]
+    lines = rendered(root)[0].replace("`", "").replace("**", "").strip().splitlines()
+    assert lines[:6] == [f"- {line}" for line in answer]
 
 
 def test_the_table_of_results(root: Path) -> None:
@@ -112,22 +118,22 @@ def test_the_table_of_results(root: Path) -> None:
     add_run(results(root), framework="tensorflow", accuracy=97.5)
     table, _ = rendered(root)
     lines = table.splitlines()
-    start = lines.index(next(line for line in lines if line.startswith("| MODEL | FRAMEWORK")))
-    assert lines[start].startswith("| MODEL | FRAMEWORK | BATCH SIZE | EPOCHS | ACCURACY | PARAMS |")
-    assert table.strip().startswith("| MODEL | SEEDS |")  # the verdicts come first
-    ours = "| `tf-model-1` | PyTorch | 128 | 8 | 98.00 ± 1.00 % (n=3) | 101,770 | 98.50 ± 1.00 % (n=3) |"
-    assert lines[start + 2].startswith(ours)
-    assert "| 97.50 % (n=1) |" in lines[start + 3]
-    assert all(ZOO["tf-model-1"].claim in line for line in lines[start + 2 : start + 4])
-    assert any(line.endswith("(results/plots/overview.png)") for line in lines[:start])
+    start = lines.index("| MODEL | BATCHES | EPOCHS | ACCURACY | PARAMS | SOURCE'S CLAIM |")
+    row = f"| `tf-model-1` | 128 | 8 | 98.00 ± 1.00 %, 97.50 % | 101,770 | {ZOO['tf-model-1'].claim} |"
+    assert lines[start + 2] == row
+    verdicts = lines.index("| MODEL | PARAMS | PYTORCH % | TENSORFLOW % | DIFFERENCE | VERDICT |")
+    assert lines[verdicts + 2].startswith("| `tf-model-1` | 101,770 | 98.00 | 97.50 |")
+    assert verdicts < start
+    assert any(line.endswith("(results/plots/answer.png)") for line in lines[:verdicts])
 
 
 def test_a_repeated_seed_is_counted_once(root: Path) -> None:
     add_run(results(root), accuracy=98.0)
     add_run(results(root), accuracy=98.0)
     add_run(results(root), accuracy=99.0, seed=2)
-    for page in rendered(root):
-        assert "98.50 ± 0.71 % (n=2, 3 runs)" in page
+    table, marks = rendered(root)
+    assert "98.50 ± 0.71 %" in table
+    assert "98.50 ± 0.71 % (n=2, 3 runs)" in marks
 
 
 def test_tables_appended_to_themselves_render_the_same_pages(root: Path) -> None:
@@ -175,8 +181,6 @@ def test_rows_of_one_network_with_other_settings_are_listed(root: Path) -> None:
     for page in (table, marks):
         assert run_tables.DIFFERING in page
         assert "TensorFlow against PyTorch: threads 8 instead of 2" in page
-    add_run(results(root), framework="tensorflow", threads=4)
-    assert "| TensorFlow, threads 4 |" in rendered(root)[0]
 
 
 def test_failed_runs_are_counted_and_listed(root: Path) -> None:
@@ -206,17 +210,17 @@ def test_times_are_pooled_only_on_one_machine(root: Path) -> None:
 
 
 def test_the_zoo_block_has_every_network(root: Path) -> None:
-    text = readme.zoo_block(ZOO.values())
+    text = reference.zoo_block(ZOO.values())
     for entry in ZOO.values():
         assert f"| `{entry.name}` | {entry.spec.parameters:,} |" in text
         assert entry.assumed in text
 
 
 def test_the_command_line_block_is_the_help_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = readme.command_line_block()
+    text = reference.command_line_block()
     monkeypatch.setenv("COLUMNS", "41")
-    assert readme.command_line_block() == text
-    assert max(map(len, text.splitlines())) <= readme.HELP_WIDTH
+    assert reference.command_line_block() == text
+    assert max(map(len, text.splitlines())) <= reference.HELP_WIDTH
     for flag in (
         "--model",
         "--epochs",
@@ -273,14 +277,15 @@ def test_without_digits_nothing_is_written(root: Path, capsys: pytest.CaptureFix
 
 
 @pytest.mark.slow
-def test_every_picture_in_the_readme_is_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_picture_of_the_pages_is_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "load", lambda *_, **__: digits())
     for model in ("tf-model-1", "under-5k"):
-        add_run(results(root), model)
+        add_pairs(results(root), [0.1, -0.1], model)
     assert command.main([], root=root) == 0
-    text = (root / "README.md").read_text(encoding="utf-8")
-    linked = re.findall(r"\]\(([^)]+\.png)\)", text)
-    assert linked
+    text = (root / "docs" / "gallery.md").read_text(encoding="utf-8")
+    linked = re.findall(r"\]\(([^)]+\.png)\)", (root / "README.md").read_text(encoding="utf-8"))
+    assert linked == ["results/plots/answer.png"]
+    linked += [link.removeprefix("../") for link in re.findall(r"\]\(([^)]+\.png)\)", text)]
     assert all((root / link).exists() for link in linked)
     assert {Path(link).name for link in linked} == {path.name for path in (results(root) / "plots").iterdir()}
     assert "![under-5k: confusion matrix]" in text
@@ -300,14 +305,14 @@ def test_without_epochs_or_errors_the_report_goes_on_without_their_pictures(
     printed = capsys.readouterr().out
     for name in ("epochs.csv", "errors.csv"):
         assert (f"{results(root) / name} has no rows of tf-model-1" in printed) == (name in absent)
-    text = (root / "README.md").read_text(encoding="utf-8")
-    assert "97.77" in text
+    assert "97.77" in (root / "README.md").read_text(encoding="utf-8")
+    text = (root / "docs" / "gallery.md").read_text(encoding="utf-8")
     for picture, table in (
         ("per-epoch", "epochs.csv"),
         ("confusion", "errors.csv"),
         ("predictions", "errors.csv"),
     ):
-        assert (f"{picture}" in block(text, "walk-through")) == (table not in absent), picture
+        assert (f"{picture}" in block(text, "pictures")) == (table not in absent), picture
     linked = re.findall(r"\]\(([^)]+\.png)\)", text)
     assert {Path(link).name for link in linked} == {path.name for path in (results(root) / "plots").iterdir()}
 

@@ -1,0 +1,125 @@
+"""What the tables say about the frameworks in a few numbers: accuracy, speed, memory, start-up, defaults.
+
+Ratios of times and memory are those of A/A sessions (`common.analysis.aa`), with the error of their clock.
+The geometric mean of a quantity is over all networks, whatever their clocks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from common.analysis import aa, ablation, meta, significance
+from common.analysis.aa import ToldRatio
+from common.analysis.frames import Tables
+from common.analysis.meta import Pooled
+from common.analysis.pooling import sort_key
+from common.analysis.significance import Comparison
+from common.analysis.verdicts import ModelVerdict, Pair, compared, judge
+from common.frameworks import PAIR
+from common.model.zoo import ZOO
+
+SINGLE_IMAGES = "batch 1"
+"""The arm of speed.csv in which images are predicted one at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """One of aa.QUANTITIES: the first framework over the second.
+
+    `overall` is the mean over networks, None for fewer than two. `means` are each framework's own mean over
+    networks, in the order of PAIR.
+    """
+
+    overall: ToldRatio | None
+    by_model: Mapping[str, ToldRatio]
+    means: tuple[float, float]
+
+    @property
+    def borne(self) -> dict[str, float]:
+        """The ratios whose clock bears them, by network."""
+        return {model: told.ratio.mean for model, told in self.by_model.items() if told.borne}
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The comparison of both frameworks in the recorded tables."""
+
+    tables: Tables
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """The networks with pairs of runs and their comparisons, in the zoo's order."""
+        return compared(self.tables)[0]
+
+    @cached_property
+    def verdicts(self) -> list[ModelVerdict]:
+        """By network, in the zoo's order."""
+        return judge(self.tables)[0]
+
+    @cached_property
+    def accuracy(self) -> Pooled | None:
+        """The difference of test accuracies over all networks; None for too few of them."""
+        return meta.pooled([pair.comparison for pair in self.pairs])
+
+    @cached_property
+    def quantities(self) -> dict[str, Quantity]:
+        """Those of aa.QUANTITIES that a session has measured in both frameworks, by name."""
+        measured = {name: _quantity(self.tables.speed, name) for name in aa.QUANTITIES}
+        return {name: quantity for name, quantity in measured.items() if quantity}
+
+    @cached_property
+    def single_images(self) -> dict[str, float]:
+        """Images a second that are predicted one at a time, first framework over second, by network."""
+        speed = self.tables.speed
+        return _ratios(speed[(speed["measure"] == "predict") & (speed["arm"] == SINGLE_IMAGES)])
+
+    @cached_property
+    def own_defaults(self) -> dict[str, Comparison]:
+        """The difference of accuracies with all parts left to the frameworks' own defaults, by network."""
+        measured = {each.model: each.attribution for each in ablation.ablations(self.tables.runs)}
+        return {model: found.gap for model, found in measured.items() if found}
+
+    @cached_property
+    def machines(self) -> list[str]:
+        """The processors on which the quantities and the single images were measured."""
+        speed = self.tables.speed
+        timed = speed["measure"].str.startswith(aa.PREFIX) | (speed["measure"] == "predict")
+        last = speed["sitting"] == speed.groupby(["model", "measure"])["sitting"].transform("max")
+        return sorted(set(speed.loc[timed & last, "machine"]))
+
+
+def geometric_mean(ratios: Mapping[str, float]) -> float:
+    """The geometric mean of at least one ratio."""
+    return math.exp(significance.summary(map(math.log, ratios.values())).mean)
+
+
+def _quantity(speed: pd.DataFrame, name: str) -> Quantity | None:
+    pairs = aa.aa_pairs(speed, name)
+    by_model = {}
+    for model in sorted({model for model, _ in pairs}, key=lambda model: sort_key(model, ZOO)):
+        if all((model, framework) in pairs for framework in PAIR):
+            told = aa.told_ratio(*(pairs[model, framework] for framework in PAIR))
+            if told:
+                by_model[model] = told
+    if not by_model:
+        return None
+    first, second = (
+        significance.summary(pairs[model, framework].mean for model in by_model).mean for framework in PAIR
+    )
+    return Quantity(overall=aa.over_networks(pairs), by_model=by_model, means=(first, second))
+
+
+def _ratios(rows: pd.DataFrame) -> dict[str, float]:
+    """First framework over second in the last session that has both, by network."""
+    table = rows.pivot_table("value", index=["model", "sitting"], columns="framework", aggfunc="last")
+    if not set(PAIR) <= set(table.columns):
+        return {}
+    ratios = (table[PAIR[0]] / table[PAIR[1]]).dropna().groupby("model").last()
+    return {
+        str(model): float(ratios[model]) for model in sorted(ratios.index, key=lambda m: sort_key(m, ZOO))
+    }

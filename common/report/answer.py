@@ -1,0 +1,185 @@
+"""The answer in sentences: does the framework matter, in accuracy, speed, memory, start-up and defaults?"""
+
+from __future__ import annotations
+
+import re
+
+from common.analysis.answer import Answer, Quantity, geometric_mean
+from common.analysis.significance import MARGIN
+from common.frameworks import PAIR, display_name
+from common.report import cells
+from common.report.markdown import listed
+from common.report.speed_ratios import clock
+
+FIRST, SECOND = (display_name(name) for name in PAIR)
+
+NOT_MEASURED = "not measured yet (`python -m common.bench {}`)."
+
+
+def sentences(answer: Answer) -> list[str]:
+    """A line of Markdown for each subject, with its name in bold; none without pairs of runs."""
+    if not answer.pairs:
+        return []
+    return [f"**Accuracy**: {accuracy(answer)}", *speed(answer), f"**Defaults**: {defaults(answer)}"]
+
+
+def speed(answer: Answer) -> list[str]:
+    """The lines on speed, memory and start-up."""
+    return [
+        f"**Training speed**: {training(answer)}",
+        f"**Prediction speed**: {prediction(answer)}",
+        f"**Memory**: {memory(answer)}",
+        f"**Start-up**: {start_up(answer)}",
+    ]
+
+
+def block(answer: Answer) -> str:
+    """The sentences as a list, and the machines below it."""
+    lines = sentences(answer)
+    if not lines:
+        return ""
+    machines = f"Times and memory were measured on: {'; '.join(answer.machines)}." if answer.machines else ""
+    return "\n\n".join(filter(None, [listed(lines), machines]))
+
+
+def plain(text: str) -> str:
+    """The text without the marks of Markdown, for the terminal."""
+    return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text).replace("**", "").replace("`", "")
+
+
+def capitalised(text: str) -> str:
+    """The text as a sentence of its own."""
+    return text[:1].upper() + text[1:]
+
+
+def accuracy(answer: Answer) -> str:
+    """Whether the accuracies differ, and by how much."""
+    pooled = answer.accuracy
+    counted = _verdicts(answer)
+    if pooled is None:
+        return f"too few networks for one number. {counted}"
+    low, high = pooled.interval
+    if low > 0 or high < 0:
+        words = f"{FIRST if low > 0 else SECOND} is higher"
+    else:
+        words = "no difference" if max(-low, high) <= MARGIN else "no difference found"
+    return (
+        f"{words}. Over {pooled.networks} networks and {pooled.pairs} pairs of runs {FIRST} less {SECOND} is "
+        f"{pooled.mean:+.3f} points (95 % {low:+.3f} to {high:+.3f}). {counted}"
+    )
+
+
+def _verdicts(answer: Answer) -> str:
+    """`9 networks equivalent, 3 inconclusive.`"""
+    words = [verdict.verdict for verdict in answer.verdicts]
+    counts = [f"{words.count(word)} {word}" for word in dict.fromkeys(sorted(words, key=words.count)[::-1])]
+    return f"By network: {', '.join(counts)}."
+
+
+def training(answer: Answer) -> str:
+    """Which framework trains faster, and which ends a whole run first."""
+    quantity = answer.quantities.get("training")
+    if quantity is None:
+        return NOT_MEASURED.format("aa")
+    parts = [_overall(quantity, "trains {} faster", "no difference")]
+    if whole := answer.quantities.get("whole run"):
+        words = _overall(whole, "takes {} less time", "no difference", less=True)
+        parts.append(f"Of a whole run with start-up and tests: {words}")
+    return " ".join(parts)
+
+
+def prediction(answer: Answer) -> str:
+    """Which framework predicts faster, by single images and by large batches."""
+    parts = []
+    if single := answer.single_images:
+        mean = geometric_mean(single)
+        name, factors = (FIRST, single) if mean >= 1 else (SECOND, {m: 1 / r for m, r in single.items()})
+        parts.append(
+            f"{name} predicts single images {geometric_mean(factors):.1f} times as fast "
+            f"(by network {min(factors.values()):.1f} to {max(factors.values()):.1f} times)."
+        )
+    if quantity := answer.quantities.get("prediction"):
+        parts.append(f"In batches: {_overall(quantity, 'predicts {} faster', 'no difference')}")
+    return " ".join(parts) or NOT_MEASURED.format("aa")
+
+
+def memory(answer: Answer) -> str:
+    """Which framework takes less memory."""
+    quantity = answer.quantities.get("memory")
+    if quantity is None:
+        return NOT_MEASURED.format("aa")
+    first, second = quantity.means
+    return (
+        f"{_overall(quantity, 'takes {} less', 'no difference', less=True)} "
+        f"On average {first:,.0f} MiB in {FIRST} and {second:,.0f} MiB in {SECOND}."
+    )
+
+
+def start_up(answer: Answer) -> str:
+    """The seconds that the import and the first step take."""
+    quantity = answer.quantities.get("import")
+    if quantity is None:
+        return NOT_MEASURED.format("aa")
+    words = _seconds("the import takes", quantity)
+    step = answer.quantities.get("first step")
+    return f"{words}; {_seconds('the first step', step)}." if step else f"{words}."
+
+
+def _seconds(noun: str, quantity: Quantity) -> str:
+    first, second = quantity.means
+    return f"{noun} {first:.2g} s in {FIRST} and {second:.2g} s in {SECOND}"
+
+
+def defaults(answer: Answer) -> str:
+    """The largest difference of accuracies where each framework has its own defaults."""
+    gaps = answer.own_defaults
+    if not gaps:
+        return NOT_MEASURED.format("ablation")
+    model = max(gaps, key=lambda name: abs(gaps[name].mean))
+    number = "one network" if len(gaps) == 1 else f"{len(gaps)} networks"
+    return (
+        f"with initialisation, BatchNorm and optimizer left to each framework the accuracies of {number} "
+        f"differ by at most {abs(gaps[model].mean):.2f} points (`{model}`: "
+        f"{cells.difference(gaps[model], 2)})."
+    )
+
+
+def _overall(quantity: Quantity, words: str, equal: str, *, less: bool = False) -> str:
+    """A sentence on the mean over networks, and the range of the networks.
+
+    `words` follow the name of the framework that is ahead: with `less` the one that has less of the quantity.
+    `equal` is the sentence where the confidence interval includes 1. In place of a ratio that the clock does
+    not bear stands the error of the clock.
+    """
+    told, borne = quantity.overall, quantity.borne
+    over = f"{FIRST} over {SECOND}"
+    by_network = f"by network {min(borne.values()):.2f} to {max(borne.values()):.2f}" if borne else ""
+    if told is None:
+        return f"{over} is {by_network}." if borne else f"no ratio is reported{_inexact(quantity)}."
+    if not told.borne:
+        between = f"; {over} is {by_network}" if borne else ""
+        return f"no mean is reported ({clock(told.clock_error)}){between}{_inexact(quantity)}."
+    low, high = told.ratio.interval or (told.ratio.mean, told.ratio.mean)
+    if low <= 1 <= high:
+        between = f"; {by_network}" if borne else ""
+        return f"{equal}: {over} is {cells.ratio(told.ratio)}{between}{_inexact(quantity)}."
+    first = (high < 1) == less
+    mean, *ends = (_percent(value, less=less, first=first) for value in (told.ratio.mean, low, high))
+    percents = [_percent(ratio, less=less, first=first) for ratio in borne.values()]
+    between = f"; by network {min(percents):+.0f} to {max(percents):+.0f} %" if borne else ""
+    return (
+        f"{FIRST if first else SECOND} {words.format(f'{mean:.0f} %')} "
+        f"(95 % {min(ends):.0f} to {max(ends):.0f} %){between}{_inexact(quantity)}."
+    )
+
+
+def _inexact(quantity: Quantity) -> str:
+    """A remark on the networks whose clock bears no ratio; empty without them."""
+    missing = len(quantity.by_model) - len(quantity.borne)
+    return f", without {missing} of {len(quantity.by_model)} whose clock is too inexact" if missing else ""
+
+
+def _percent(ratio: float, *, less: bool, first: bool) -> float:
+    """How much more (or, with `less`, how much less) the framework that is ahead has, in percent."""
+    own = ratio if first else 1 / ratio
+    return 100 * (1 - own) if less else 100 * (own - 1)

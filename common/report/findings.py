@@ -1,0 +1,86 @@
+"""The sentences with which the sections of benchmarks.md open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import get_args
+
+import pandas as pd
+
+from common.analysis import ablation, rounding
+from common.analysis.answer import Answer
+from common.analysis.pooling import Group
+from common.frameworks import PAIR, display_name
+from common.report import answer, cells
+from common.report.defaults_tables import snapshot
+from common.tables.schema import Status
+
+FIRST, SECOND = (display_name(name) for name in PAIR)
+
+
+def most_accurate(groups: Sequence[Group]) -> str:
+    """The group with the highest mean test accuracy, and the smallest network."""
+    means = {group.model: summary.mean for group in groups if (summary := group.summary("accuracy"))}
+    if not means:
+        return ""
+    best = max(means, key=lambda model: means[model])
+    accuracies = [
+        f"{cells.accuracy(group, 'accuracy')} in {display_name(group.framework)}"
+        for group in groups
+        if group.model == best
+    ]
+    return f"The most accurate of {len(means)} networks is `{best}`: {', '.join(accuracies)}."
+
+
+def first_steps(traces: pd.DataFrame) -> str:
+    """How far the frameworks' first losses agree, in double and in single precision."""
+    networks = rounding.first_steps(traces)
+    if not networks:
+        return ""
+    error = max(steps.largest(lambda seed: seed.float64_error) for steps in networks)
+    medians = [steps.quartiles[1] for steps in networks]
+    return (
+        f"In double precision the first losses of both frameworks agree to {error:.0e} (relative) in all "
+        f"{len(networks)} networks. In single precision they differ by {min(medians):.1f} to "
+        f"{max(medians):.1f} times as much as rounding alone makes them differ (medians of the networks)."
+    )
+
+
+def defaults(rows: pd.DataFrame) -> str:
+    """The number of defaults that differ."""
+    first, second = (snapshot(rows, framework) for framework in PAIR)
+    both = set(first) & set(second)
+    if not both:
+        return ""
+    differing = sum(first[item] != second[item] for item in both)
+    return f"{FIRST} and {SECOND} differ in {differing} of {len(both)} defaults."
+
+
+def ablations(found: Answer) -> str:
+    """The largest difference with own defaults, and the number of effects that are no chance."""
+    measured = ablation.ablations(found.tables.runs)
+    if not measured:
+        return ""
+    family = ablation.family_size(measured)
+    adjusted = [ablation.adjusted(effect, family=family) for each in measured for effect in each.effects()]
+    outside = sum(each.interval is not None and not _has_zero(each.interval) for each in adjusted)
+    gap = f"{answer.capitalised(answer.defaults(found))} " if found.own_defaults else ""
+    return f"{gap}Of {family} effects of a part on accuracy or time {outside} have an interval without 0."
+
+
+def _has_zero(interval: tuple[float, float]) -> bool:
+    return interval[0] <= 0 <= interval[1]
+
+
+def other_settings(groups: Sequence[Group]) -> str:
+    """The number of groups of other settings."""
+    return (
+        f"Groups of runs with other settings or older arithmetic: {len(groups)}. Of the sections above only "
+        "the ablation has some of them."
+    )
+
+
+def counted(runs: pd.DataFrame) -> str:
+    """`12 runs: 10 ok, 1 diverged, 1 interrupted`."""
+    counts = [f"{int((runs['status'] == status).sum())} {status}" for status in get_args(Status)]
+    return f"{len(runs)} runs: {', '.join(counts)}"

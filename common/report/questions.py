@@ -1,0 +1,349 @@
+"""docs/questions.md: what people ask about the two frameworks, answered with figures from the tables."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from common.analysis import pooling, rounding
+from common.analysis.ablation import ablations
+from common.analysis.answer import Answer
+from common.analysis.rounding import FirstSteps
+from common.frameworks import FRAMEWORKS, PAIR, display_name
+from common.model.zoo import ZOO
+from common.report import answer, cells
+from common.report.benchmarks import contents
+from common.report.defaults_tables import snapshot
+
+FIRST, SECOND = (display_name(name) for name in PAIR)
+UNKNOWN = "not recorded yet"
+
+INTRODUCTION = """# Questions
+
+Written by `python -m common.report` from the tables; do not edit.
+
+What people ask when they compare PyTorch and TensorFlow. Each answer has a figure from the tables of this
+project, and the command that shows it; a command that trains takes as long as its network."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question, its answer in three sentences, and the command that shows it."""
+
+    title: str
+    answer: str
+    command: str
+
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """The figures of the answers, as text; UNKNOWN where the tables have none."""
+
+    found: Answer
+
+    @cached_property
+    def defaults(self) -> dict[str, tuple[str, str]]:
+        """By setting: the default of each framework."""
+        first, second = (snapshot(self.found.tables.defaults, framework) for framework in PAIR)
+        return {item: (first[item], second[item]) for item in first if item in second}
+
+    def default(self, item: str) -> str:
+        """`eps=1e-05 in PyTorch and epsilon=0.001 in TensorFlow`."""
+        if item not in self.defaults:
+            return UNKNOWN
+        first, second = self.defaults[item]
+        return f"{first} in {FIRST} and {second} in {SECOND}"
+
+    @property
+    def differing_defaults(self) -> str:
+        """`17 of 19`."""
+        if not self.defaults:
+            return UNKNOWN
+        return f"{sum(first != second for first, second in self.defaults.values())} of {len(self.defaults)}"
+
+    @cached_property
+    def first_steps(self) -> list[FirstSteps]:
+        return rounding.first_steps(self.found.tables.traces)
+
+    @property
+    def float64_error(self) -> str:
+        """The largest relative difference of losses in double precision."""
+        errors = [steps.largest(lambda seed: seed.float64_error) for steps in self.first_steps]
+        return f"{max(errors):.0e}" if errors else UNKNOWN
+
+    @property
+    def first_loss(self) -> str:
+        """The largest difference of the first loss in single precision."""
+        errors = [steps.largest(lambda seed: seed.between_frameworks[:1]) for steps in self.first_steps]
+        return f"{max(errors):.0e} nats" if errors else UNKNOWN
+
+    @property
+    def later_losses(self) -> str:
+        """The largest differences of the traced losses in single precision, smallest and largest network."""
+        errors = [steps.largest(lambda seed: seed.between_frameworks) for steps in self.first_steps]
+        return f"{min(errors):.0e} to {max(errors):.0e} nats" if errors else UNKNOWN
+
+    @property
+    def rounding_ratios(self) -> str:
+        """The networks' medians of the ratio to rounding alone."""
+        medians = [steps.quartiles[1] for steps in self.first_steps]
+        return f"{min(medians):.1f} to {max(medians):.1f} times" if medians else UNKNOWN
+
+    def effect(self, part: str) -> str:
+        """The effects of leaving a part to each framework, by network and framework."""
+        effects = [
+            f"{effect.mean:+.2f} (`{each.model}` in {display_name(framework)})"
+            for each in ablations(self.found.tables.runs)
+            for framework in PAIR
+            if (effect := each.effect(framework, part, "accuracy"))
+        ]
+        return f"{', '.join(effects)} points" if effects else UNKNOWN
+
+    @property
+    def spreads(self) -> str:
+        """The standard deviations of the accuracies over seeds, smallest and largest network."""
+        sds = [
+            summary.sd
+            for pair in self.found.pairs
+            for group in (pair.first, pair.second)
+            if (summary := group.summary("accuracy")) and summary.sd is not None
+        ]
+        return f"{min(sds):.2f} to {max(sds):.2f} points" if sds else UNKNOWN
+
+    @property
+    def repeats(self) -> str:
+        """How many pairs of runs with one seed, code and machine have the same test loss, by framework."""
+        columns = ["framework", *pooling.ENVIRONMENT, "model", "seed", "commit", "recipe_hash", "threads"]
+        runs = pooling.zoo_runs(self.found.tables.runs)
+        runs = runs[~runs["commit"].str.endswith("-dirty")]
+        again = runs[runs.duplicated(columns, keep=False)]
+        parts = []
+        for framework in FRAMEWORKS:
+            groups = [rows for _, rows in again[again["framework"] == framework].groupby(columns)]
+            equal = sum(rows["loss"].nunique() == 1 for rows in groups)
+            if groups:
+                parts.append(f"{equal} of {len(groups)} in {display_name(framework)}")
+        return ", ".join(parts) or UNKNOWN
+
+    @property
+    def equal_rates(self) -> str:
+        """In how many recorded epochs both frameworks had the same learning rate."""
+        runs = pooling.judged_runs(self.found.tables.runs)[["run", "model", "framework"]]
+        rates = self.found.tables.epochs.dropna(subset=["lr"]).merge(runs, on="run")
+        by_epoch: pd.Series[float] = rates.groupby(["model", "epoch"])["lr"].nunique()
+        return f"{int((by_epoch == 1).sum())} of {len(by_epoch)}" if len(by_epoch) else UNKNOWN
+
+    def accuracies(self, model: str) -> str:
+        """`97.01 % on test and 91.10 % on training images`, of the first framework."""
+        for pair in self.found.pairs:
+            if pair.model == model:
+                test, train = (cells.mean(pair.first, column) for column in ("accuracy", "train_accuracy"))
+                return f"{test} % on the test images and {train} % on the training images"
+        return UNKNOWN
+
+    @property
+    def percent_of_product(self) -> str:
+        """The arithmetic of a training step in percent of a matrix product's, lowest and highest."""
+        rows = self.found.tables.speed[self.found.tables.speed["measure"] == "gflops"]
+        table = rows.pivot_table(
+            "value", index=["sitting", "model", "framework"], columns="arm", aggfunc="last"
+        )
+        if not {"training", "product"} <= set(table.columns):
+            return UNKNOWN
+        percent = (100 * table["training"] / table["product"]).dropna()
+        return f"{percent.min():.0f} to {percent.max():.0f} %"
+
+
+def page(found: Answer) -> str:
+    """docs/questions.md."""
+    asked = questions(Facts(found))
+    sections = [f"## {each.title}\n\n{each.answer}\n\nSee `{each.command}`." for each in asked]
+    return "\n\n".join([INTRODUCTION, contents(each.title for each in asked), *sections]) + "\n"
+
+
+def questions(facts: Facts) -> list[Question]:
+    """All questions, in the order of the page."""
+    return [*_of_definitions(facts), *_of_results(facts), *_of_practice(facts)]
+
+
+def _of_definitions(facts: Facts) -> list[Question]:
+    # A network that is certain can reach no lower loss: one logit is 1, the others are 0.
+    twice = -math.log(math.e / (math.e + 9))
+    return [
+        Question(
+            "The same model has a lower accuracy in one framework. Why?",
+            f"Most often it is not the same model: {facts.differing_defaults} defaults differ that were "
+            "read from the installed libraries. With all of them pinned to one definition the accuracies "
+            f"are equal: {answer.accuracy(facts.found)} So compare the definitions first: initialisation, "
+            "BatchNorm, the optimizer's epsilon, the order of Flatten, the loss, the order of the images.",
+            "python pytorch.py --defaults",
+        ),
+        Question(
+            "Does BatchNorm's momentum mean the same?",
+            f"No: the defaults are {facts.default('BatchNorm')}. The weight of the new batch in the running "
+            f"statistics is {facts.default('BatchNorm: weight of the new batch')}, and the running variance "
+            f"is {facts.default('BatchNorm: running variance')}. Left to each framework, BatchNorm changes "
+            f"the accuracy by {facts.effect('norm')}.",
+            "python -m common.bench ablation under-5k",
+        ),
+        Question(
+            "Is Adam's epsilon the same?",
+            f"No, neither its value nor its place. The defaults are {facts.default('Adam')}, and epsilon is "
+            f"{facts.default('Adam: epsilon')}. Left to each framework, the optimizer changes the accuracy "
+            f"by {facts.effect('optimizer')}.",
+            "python -m common.bench ablation tf-model-1",
+        ),
+        Question(
+            "Do both initialise weights alike?",
+            f"No. The kernel of a dense layer is {facts.default('kernel of a dense layer')}, its bias "
+            f"{facts.default('bias of a dense layer')}. Left to each framework, the initialisation changes "
+            f"the accuracy by {facts.effect('init')}.",
+            "python -m common.bench ablation tf-model-1",
+        ),
+        Question(
+            "Is `same` padding the same?",
+            f"Only at stride 1. With a larger stride it is {facts.default('same padding with a stride')}, "
+            "so an odd size is padded on one side only. The networks here pad by explicit numbers, the "
+            "same on all sides, in both frameworks.",
+            "python tf.py --defaults",
+        ),
+        Question(
+            "Why must weights be reordered after Flatten?",
+            f"The layout of images is {facts.default('layout of images')}, so Flatten gives the dense layer "
+            "after it another order of the same values. Weights that are copied without a permutation then "
+            "meet the wrong inputs, and no error is raised. Here Flatten is channels first in both, and "
+            f"the losses of the same weights agree to {facts.float64_error} (relative, double precision).",
+            "python -m common.bench traces",
+        ),
+        Question(
+            "What happens if softmax is applied twice?",
+            "PyTorch's cross-entropy always contains the softmax, Keras' only with `from_logits=True`; a "
+            "softmax layer before it is then a second one, without an error. The loss of ten classes "
+            f"cannot fall below {twice:.2f} nats, since the outputs of the first softmax are between 0 and "
+            f"1. So a training loss that stops there shows the mistake: {_lowest_loss(facts)} is the lowest "
+            "mean test loss of the recorded networks.",
+            "python -m common.report --check",
+        ),
+        Question(
+            "Do both reduce the loss over a batch in the same way?",
+            "By default both take the mean over the batch. A sum instead multiplies the gradient by the "
+            f"batch size, here {_batch_sizes()} images, which SGD's learning rate must undo. That both are "
+            f"means here is visible in the first loss, which differs by at most {facts.first_loss} between "
+            "the frameworks.",
+            "python -m common.bench traces",
+        ),
+    ]
+
+
+def _of_results(facts: Facts) -> list[Question]:
+    found = facts.found
+    return [
+        Question(
+            "Should the loss of every step be equal?",
+            "In double precision yes, in single precision only at first. With the same weights, batches "
+            f"and dropout masks the first losses agree to {facts.float64_error} (relative) in double "
+            f"precision. In single precision they drift apart by {facts.later_losses} within a hundred "
+            f"steps, {facts.rounding_ratios} as far as rounding alone makes one framework drift from itself.",
+            "python -m common.bench traces",
+        ),
+        Question(
+            "How large a difference is normal?",
+            f"Runs of one framework with different seeds spread by {facts.spreads} (standard deviation). So "
+            "one run of each framework shows nothing; only means over seeds can be compared. "
+            f"{_prediction(found)}",
+            "python -m common.bench --models tf-model-1 --seeds 5",
+        ),
+        Question(
+            "Which framework is faster?",
+            f"{answer.capitalised(answer.training(found))} {answer.capitalised(answer.prediction(found))} "
+            "Ratios hold for the processor and the networks that they were measured on.",
+            "python -m common.bench aa",
+        ),
+        Question(
+            "Which framework takes less memory?",
+            f"{answer.capitalised(answer.memory(found))} This is the largest resident memory of the "
+            "process, most of it the libraries themselves.",
+            "python -m common.bench aa",
+        ),
+        Question(
+            "Are runs repeatable?",
+            "On one machine, with one version and one number of threads, yes, if the seed also decides the "
+            "order, the augmentation and the dropout masks. Of the seeds that were run again with the same "
+            f"code on the same machine, equal to the last bit of the loss were: {facts.repeats}. Another "
+            "processor or another number of threads adds in another order, and the runs part like those of "
+            "two seeds.",
+            "python -m common.bench --models tf-model-1 --seeds 5",
+        ),
+        Question(
+            "Is the difference the framework's, or its kernels'?",
+            "What is left when all definitions are equal is rounding, and rounding is the kernels'. In "
+            f"single precision the frameworks differ {facts.rounding_ratios} as much as each differs from "
+            "itself after a start one unit in the last place away. Speed is the kernels' as well: a "
+            f"training step reaches {facts.percent_of_product} of the arithmetic of a matrix product.",
+            "python -m common.bench speed profiles",
+        ),
+    ]
+
+
+def _of_practice(facts: Facts) -> list[Question]:
+    return [
+        Question(
+            "Do learning-rate schedules agree?",
+            "Names do not: a decay may count steps or epochs, and begin before or after the first one. "
+            "Here every rate is computed once, in NumPy, and given to both frameworks. In the recorded "
+            f"epochs the rates of both are equal in {facts.equal_rates}.",
+            "python -m common.report",
+        ),
+        Question(
+            "What do dropout and evaluation mode change?",
+            "PyTorch trains until `model.eval()` is called, Keras by the argument `training`; without it a "
+            "test uses dropout and the batch's own statistics. Then the test accuracy falls to that of the "
+            f"training batches or below: `nextjournal` has {facts.accuracies('nextjournal')}, with dropout, "
+            f"in {FIRST}. Masks differ between the frameworks even with one seed.",
+            "python pytorch.py --model nextjournal",
+        ),
+        Question(
+            "Does the order of the images matter?",
+            f"The usual loader takes {facts.default('usual loader')}. An order that is never shuffled is "
+            "part of the recipe, and a different one a different experiment. Here one permutation an "
+            f"epoch, from the seed, is used by both; over seeds the accuracy spreads by {facts.spreads}.",
+            "python -m common.bench speed native-loaders",
+        ),
+        Question(
+            "How are weights converted?",
+            "By name and by layout: kernels of convolutions, of dense layers and of the layer after "
+            "Flatten are permuted. Running statistics belong to them: BatchNorm on 7 channels has "
+            f"{facts.default('parameters of BatchNorm on 7 channels')}. A checkpoint of `--save-model` has "
+            "neutral names, and either framework reads it with `--checkpoint` or `--resume`.",
+            "python pytorch.py --model speedrun --save-model checkpoints/speedrun-pytorch.safetensors",
+        ),
+    ]
+
+
+def _lowest_loss(facts: Facts) -> str:
+    losses = [
+        summary.mean
+        for pair in facts.found.pairs
+        for group in (pair.first, pair.second)
+        if (summary := group.summary("loss"))
+    ]
+    return f"{min(losses):.4f} nats" if losses else UNKNOWN
+
+
+def _batch_sizes() -> str:
+    sizes = [entry.recipe.batch_size for entry in ZOO.values()]
+    return f"{min(sizes)} to {max(sizes)}"
+
+
+def _prediction(found: Answer) -> str:
+    pooled = found.accuracy
+    if pooled is None:
+        return f"The difference of the means over many seeds is {UNKNOWN}."
+    low, high = pooled.prediction
+    return (
+        f"For the means of a further network like these a difference of {low:+.3f} to {high:+.3f} points is "
+        "expected (95 % prediction interval)."
+    )

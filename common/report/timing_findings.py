@@ -1,0 +1,95 @@
+"""The sentences with which the tables of `common.report.timings` open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from common.analysis import aa
+from common.frameworks import display_name
+from common.report.cells import number
+from common.report.timing_rows import OPTIONS, STAGES, Timings, over
+
+Finding = Callable[[list[Timings]], str]
+
+
+def span(
+    words: str,
+    measure: str,
+    arm: str,
+    divisor: str | None = None,
+    *,
+    digits: int = 2,
+    by_framework: bool = False,
+) -> Finding:
+    """A sentence with the lowest and the highest value of an arm, or of its ratio to the arm `divisor`.
+
+    `words` hold them in braces; with `by_framework` each framework has its own, after its name.
+    """
+
+    def values(measured: list[Timings]) -> list[float]:
+        ratios = [
+            timings.value(measure, arm)
+            if divisor is None
+            else over(timings.value(measure, arm), timings.value(measure, divisor))
+            for timings in measured
+        ]
+        return [ratio for ratio in ratios if ratio is not None]
+
+    def ends(numbers: list[float]) -> str:
+        low, high = (number(end, digits) for end in (min(numbers), max(numbers)))
+        return low if low == high else f"{low} to {high}"
+
+    def finding(measured: list[Timings]) -> str:
+        groups = {"": measured}
+        if by_framework:
+            groups = {
+                f"{display_name(name)} ": [timings for timings in measured if timings.framework == name]
+                for name in dict.fromkeys(timings.framework for timings in measured)
+            }
+        spans = [name + ends(found) for name, of in groups.items() if (found := values(of))]
+        return words.format(", ".join(spans)) if spans else ""
+
+    return finding
+
+
+def native_loaders(measured: list[Timings]) -> str:
+    """How much longer training takes with the native loader, where the clock bears it."""
+    ratios = {}
+    for timings in measured:
+        seconds = (timings.value("idiom train_seconds", loader) for loader in ("native", "memory"))
+        if (ratio := over(*seconds)) and aa.bears(timings.clock_error, ratio):
+            ratios[f"`{timings.model}` in {display_name(timings.framework)}"] = ratio
+    if not ratios:
+        return "No clock bears a ratio of the loaders."
+    listed = ", ".join(f"{ratio:.1f} ({name})" for name, ratio in ratios.items())
+    return f"The native loader takes this many times the seconds of the memory's: {listed}."
+
+
+def largest_stage(measured: list[Timings]) -> str:
+    """The stage that takes most of the step, and in how many rows."""
+    largest = [max(STAGES, key=lambda stage: timings.value("part", stage) or 0.0) for timings in measured]
+    most = max(dict.fromkeys(largest), key=largest.count)
+    return f"The longest stage is {most} in {largest.count(most)} of {len(largest)} rows."
+
+
+def longest_kernel(measured: list[Timings]) -> str:
+    """The kernel that is most often the longest, by framework."""
+    parts = []
+    for name in dict.fromkeys(timings.framework for timings in measured):
+        rows = [timings.of("kernel") for timings in measured if timings.framework == name]
+        longest = [str(kernels.loc[kernels["value"].idxmax(), "arm"]) for kernels in rows]
+        most = max(dict.fromkeys(longest), key=longest.count)
+        parts.append(f"{display_name(name)} {most} ({longest.count(most)} of {len(longest)} networks)")
+    return f"Most often the longest kernel: {', '.join(parts)}."
+
+
+def faster_options(measured: list[Timings]) -> str:
+    """In how many rows an option makes a step faster."""
+    parts = []
+    for option in OPTIONS[1:]:
+        ratios = [
+            over(timings.value("option", option), timings.value("option", OPTIONS[0])) for timings in measured
+        ]
+        known = [ratio for ratio in ratios if ratio is not None]
+        parts.append(f"{option} in {sum(ratio < 1 for ratio in known)} of {len(known)} rows")
+    return f"A step is faster than by default with {', with '.join(parts)}."

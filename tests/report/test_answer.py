@@ -1,0 +1,162 @@
+"""The answer says what the tables bear: percentages by hand, withheld ratios, missing measurements."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from support.tables import aa_rows, add_pairs, add_variants, timing_row
+
+from common.analysis import frames
+from common.analysis.answer import Answer
+from common.frameworks import FRAMEWORKS
+from common.report import answer, answer_figure
+from common.tables import store
+
+MODELS = ("tf-model-1", "nextjournal", "under-5k")
+EXACT = (1.0, 1.001, 0.999)
+
+
+def add_session(
+    folder: Path,
+    values: Sequence[tuple[float, float]],
+    *,
+    quantity: str = "training",
+    clock: Sequence[float] = EXACT,
+) -> None:
+    """Append an A/A session: for each network the value of both frameworks; arm A of the rounds is off by the
+    factors `clock`."""
+    for model, pair in zip(MODELS, values, strict=False):
+        for framework, value in zip(FRAMEWORKS, pair, strict=False):
+            a, b = [value * factor for factor in clock], [value] * len(clock)
+            rows = aa_rows(a, b, quantity=quantity, model=model, framework=framework)
+            store.append_rows(folder, "speed.csv", rows)
+
+
+def found(folder: Path) -> Answer:
+    return Answer(frames.read(folder))
+
+
+@pytest.mark.parametrize(
+    "differences, words",
+    [
+        ([0.02, -0.02, 0.01, -0.01], "no difference. "),
+        ([0.9, -0.9, 0.8, -0.8], "no difference found. "),
+        ([0.5, 0.51, 0.49, 0.5], "PyTorch is higher. "),
+        ([-0.5, -0.51, -0.49, -0.5], "TensorFlow is higher. "),
+    ],
+)
+def test_accuracy(tmp_path: Path, differences: list[float], words: str) -> None:
+    for model in MODELS:
+        add_pairs(tmp_path, differences, model)
+    text = answer.accuracy(found(tmp_path))
+    assert text.startswith(words)
+    assert "3 networks and 12 pairs" in text
+
+
+def test_the_faster_framework_is_named_with_its_percentage(tmp_path: Path) -> None:
+    """120 over 100 and 125 over 100 images a second: 22 % in the geometric mean."""
+    add_session(tmp_path, [(100.0, 120.0), (100.0, 125.0), (100.0, 122.5)])
+    text = answer.training(found(tmp_path))
+    assert text.startswith("TensorFlow trains 22 % faster (95 % ")
+    assert "by network +20 to +25 %" in text
+
+
+def test_less_memory_is_named_with_its_percentage(tmp_path: Path) -> None:
+    add_session(tmp_path, [(80.0, 100.0), (80.0, 101.0), (79.0, 100.0)], quantity="memory")
+    text = answer.memory(found(tmp_path))
+    assert text.startswith("PyTorch takes 20 % less (95 % ")
+    assert "80 MiB in PyTorch and 100 MiB in TensorFlow" in text
+
+
+def test_frameworks_that_lead_by_turns_do_not_differ(tmp_path: Path) -> None:
+    add_session(tmp_path, [(100.0, 130.0), (130.0, 100.0), (100.0, 101.0)])
+    text = answer.training(found(tmp_path))
+    assert text.startswith("no difference: PyTorch over TensorFlow is ")
+    assert "by network 0.77 to 1.30" in text
+
+
+def test_an_inexact_clock_withholds_the_mean_and_its_network(tmp_path: Path) -> None:
+    add_session(tmp_path, [(100.0, 120.0), (100.0, 125.0)], clock=(1.0, 2.0, 0.5))
+    text = answer.training(found(tmp_path))
+    assert "no mean is reported (clock" in text
+    assert "without 2 of 2" in text
+    assert "faster" not in text
+
+
+def test_single_images_of_the_last_session_with_both_frameworks(tmp_path: Path) -> None:
+    """2 and 8 times as fast are 4 times in the geometric mean."""
+
+    def rates(model: str, first: float, second: float | None, session: str) -> None:
+        pair = {"pytorch": first, "tensorflow": second}
+        rows = [
+            timing_row("predict", "batch 1", value, framework=name, model=model, session=session)
+            for name, value in pair.items()
+            if value
+        ]
+        store.append_rows(tmp_path, "speed.csv", rows)
+
+    rates("tf-model-1", 100.0, 100.0, "2026-01-01T00:00:00+00:00")
+    rates("tf-model-1", 200.0, 100.0, "2026-01-02T00:00:00+00:00")
+    rates("tf-model-1", 900.0, None, "2026-01-03T00:00:00+00:00")
+    rates("under-5k", 800.0, 100.0, "2026-01-02T00:00:00+00:00")
+    text = answer.prediction(found(tmp_path))
+    assert text == "PyTorch predicts single images 4.0 times as fast (by network 2.0 to 8.0 times)."
+
+
+def test_own_defaults(tmp_path: Path) -> None:
+    add_variants(tmp_path, none=(99.0, 99.0), all=(99.2, 98.9))
+    assert "at most 0.30 points (`under-5k`: +0.30" in answer.defaults(found(tmp_path))
+
+
+def test_each_subject_that_was_not_measured_is_named_with_its_command(tmp_path: Path) -> None:
+    add_pairs(tmp_path, [0.01, -0.01])
+    accuracy, *others = answer.sentences(found(tmp_path))
+    assert accuracy.startswith("**Accuracy**")
+    assert len(others) == 5
+    assert all("python -m common.bench" in line for line in others)
+
+
+def test_without_pairs_there_is_no_answer(tmp_path: Path) -> None:
+    assert answer.block(found(tmp_path)) == ""
+
+
+def test_the_terminal_has_no_marks_of_markdown() -> None:
+    assert answer.plain("**A**: `b` [c](d.md)") == "A: b c"
+
+
+def colours(axes: Axes) -> set[str]:
+    return {to_hex(str(line.get_color())).upper() for line in axes.lines if line.get_marker() == "o"}
+
+
+def test_a_point_has_the_colour_of_the_better_framework(tmp_path: Path) -> None:
+    for model, difference in zip(MODELS, (0.0, 0.5, -0.5), strict=True):
+        add_pairs(tmp_path, [difference + 0.01, difference - 0.01], model)
+    add_session(tmp_path, [(120.0, 100.0)] * 3)
+    add_session(tmp_path, [(120.0, 100.0)] * 3, quantity="memory")
+    accuracy, training, memory, start = answer_figure.figure(found(tmp_path)).axes
+    first, second = (framework.colour.upper() for framework in FRAMEWORKS.values())
+    assert colours(accuracy) == {first, second, answer_figure.NEUTRAL.upper()}
+    assert colours(training) == {first}
+    assert colours(memory) == {second}
+    assert [text.get_text() for text in start.texts] == ["not measured yet"]
+
+
+def test_a_point_of_an_inexact_clock_is_hollow(tmp_path: Path) -> None:
+    add_pairs(tmp_path, [0.01, -0.01])
+    add_session(tmp_path, [(120.0, 100.0)], clock=(1.0, 3.0, 0.3))
+    training = answer_figure.figure(found(tmp_path)).axes[1]
+    assert colours(training) == {answer_figure.NEUTRAL.upper()}
+    (point,) = [line for line in training.lines if line.get_marker() == "o"]
+    assert point.get_markerfacecolor() == "white"
+
+
+def test_the_machines_of_the_times_are_named(tmp_path: Path) -> None:
+    add_pairs(tmp_path, [0.01, -0.01])
+    row = timing_row("predict", "batch 1", 1.0)
+    store.append_rows(tmp_path, "speed.csv", [dataclasses.replace(row, machine="a fast machine")])
+    assert answer.block(found(tmp_path)).endswith("a fast machine.")

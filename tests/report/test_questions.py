@@ -1,0 +1,57 @@
+"""Every question has an answer with a figure of the tables, or says that there is none."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from support.tables import add_pairs, add_run, add_variants
+
+from common.analysis import frames
+from common.analysis.answer import Answer
+from common.frameworks import ROOT
+from common.report import questions
+
+
+@pytest.mark.slow
+def test_every_answer_has_a_figure_of_the_recorded_tables() -> None:
+    asked = questions.questions(questions.Facts(Answer(frames.read(ROOT / "results"))))
+    assert len(asked) == 18
+    for each in asked:
+        assert re.search(r"\d", each.answer), each.title
+        assert each.command.startswith("python ")
+
+
+def test_without_rows_every_figure_is_named_as_missing(tmp_path: Path) -> None:
+    page = questions.page(Answer(frames.read(tmp_path)))
+    assert page.count("\n## ") == 18
+    assert page.count(questions.UNKNOWN) >= 12
+
+
+def test_the_contents_lead_to_the_questions(tmp_path: Path) -> None:
+    page = questions.page(Answer(frames.read(tmp_path)))
+    headings = re.findall(r"^## (.*)$", page, re.MULTILINE)
+    slugs = [re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings]
+    assert re.findall(r"^- \[.*\]\(#(.*)\)$", page, re.MULTILINE) == slugs
+
+
+def test_repeated_runs_are_counted_by_framework(tmp_path: Path) -> None:
+    for framework, losses in (("pytorch", (0.1, 0.1)), ("tensorflow", (0.1, 0.2))):
+        for loss in losses:
+            add_run(tmp_path, framework=framework, loss=loss)
+    add_run(tmp_path, seed=2)
+    facts = questions.Facts(Answer(frames.read(tmp_path)))
+    assert facts.repeats == "1 of 1 in PyTorch, 0 of 1 in TensorFlow"
+
+
+def test_effects_name_network_and_framework(tmp_path: Path) -> None:
+    add_variants(tmp_path, none=(99.0, 99.0), norm=(99.1, 98.8), all=(99.2, 98.9))
+    facts = questions.Facts(Answer(frames.read(tmp_path)))
+    assert facts.effect("norm") == "+0.10 (`under-5k` in PyTorch), -0.20 (`under-5k` in TensorFlow) points"
+
+
+def test_epochs_in_which_the_rates_are_equal(tmp_path: Path) -> None:
+    add_pairs(tmp_path, [0.0])
+    facts = questions.Facts(Answer(frames.read(tmp_path)))
+    assert facts.equal_rates == "8 of 8"
