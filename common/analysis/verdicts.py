@@ -7,6 +7,7 @@ ratios of error rates and of training losses.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -94,6 +95,7 @@ class RatioVerdict(Decision):
     logarithms: Comparison
 
 
+@functools.lru_cache(maxsize=2)
 def judge(tables: Tables) -> tuple[list[ModelVerdict], list[str]]:
     """The verdict of every network with pairs of runs, in the zoo's order; and why others have none."""
     pairs, refused = compared(tables)

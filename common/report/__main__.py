@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from common.analysis import frames
-from common.analysis.answer import Answer
+from common.analysis.answer import answer_of
 from common.cli.parser import Parser
 from common.cli.paths import path
 from common.data.datasets import DataError, load
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
             print(f"Wrote {page}.")
         if recorded is not None:
             print(f"\n{comparison.text(tables, recorded)}")
-        lines = answer.sentences(Answer(tables if recorded is None else recorded))
+        lines = answer.sentences(answer_of(tables if recorded is None else recorded))
         if lines:
             print("\nThe recorded runs:" if recorded is not None else "")
             print("\n".join(map(answer.plain, lines)))

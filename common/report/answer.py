@@ -54,6 +54,8 @@ def capitalised(text: str) -> str:
 
 def accuracy(answer: Answer) -> str:
     """Whether the accuracies differ, and by how much."""
+    if not answer.pairs:
+        return NOT_MEASURED.format("run")
     pooled = answer.accuracy
     counted = _verdicts(answer)
     if pooled is None:

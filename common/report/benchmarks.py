@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from common.analysis import pooling
-from common.analysis.answer import Answer
+from common.analysis.answer import answer_of
 from common.analysis.frames import Tables
 from common.report import (
     ablation_tables,
@@ -35,7 +35,7 @@ def page(tables: Tables) -> str:
         return f"{introduction}\n\nNo runs yet.\n"
     zoo_runs = pooling.zoo_runs(runs)
     of_zoo, others = pooling.groups(zoo_runs), pooling.groups(runs.drop(zoo_runs.index))
-    found = Answer(tables)
+    found = answer_of(tables)
     counted = findings.counted(runs)
     sections = {
         "Accuracy of the zoo's recipes": [findings.most_accurate(of_zoo), run_tables.accuracies(of_zoo)],

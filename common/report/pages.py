@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from common import files
-from common.analysis.answer import Answer
+from common.analysis.answer import answer_of
 from common.analysis.frames import Tables
 from common.model.zoo import ZOO
 from common.report import benchmarks, comparison, gallery, questions, readme, reference, scaling, sources
@@ -54,7 +54,7 @@ def pages(tables: Tables, *, root: Path) -> dict[Path, str]:
     result |= {
         root / "benchmarks.md": benchmarks.page(tables),
         root / "docs" / "sources.md": sources.page(tables),
-        root / "docs" / "questions.md": questions.page(Answer(tables)),
+        root / "docs" / "questions.md": questions.page(answer_of(tables)),
     }
     if scale := scaling.page(tables):
         result[root / "docs" / "scale.md"] = scale

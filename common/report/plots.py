@@ -21,7 +21,7 @@ from PIL import Image
 
 from common import files
 from common.analysis import pooling
-from common.analysis.answer import Answer
+from common.analysis.answer import Answer, answer_of
 from common.analysis.frames import Tables
 from common.analysis.pooling import Group
 from common.analysis.rounding import first_steps
@@ -79,7 +79,7 @@ def planned(tables: Tables) -> list[Picture]:
     material = _material(tables)
     if not material.groups:
         return []
-    return [*_of_answer(Answer(tables)), *_of_data(), *_of_training(material), *_of_errors(material)]
+    return [*_of_answer(answer_of(tables)), *_of_data(), *_of_training(material), *_of_errors(material)]
 
 
 def incomplete(tables: Tables) -> dict[str, list[str]]:

@@ -14,7 +14,7 @@ from common.analysis.answer import Answer
 from common.analysis.rounding import FirstSteps
 from common.frameworks import FRAMEWORKS, PAIR, display_name
 from common.model.zoo import ZOO
-from common.report import answer, cells
+from common.report import answer
 from common.report.benchmarks import contents
 from common.report.defaults_tables import snapshot
 
@@ -63,6 +63,18 @@ class Facts:
         if not self.defaults:
             return UNKNOWN
         return f"{sum(first != second for first, second in self.defaults.values())} of {len(self.defaults)}"
+
+    @property
+    def difference(self) -> str:
+        """The difference of accuracies over all networks."""
+        pooled = self.found.accuracy
+        if pooled is None:
+            return UNKNOWN
+        low, high = pooled.interval
+        return (
+            f"over {pooled.networks} networks {FIRST} less {SECOND} is {pooled.mean:+.3f} points (95 % "
+            f"{low:+.3f} to {high:+.3f})"
+        )
 
     @cached_property
     def first_steps(self) -> list[FirstSteps]:
@@ -115,14 +127,15 @@ class Facts:
 
     @property
     def repeats(self) -> str:
-        """How many pairs of runs with one seed, code and machine have the same test loss, by framework."""
-        columns = ["framework", *pooling.ENVIRONMENT, "model", "seed", "commit", "recipe_hash", "threads"]
+        """Of how many seeds that were run again on one machine all runs have the same test loss."""
+        columns = ["framework", *pooling.ENVIRONMENT, "model", "seed", "numerics", "threads"]
         runs = pooling.zoo_runs(self.found.tables.runs)
-        runs = runs[~runs["commit"].str.endswith("-dirty")]
         again = runs[runs.duplicated(columns, keep=False)]
         parts = []
         for framework in FRAMEWORKS:
-            groups = [rows for _, rows in again[again["framework"] == framework].groupby(columns)]
+            groups = [
+                rows for _, rows in again[again["framework"] == framework].groupby(columns, dropna=False)
+            ]
             equal = sum(rows["loss"].nunique() == 1 for rows in groups)
             if groups:
                 parts.append(f"{equal} of {len(groups)} in {display_name(framework)}")
@@ -133,15 +146,16 @@ class Facts:
         """In how many recorded epochs both frameworks had the same learning rate."""
         runs = pooling.judged_runs(self.found.tables.runs)[["run", "model", "framework"]]
         rates = self.found.tables.epochs.dropna(subset=["lr"]).merge(runs, on="run")
-        by_epoch: pd.Series[float] = rates.groupby(["model", "epoch"])["lr"].nunique()
+        by_epoch: pd.Series[int] = rates.groupby(["model", "epoch"])["lr"].nunique()
         return f"{int((by_epoch == 1).sum())} of {len(by_epoch)}" if len(by_epoch) else UNKNOWN
 
-    def accuracies(self, model: str) -> str:
-        """`97.01 % on test and 91.10 % on training images`, of the first framework."""
+    def means(self, model: str, test: str, train: str, *, digits: int = 2, unit: str = "%") -> str:
+        """`97.01 % on the test images and 91.10 % on the training images`, of the first framework."""
         for pair in self.found.pairs:
-            if pair.model == model:
-                test, train = (cells.mean(pair.first, column) for column in ("accuracy", "train_accuracy"))
-                return f"{test} % on the test images and {train} % on the training images"
+            summaries = [pair.first.summary(column) for column in (test, train)]
+            if pair.model == model and all(summaries):
+                values = [f"{summary.mean:.{digits}f} {unit}" for summary in summaries if summary]
+                return f"{values[0]} on the test images and {values[1]} on the training images"
         return UNKNOWN
 
     @property
@@ -175,9 +189,9 @@ def _of_definitions(facts: Facts) -> list[Question]:
     return [
         Question(
             "The same model has a lower accuracy in one framework. Why?",
-            f"Most often it is not the same model: {facts.differing_defaults} defaults differ that were "
-            "read from the installed libraries. With all of them pinned to one definition the accuracies "
-            f"are equal: {answer.accuracy(facts.found)} So compare the definitions first: initialisation, "
+            "Most often it is not the same model: of the defaults that were read from the installed "
+            f"libraries {facts.differing_defaults} differ. With one definition of all of them the "
+            f"accuracies do not: {facts.difference}. So compare the definitions first: initialisation, "
             "BatchNorm, the optimizer's epsilon, the order of Flatten, the loss, the order of the images.",
             "python pytorch.py --defaults",
         ),
@@ -205,8 +219,8 @@ def _of_definitions(facts: Facts) -> list[Question]:
         ),
         Question(
             "Is `same` padding the same?",
-            f"Only at stride 1. With a larger stride it is {facts.default('same padding with a stride')}, "
-            "so an odd size is padded on one side only. The networks here pad by explicit numbers, the "
+            "Only at stride 1. With a larger stride the libraries' answer is: "
+            f"{facts.default('same padding with a stride')}. The networks here pad by explicit numbers, the "
             "same on all sides, in both frameworks.",
             "python tf.py --defaults",
         ),
@@ -223,9 +237,9 @@ def _of_definitions(facts: Facts) -> list[Question]:
             "PyTorch's cross-entropy always contains the softmax, Keras' only with `from_logits=True`; a "
             "softmax layer before it is then a second one, without an error. The loss of ten classes "
             f"cannot fall below {twice:.2f} nats, since the outputs of the first softmax are between 0 and "
-            f"1. So a training loss that stops there shows the mistake: {_lowest_loss(facts)} is the lowest "
-            "mean test loss of the recorded networks.",
-            "python -m common.report --check",
+            "1. So a training loss that stops there shows the mistake: `nextjournal` ends with "
+            f"{facts.means('nextjournal', 'loss', 'train_loss', digits=4, unit='nats')}.",
+            "python pytorch.py --model nextjournal",
         ),
         Question(
             "Do both reduce the loss over a batch in the same way?",
@@ -272,9 +286,9 @@ def _of_results(facts: Facts) -> list[Question]:
             "Are runs repeatable?",
             "On one machine, with one version and one number of threads, yes, if the seed also decides the "
             "order, the augmentation and the dropout masks. Of the seeds that were run again with the same "
-            f"code on the same machine, equal to the last bit of the loss were: {facts.repeats}. Another "
-            "processor or another number of threads adds in another order, and the runs part like those of "
-            "two seeds.",
+            f"arithmetic on the same machine, equal to the last bit of the loss were: {facts.repeats}. "
+            "Another processor or another number of threads adds in another order, and the runs part like "
+            "those of two seeds.",
             "python -m common.bench --models tf-model-1 --seeds 5",
         ),
         Question(
@@ -301,8 +315,9 @@ def _of_practice(facts: Facts) -> list[Question]:
             "What do dropout and evaluation mode change?",
             "PyTorch trains until `model.eval()` is called, Keras by the argument `training`; without it a "
             "test uses dropout and the batch's own statistics. Then the test accuracy falls to that of the "
-            f"training batches or below: `nextjournal` has {facts.accuracies('nextjournal')}, with dropout, "
-            f"in {FIRST}. Masks differ between the frameworks even with one seed.",
+            "training batches or below: `nextjournal` has "
+            f"{facts.means('nextjournal', 'accuracy', 'train_accuracy')}, with dropout, in {FIRST}. Masks "
+            "differ between the frameworks even with one seed.",
             "python pytorch.py --model nextjournal",
         ),
         Question(
@@ -321,16 +336,6 @@ def _of_practice(facts: Facts) -> list[Question]:
             "python pytorch.py --model speedrun --save-model checkpoints/speedrun-pytorch.safetensors",
         ),
     ]
-
-
-def _lowest_loss(facts: Facts) -> str:
-    losses = [
-        summary.mean
-        for pair in facts.found.pairs
-        for group in (pair.first, pair.second)
-        if (summary := group.summary("loss"))
-    ]
-    return f"{min(losses):.4f} nats" if losses else UNKNOWN
 
 
 def _batch_sizes() -> str:

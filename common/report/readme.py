@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from common.analysis import pooling
-from common.analysis.answer import Answer
+from common.analysis.answer import answer_of
 from common.analysis.frames import Tables
 from common.analysis.pooling import Group
 from common.frameworks import FRAMEWORKS, PAIR, display_name
@@ -25,7 +25,7 @@ def results_block(tables: Tables, link: str, *, benchmarks: str = "benchmarks.md
         return NO_RUNS
     pictures = [picture for picture in plots.planned(tables) if picture.file == plots.ANSWER]
     parts = [
-        answer.block(Answer(tables)),
+        answer.block(answer_of(tables)),
         *(f"{gallery.image(picture, link)}\n\n{picture.caption}" for picture in pictures),
         verdict_tables.summary_table(tables),
         networks(groups),

@@ -77,7 +77,7 @@ def longest_kernel(measured: list[Timings]) -> str:
     parts = []
     for name in dict.fromkeys(timings.framework for timings in measured):
         rows = [timings.of("kernel") for timings in measured if timings.framework == name]
-        longest = [str(kernels.loc[kernels["value"].idxmax(), "arm"]) for kernels in rows]
+        longest = [str(kernels["arm"].iloc[int(kernels["value"].argmax())]) for kernels in rows]
         most = max(dict.fromkeys(longest), key=longest.count)
         parts.append(f"{display_name(name)} {most} ({longest.count(most)} of {len(longest)} networks)")
     return f"Most often the longest kernel: {', '.join(parts)}."

@@ -163,10 +163,15 @@ def _ratios(tables: Tables) -> list[str]:
             for verdict in judge_ratios(tables, outcome)
         ]
         if rows:
-            parts += [f"### Ratios of {outcome}", markdown(head.split(" | "), rows, right=range(1, 7))]
+            equivalent = sum(row[-1] == "equivalent" for row in rows)
+            parts += [
+                f"### Ratios of {outcome}",
+                f"Equivalent in {equivalent} of {len(rows)} networks.",
+                markdown(head.split(" | "), rows, right=range(1, 7)),
+            ]
     if parts:
         parts.insert(
-            1,
+            2,
             f"RATIO is {FIRST} over {SECOND}, the geometric mean over pairs of runs with Student's interval "
             f"of the logarithms. It is equivalent from 1 / {RATIO_MARGIN:g} to {RATIO_MARGIN:g}, that is up "
             f"to {100 * (RATIO_MARGIN - 1):.0f} % more in one framework; the tests of the logarithms are "

@@ -28,7 +28,7 @@ def recorded(tmp_path: Path) -> Path:
 def test_recorded_seeds_of_the_same_settings_and_newest_arithmetic_are_beside_it(
     tmp_path: Path, recorded: Path
 ) -> None:
-    run = add_run(tmp_path / "runs", accuracy=97.25, train_seconds=4.21, total_seconds=6.3)
+    run = add_run(tmp_path / "runs", run="own", accuracy=97.25, train_seconds=4.21, total_seconds=6.3)
     own, beside = outcome.lines(run, recorded)
     assert all(part in own for part in ("tf-model-1", "PyTorch", "97.25 %", "4.2 s", "6.3 s"))
     # 98 -+ 4.303 / sqrt(3), by the table of Student's t

@@ -67,7 +67,7 @@ def test_the_faster_framework_is_named_with_its_percentage(tmp_path: Path) -> No
 
 
 def test_less_memory_is_named_with_its_percentage(tmp_path: Path) -> None:
-    add_session(tmp_path, [(80.0, 100.0), (80.0, 101.0), (79.0, 100.0)], quantity="memory")
+    add_session(tmp_path, [(80.0, 100.0), (80.0, 101.0), (81.0, 100.0)], quantity="memory")
     text = answer.memory(found(tmp_path))
     assert text.startswith("PyTorch takes 20 % less (95 % ")
     assert "80 MiB in PyTorch and 100 MiB in TensorFlow" in text
@@ -81,7 +81,7 @@ def test_frameworks_that_lead_by_turns_do_not_differ(tmp_path: Path) -> None:
 
 
 def test_an_inexact_clock_withholds_the_mean_and_its_network(tmp_path: Path) -> None:
-    add_session(tmp_path, [(100.0, 120.0), (100.0, 125.0)], clock=(1.0, 2.0, 0.5))
+    add_session(tmp_path, [(100.0, 120.0), (100.0, 125.0)], clock=(1.0, 2.0, 1.0))
     text = answer.training(found(tmp_path))
     assert "no mean is reported (clock" in text
     assert "without 2 of 2" in text
