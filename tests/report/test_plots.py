@@ -50,7 +50,13 @@ def test_what_is_planned_is_what_is_drawn(tables: frames.Tables, drawn: list[Pat
     assert [path.name for path in drawn] == [picture.file for picture in plots.planned(tables)]
     assert sorted(path.name for path in drawn[0].parent.iterdir()) == sorted(path.name for path in drawn)
     expected = [
-        *("class-counts.png", "overview.png", "accuracy-against-parameters.png", "lr-per-epoch.png"),
+        *(
+            "answer.png",
+            "class-counts.png",
+            "overview.png",
+            "accuracy-against-parameters.png",
+            "lr-per-epoch.png",
+        ),
         *("accuracy-per-epoch.png", "loss-per-epoch.png", "loss-against-examples.png", "predictions.png"),
         *(f"confusion-{model}.png" for model in MODELS),
         *("wrong-digits.png", "wrong-under-5k.png"),
