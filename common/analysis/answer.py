@@ -77,7 +77,15 @@ class Answer:
     def single_images(self) -> dict[str, float]:
         """Images a second that are predicted one at a time, first framework over second, by network."""
         speed = self.tables.speed
-        return _ratios(speed[(speed["measure"] == "predict") & (speed["arm"] == SINGLE_IMAGES)])
+        pairs = _pairs(speed[(speed["measure"] == "predict") & (speed["arm"] == SINGLE_IMAGES)])
+        return {model: first / second for model, (first, second) in pairs.items()}
+
+    @cached_property
+    def starts(self) -> dict[str, tuple[float, float]]:
+        """Seconds from the start of a process to the end of its first training step, in the order of PAIR, by
+        network that a session started in both frameworks."""
+        speed = self.tables.speed
+        return _pairs(speed[(speed["measure"] == "start") & (speed["arm"] == "first step")])
 
     @cached_property
     def own_defaults(self) -> dict[str, Comparison]:
@@ -121,12 +129,11 @@ def _quantity(speed: pd.DataFrame, name: str) -> Quantity | None:
     return Quantity(overall=aa.over_networks(pairs), by_model=by_model, means=(first, second))
 
 
-def _ratios(rows: pd.DataFrame) -> dict[str, float]:
-    """First framework over second in the last session that has both, by network."""
+def _pairs(rows: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """The values of the first and of the second framework in the last session that has both, by network."""
     table = rows.pivot_table("value", index=["model", "sitting"], columns="framework", aggfunc="last")
     if not set(PAIR) <= set(table.columns):
         return {}
-    ratios = (table[PAIR[0]] / table[PAIR[1]]).dropna().groupby("model").last()
-    return {
-        str(model): float(ratios[model]) for model in sorted(ratios.index, key=lambda m: sort_key(m, ZOO))
-    }
+    both = table[list(PAIR)].dropna().groupby("model").last()
+    models = sorted(both.index, key=lambda model: sort_key(model, ZOO))
+    return {str(model): (float(both[PAIR[0]][model]), float(both[PAIR[1]][model])) for model in models}

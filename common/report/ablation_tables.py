@@ -63,7 +63,7 @@ def _table(ablation: Ablation, family: int) -> str:
             rows.append([display_name(framework), name, str(seeds), *pair])
     notes = inapplicable_parts(spec).values()
     table = markdown(head.split(" | "), rows, right=range(2, 7))
-    return "\n\n".join([f"### `{ablation.model}`", table, *_attribution(ablation, family), *notes])
+    return "\n\n".join([f"### `{ablation.model}`", *_attribution(ablation, family), table, *notes])
 
 
 def _attribution(ablation: Ablation, family: int) -> list[str]:

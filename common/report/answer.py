@@ -118,18 +118,22 @@ def memory(answer: Answer) -> str:
 
 
 def start_up(answer: Answer) -> str:
-    """The seconds that the import and the first step take."""
-    quantity = answer.quantities.get("import")
-    if quantity is None:
-        return NOT_MEASURED.format("aa")
-    words = _seconds("the import takes", quantity)
-    step = answer.quantities.get("first step")
-    return f"{words}; {_seconds('the first step', step)}." if step else f"{words}."
+    """The seconds that the import takes, and those until the first training step ends."""
+    parts = [
+        _seconds(noun, answer.quantities[name].means)
+        for name, noun in (("import", "the import takes"), ("first step", "the first step takes"))
+        if name in answer.quantities
+    ]
+    parts += [
+        _seconds(f"from its start to the end of its first step a process of `{model}` takes", seconds)
+        for model, seconds in answer.starts.items()
+    ]
+    return f"{'; '.join(parts)}." if parts else NOT_MEASURED.format("aa")
 
 
-def _seconds(noun: str, quantity: Quantity) -> str:
-    first, second = quantity.means
-    return f"{noun} {first:.2g} s in {FIRST} and {second:.2g} s in {SECOND}"
+def _seconds(noun: str, seconds: tuple[float, float]) -> str:
+    first, second = (f"{value:.1f}" if value >= 1 else f"{value:.2g}" for value in seconds)
+    return f"{noun} {first} s in {FIRST} and {second} s in {SECOND}"
 
 
 def defaults(answer: Answer) -> str:

@@ -53,7 +53,7 @@ def defaults(rows: pd.DataFrame) -> str:
     if not both:
         return ""
     differing = sum(first[item] != second[item] for item in both)
-    return f"{FIRST} and {SECOND} differ in {differing} of {len(both)} defaults."
+    return f"{FIRST} and {SECOND} differ in {differing} of the {len(both)} defaults that were read."
 
 
 def ablations(found: Answer) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from common.analysis import aa
-from common.analysis.aa import AAPair, ToldRatio
+from common.analysis.aa import AAPair, TargetComparison, ToldRatio
 from common.analysis.frames import Tables
 from common.analysis.pooling import sort_key
 from common.frameworks import PAIR, display_name
@@ -85,6 +85,17 @@ def _ratio(pairs: Pairs, model: str) -> ToldRatio | None:
     return aa.told_ratio(first, second) if first and second else None
 
 
+def _sooner(comparisons: Sequence[TargetComparison]) -> str:
+    """In how many comparisons each framework reached the target sooner."""
+    borne = [each.told.ratio for each in comparisons if each.told.borne]
+    counts = [
+        sum(ratio.excludes_one and (ratio.mean < 1) == first for ratio in borne) for first in (True, False)
+    ]
+    names = map(display_name, PAIR)
+    sooner = ", ".join(f"{name} is sooner in {count}" for name, count in zip(names, counts, strict=True))
+    return f"Of {len(comparisons)} networks and targets the clock bears {len(borne)} ratios: {sooner}."
+
+
 def section(results: Tables) -> str:
     """The tables above, then epochs and seconds of training to a test accuracy."""
     first, second = map(display_name, PAIR)
@@ -121,6 +132,7 @@ def section(results: Tables) -> str:
         ]
         parts += [
             "### Time to accuracy",
+            _sooner(comparisons),
             "Epochs and seconds of training until the test accuracy after an epoch first reaches the target. "
             "The seconds count the first step, in which a framework compiles, and the preparation of the "
             "images, both of which TRAINING above leaves out; they also have the luck of the epochs in them. "

@@ -108,6 +108,19 @@ def test_single_images_of_the_last_session_with_both_frameworks(tmp_path: Path) 
     assert text == "PyTorch predicts single images 4.0 times as fast (by network 2.0 to 8.0 times)."
 
 
+def test_start_up_of_one_network_in_both_frameworks(tmp_path: Path) -> None:
+    for model, framework, seconds in (
+        ("speedrun", "pytorch", 2.04),
+        ("speedrun", "tensorflow", 4.26),
+        ("tf-model-1", "tensorflow", 9.0),
+    ):
+        row = timing_row("start", "first step", seconds, framework=framework, model=model)
+        store.append_rows(tmp_path, "speed.csv", [row])
+    text = answer.start_up(found(tmp_path))
+    assert "`speedrun` takes 2.0 s in PyTorch and 4.3 s in TensorFlow." in text
+    assert "tf-model-1" not in text
+
+
 def test_own_defaults(tmp_path: Path) -> None:
     add_variants(tmp_path, none=(99.0, 99.0), all=(99.2, 98.9))
     assert "at most 0.30 points (`under-5k`: +0.30" in answer.defaults(found(tmp_path))
