@@ -59,7 +59,7 @@ def parser() -> Parser:
         type=path,
         default=ROOT / "results",
         metavar="DIR",
-        help="tables with the misclassified digits (default: results)",
+        help="tables with the results and the misclassified digits (default: results)",
     )
     add(
         "--data-dir",
@@ -108,7 +108,8 @@ def main(words: Sequence[str] | None = None) -> int:
     with listening:
         try:
             test = load("mnist", data_dir=options.data_dir, log=print).test
-            errors = misclassified.misclassified_digits(frames.read(options.results), test.labels)
+            tables = frames.read(options.results)
+            errors = misclassified.misclassified_digits(tables, test.labels)
             status = train_first(options.checkpoints, options.data_dir)
             if status:
                 return status
@@ -116,7 +117,7 @@ def main(words: Sequence[str] | None = None) -> int:
             print(f"demo: {error}", file=sys.stderr)
             return 2
         workers = {framework: PredictorProcess(framework, options.checkpoints) for framework in FRAMEWORKS}
-        demo = Demo(test, errors, workers, options.checkpoints)
+        demo = Demo(test, tables, errors, workers, options.checkpoints)
         app = application(demo, hosts=accepted_hosts(options.host))
         addresses = " or ".join(urls(options.host, listening.getsockname()[1]))
         print(f"Draw at {addresses} (Ctrl-C ends it).", flush=True)

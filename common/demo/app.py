@@ -1,4 +1,4 @@
-"""The demo's server: the page, the networks with a checkpoint, predictions of drawings, misclassified digits.
+"""The demo's server: its page, networks with a checkpoint, predictions, misclassified digits, the explorer.
 
 Each framework predicts in a process of its own (`common.demo.worker`); this one imports none. Only requests
 that name one of the given hosts are answered.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -22,11 +23,12 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from common.analysis import misclassified
+from common.analysis.frames import Tables
 from common.analysis.misclassified import Filter
 from common.cli.predict_server import checkpoint_path
 from common.data.datasets import Digits
@@ -35,6 +37,8 @@ from common.demo.preprocess import DrawingError, to_mnist
 from common.demo.worker import PredictorDown, PredictorProcess
 from common.frameworks import FRAMEWORKS
 from common.model.zoo import ZOO
+from common.report.explorer import page as explorer
+from common.report.explorer.page import LibraryError
 
 FIRST_MODEL = "speedrun"
 """Trained where there is no checkpoint yet, one epoch in a few seconds, and preselected on the page. The
@@ -49,12 +53,18 @@ GALLERY_PAGE = 60  # misclassified digits a response
 
 @dataclass(frozen=True)
 class Demo:
-    """What the server answers from: test digits, recorded errors, processes by framework, checkpoints."""
+    """What the server answers from: test digits, tables, errors, processes by framework, checkpoints."""
 
     test: Digits
+    tables: Tables
     misclassified: pd.DataFrame
     workers: dict[str, PredictorProcess]
     checkpoints: Path
+
+    @functools.cached_property
+    def explorer(self) -> str:
+        """The page with all results. Raises LibraryError."""
+        return explorer.page(self.tables)
 
     def models(self) -> list[dict[str, Any]]:
         """Networks with a checkpoint of at least one framework, in the zoo's order."""
@@ -90,6 +100,7 @@ def application(demo: Demo, *, hosts: Sequence[str]) -> Starlette:
             Route("/api/mistakes", _mistakes),
             Route("/api/digits/{index}", _digit),
             Route("/digits/{index}.png", _digit_picture),
+            Route("/results", _results),
             Mount("/", StaticFiles(directory=PAGE, html=True)),
         ],
         middleware=[Middleware(Guard), Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
@@ -177,6 +188,17 @@ async def _digit(request: Request) -> Response:
 async def _digit_picture(request: Request) -> Response:
     _, png = cv2.imencode(".png", request.app.state.demo.test.images[_index(request)])
     return Response(png.tobytes(), media_type="image/png", headers={"cache-control": "max-age=86400"})
+
+
+async def _results(request: Request) -> Response:
+    """The explorer. Its own security policy, in the page, is stricter: it needs no network."""
+    demo: Demo = request.app.state.demo
+    try:
+        text = await asyncio.to_thread(lambda: demo.explorer)
+    except LibraryError as error:
+        raise HTTPException(501, str(error)) from None
+    policy = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    return HTMLResponse(text, headers={"content-security-policy": policy})
 
 
 def _index(request: Request) -> int:

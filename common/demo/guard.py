@@ -19,7 +19,8 @@ HEADERS = {
 
 
 class Guard:
-    """Middleware: requests that a page of another site makes are refused; every response has HEADERS."""
+    """Middleware: requests that a page of another site makes are refused; every response has HEADERS, but for
+    those that it has set itself."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -31,7 +32,9 @@ class Guard:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         if is_of_another_site(scope["method"], Headers(scope=scope)):

@@ -1,7 +1,7 @@
 """`python -m common.report`: render the pages and the figures, and print the answer.
 
 The tables of a folder other than results/ are rendered to report.md and plots in that folder, and compared
-with those of results/; no other file is written.
+with those of results/; no other file is written. With `--html FILE` only the explorer is written, to FILE.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from common import files
 from common.analysis import frames
 from common.analysis.answer import answer_of
 from common.cli.parser import Parser
-from common.cli.paths import path
+from common.cli.paths import output_error, path
 from common.data.datasets import DataError, load
 from common.frameworks import ROOT
 from common.report import answer, comparison, plots
+from common.report.explorer import page as explorer
+from common.report.explorer.page import LibraryError
 from common.report.pages import ReportError, pages, report, stale, write
 from common.tables.store import ResultsError
 
@@ -40,7 +43,16 @@ def parser() -> Parser:
         help="folder of the tables (default: results); another one gets its own report.md and plots",
     )
     add("--data-dir", type=path, metavar="DIR", help="the folder of the data set (default: the user's cache)")
-    add("--check", action="store_true", help="write nothing; exit 1 with a diff if a page is stale")
+    modes = result.add_mutually_exclusive_group()
+    modes.add_argument(
+        "--html",
+        type=path,
+        metavar="FILE",
+        help="write only FILE: verdicts, speed, every run and the curves, to sort, filter and copy, offline",
+    )
+    modes.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 with a diff if a page is stale"
+    )
     return result
 
 
@@ -51,8 +63,14 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
     results = (options.results or root / "results").resolve()
     if options.results and not results.is_dir():
         command.error(f"--results {options.results}: there is no such folder.")
+    if options.html and (fault := output_error(options.html)):
+        command.error(f"--html: {fault}")
     try:
         tables = frames.read(results)
+        if options.html:
+            files.write(options.html, explorer.page(tables).encode())
+            print(f"Wrote {options.html}.")
+            return 0
         recorded = None if results == (root / "results").resolve() else frames.read(root / "results")
         if recorded is None:
             wanted = pages(tables, root=root)
@@ -78,7 +96,7 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
         if lines:
             print("\nThe recorded runs:" if recorded is not None else "")
             print("\n".join(map(answer.plain, lines)))
-    except (ReportError, ResultsError, DataError) as error:
+    except (ReportError, LibraryError, ResultsError, DataError) as error:
         print(error, file=sys.stderr)
         return 1
     except OSError as error:

@@ -30,6 +30,7 @@ from common.demo.preprocess import LARGEST, LARGEST_COLOURED
 from common.demo.worker import PredictorDown, PredictorProcess
 from common.frameworks import FRAMEWORKS
 from common.model.zoo import ZOO
+from common.report.explorer import page as explorer
 from common.training import checkpoint
 
 PROGRAM = """
@@ -60,9 +61,12 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     dataset = digits()
     add_run(folder, errors={3: 5, 14: 9})
     add_run(folder, framework="tensorflow", errors={3: 8})
-    errors = misclassified.misclassified_digits(frames.read(folder), dataset.test.labels)
+    tables = frames.read(folder)
+    errors = misclassified.misclassified_digits(tables, dataset.test.labels)
     workers = {name: PredictorProcess(name, folder, command=COMMAND) for name in FRAMEWORKS}
-    server = application(Demo(dataset.test, errors, workers, folder), hosts=["127.0.0.1", "testserver"])
+    server = application(
+        Demo(dataset.test, tables, errors, workers, folder), hosts=["127.0.0.1", "testserver"]
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(worker, "LEAST_LIFE_SECONDS", 0.05)
         patch.setattr(worker, "ANSWER_SECONDS", 1.0)
@@ -240,6 +244,22 @@ def test_every_response_has_the_headers(client: TestClient, path: str) -> None:
     for headers in ({}, {"host": "example.org"}, {"origin": "null"}):
         response = client.get(path, headers=headers)
         assert {name: response.headers.get(name) for name in HEADERS} == HEADERS
+
+
+def test_all_results_are_served_under_a_policy_of_their_own(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page allows its own scripts alone; the other headers are those of every response."""
+    monkeypatch.setattr(explorer, "_library", lambda: "")
+    response = client.get("/results")
+    assert response.status_code == 200
+    assert "tf-model-1-pytorch-0" in response.text
+    policy = response.headers["content-security-policy"]
+    assert {name: response.headers.get(name) for name in HEADERS} == HEADERS | {
+        "content-security-policy": policy
+    }
+    assert "frame-ancestors 'none'" in policy
+    assert "default-src 'none'; script-src 'sha256-" in response.text
 
 
 @pytest.mark.parametrize("host", ["example.org", "127.0.0.1.example.org", ""])

@@ -23,8 +23,9 @@ from common.frameworks import FRAMEWORKS
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
 def test_a_wildcard_accepts_the_machines_own_addresses(host: str, tmp_path: Path) -> None:
     dataset = digits()
-    errors = misclassified.misclassified_digits(frames.read(tmp_path), dataset.test.labels)
-    server = application(Demo(dataset.test, errors, {}, tmp_path), hosts=accepted_hosts(host))
+    tables = frames.read(tmp_path)
+    errors = misclassified.misclassified_digits(tables, dataset.test.labels)
+    server = application(Demo(dataset.test, tables, errors, {}, tmp_path), hosts=accepted_hosts(host))
     client = TestClient(server)
     addresses = [f"[{address}]" if ":" in address else address for address in own_addresses()]
     for named in (*addresses, socket.gethostname(), "localhost"):

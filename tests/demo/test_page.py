@@ -365,6 +365,17 @@ def test_the_gallery_names_outputs_that_are_no_digit(page: Page) -> None:
 
 
 @pytest.mark.browser
+def test_all_results_are_a_link_away(page: Page) -> None:
+    page.reload()
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(message.text))
+    page.get_by_role("link", name="All results").click()
+    expect(page.locator("#curves-chart svg")).to_be_visible()
+    assert faults == []
+    page.go_back()
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_picture_for_the_readme(page: Page, scheme: str, tmp_path: Path) -> None:
     """Renders the picture in the README with DEMO_PICTURES=docs pytest tests/demo/test_page.py."""
