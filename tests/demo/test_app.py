@@ -259,6 +259,7 @@ def test_all_results_are_served_under_a_policy_of_their_own(
         "content-security-policy": policy
     }
     assert "frame-ancestors 'none'" in policy
+    assert "default-src" not in policy
     assert "default-src 'none'; script-src 'sha256-" in response.text
 
 
