@@ -42,7 +42,7 @@ def accuracies(groups: Sequence[Group]) -> str:
         [
             *names[id(group)],
             cells.accuracy(group, "accuracy"),
-            *(f"{group.runs['accuracy'].min():.2f} %", f"{group.runs['accuracy'].max():.2f} %"),
+            f"{group.runs['accuracy'].min():.2f} to {group.runs['accuracy'].max():.2f} %",
             _threshold(group),
             cells.accuracy(group, "shifted_accuracy"),
             "" if (target := ZOO[group.model].target) is None else f"{target:g} %",
@@ -58,10 +58,10 @@ def accuracies(groups: Sequence[Group]) -> str:
         ]
         for group in groups
     ]
-    head = "MODEL | FRAMEWORK | ACCURACY | LOWEST | HIGHEST | THRESHOLD | TTA | TARGET"
+    head = "MODEL | FRAMEWORK | ACCURACY | RUNS | THRESHOLD | TTA | TARGET"
     head_of_losses = "MODEL | FRAMEWORK | TEST LOSS | TRAIN ACCURACY | TRAIN LOSS"
     note = (
-        "LOWEST and HIGHEST are of single runs. THRESHOLD is what the mean of so many seeds must reach in "
+        "RUNS are the lowest and the highest run. THRESHOLD is what the mean of so many seeds must reach in "
         "`python -m common.check`. TTA is the accuracy with test-time augmentation, in recipes that have it: "
         "by the mean logits of five views of each test image, the image itself and its shifts up, down, left "
         "and right. TARGET is the mean that a recipe was designed to reach, with test-time augmentation "
@@ -72,7 +72,7 @@ def accuracies(groups: Sequence[Group]) -> str:
     return "\n\n".join(
         [
             note + alike,
-            markdown(head.split(" | "), rows, right=range(2, 8)),
+            markdown(head.split(" | "), rows, right=range(2, 7)),
             "TRAIN ACCURACY and TRAIN LOSS are means over the last epoch's training batches, with dropout "
             "and augmentation on.",
             markdown(head_of_losses.split(" | "), losses, right=range(2, 5)),
@@ -115,9 +115,9 @@ def failed(runs: pd.DataFrame) -> str:
     failed = runs[(runs["status"] != "ok") | doubtful].sort_values(["started", "run"])
     if failed.empty:
         return "None."
-    columns = ["model", "framework", "seed", "status", "epochs", "native", "started", "run", "reason"]
+    columns = ["model", "framework", "seed", "status", "started", "run", "reason"]
     rows = [[pooling.format_value(row[column]) for column in columns] for row in failed.to_dict("records")]
-    return markdown([column.upper() for column in columns], rows, right=(2, 4))
+    return markdown([column.upper() for column in columns], rows, right=(2,))
 
 
 def differing(groups: Sequence[Group]) -> list[str]:
