@@ -188,7 +188,10 @@ def test_a_target_that_one_run_missed_is_left_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "second",
-    [{"machine": "another"}, {"commit": "fedcba987654"}, {"seed": 2}, {"at_once": 2}, {"at_once": None}],
+    [
+        *({"machine": "another"}, {"commit": "fedcba987654"}, {"seed": 2}, {"at_once": 2}, {"at_once": None}),
+        {"load_before": 1.8},
+    ],
     ids=str,
 )
 def test_only_runs_of_one_code_on_one_machine_alone_are_a_pair(
