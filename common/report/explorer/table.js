@@ -135,7 +135,8 @@ class DataTable {
     this.sort?.column.head.setAttribute("aria-sort", this.sort.descending ? "descending" : "ascending");
     const hidden = this.columns.filter(({ box }) => !box.checked);
     const places = hidden.map(({ place }) => `#${this.name} tr > :nth-child(${place + 1})`);
-    this.style.textContent = places.length ? `${places.join(",")}{display:none}` : "";
+    const rule = places.length ? `${places.join(",")}{display:none}` : "";
+    if (rule !== this.style.textContent) this.style.textContent = rule;
     this.count.textContent = `${this.visible.length} of ${this.rows.length} rows`;
   }
 
