@@ -29,6 +29,7 @@ from common.model import (
     OneCycle,
     RandomCrop,
     Recipe,
+    Recorded,
     SpatialDropout,
     StepDecay,
     ZoomCrop,
@@ -51,6 +52,7 @@ VALID: dict[type, dict[str, Any]] = {
     RandomCrop: CROP,
     ZoomCrop: {"side": 22, "probability": 0.5},
     Elastic: {"displacement": 0.5},
+    Recorded: {"mean": 99.0, "sd": 0.1, "seeds": 10},
     Linear: {"epochs": (0, 1), "factors": (1, 0)},
     Recipe: vars(RECIPE),
 }
@@ -125,6 +127,7 @@ WRONG: dict[type, dict[str, tuple[Any, ...]]] = {
         "moments": (0.5, Affine()),
         "tta_shift": (28, -1, 1.0),
     },
+    Recorded: {"mean": (-1, 101, "99"), "sd": (-0.1, None), "seeds": (0, 1.5)},
 }
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from common.checked import Between, Checked
 from common.model.recipe import Recipe, short_name
 from common.model.spec import ModelSpec
 
@@ -12,13 +14,13 @@ PROJECT = "this project"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recorded:
+class Recorded(Checked):
     """An accuracy of recorded runs in percent: mean and standard deviation over seeds in both frameworks
     together, and the number of seeds in each. `python -m common.check --recorded` prints them."""
 
-    mean: float
-    sd: float
-    seeds: int
+    mean: Annotated[float, Between(0, 100)]
+    sd: Annotated[float, Between(0)]
+    seeds: Annotated[int, Between(1)]
 
     def __str__(self) -> str:
         return f"{self.mean:.2f} ± {self.sd:.2f} % ({self.seeds} seeds)"
