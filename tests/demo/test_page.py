@@ -36,6 +36,7 @@ from common.training import checkpoint
 from common.training.initial_weights import initial
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+expect.set_options(timeout=120_000)  # a busy machine is slow, not wrong
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 pytestmark = pytest.mark.slow
@@ -95,7 +96,7 @@ def page(server: Server) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(120_000)
         page.goto(server.address)
         yield page
         browser.close()
@@ -217,10 +218,10 @@ def test_a_framework_that_dies_is_reported_and_restarted(page: Page, server: Ser
     (process,) = [child for child in server.process.children() if script in child.cmdline()]
     process.kill()
     down = page.locator("#card-pytorch .down")
-    expect(down).to_contain_text("restarting", timeout=5_000)
+    expect(down).to_contain_text("restarting")
     stroke(page, (0.5, 0.15), (0.5, 0.85))
     expect(page.locator("#verdict")).to_have_text("TensorFlow predicts 1.")
-    expect(down).to_have_text("", timeout=60_000)
+    expect(down).to_have_text("")
     expect(page.locator("#verdict")).to_have_text("Both predict 1.")
 
 
@@ -374,8 +375,9 @@ def test_all_results_are_a_link_away(page: Page) -> None:
     page.on("console", lambda message: faults.append(message.text))
     page.get_by_role("link", name="All results").click()
     expect(page.locator("#curves-chart svg")).to_be_visible()
-    assert faults == []
     page.go_back()
+    expect(page.locator("#canvas")).to_be_visible()
+    assert faults == []
 
 
 @pytest.mark.browser

@@ -25,6 +25,7 @@ from common.tables import store
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 LARGEST = 2_500_000
+expect.set_options(timeout=120_000)  # a busy machine is slow, not wrong
 SCREEN: Any = {"width": 1300, "height": 900}
 DIFFERENCES = (0.31, -0.12, 0.25, 0.04)
 TEXT = '</script><b>1,5 | "x"'
@@ -65,7 +66,7 @@ def opened(browser: Browser, folder: Path, state: str = "", **options: Any) -> P
     context = browser.new_context(viewport=SCREEN, **options)
     context.set_offline(True)
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(120_000)
     faults: list[str] = []
     address = (folder / "report.html").as_uri()
     page.on("pageerror", lambda error: faults.append(str(error)))
