@@ -38,9 +38,10 @@ def recorded_number(
     if row["numerics"]:
         return int(row["numerics"])
     entry = ZOO[row["model"]]
-    reached = [change for change in changes if contains(row["commit"], change.commit)]
-    affecting = [change for change in reached if change.affects(entry.spec, entry.recipe.optimizer)]
-    return max((changes.index(change) + 1 for change in affecting), default=0)
+    return number(
+        *(changes, entry.spec, entry.recipe.optimizer),
+        has=lambda change: contains(row["commit"], change.commit),
+    )
 
 
 def with_number(row: Cells, *, contains: Callable[[str, str], bool] = contains) -> tuple[Cells, bool]:

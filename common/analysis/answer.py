@@ -7,7 +7,6 @@ The geometric mean of a quantity is over all networks, whatever their clocks.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -106,11 +105,6 @@ class Answer:
 def answer_of(tables: Tables) -> Answer:
     """The answer of these tables: always the same one, which computes each number once."""
     return Answer(tables)
-
-
-def geometric_mean(ratios: Mapping[str, float]) -> float:
-    """The geometric mean of at least one ratio."""
-    return math.exp(significance.summary(map(math.log, ratios.values())).mean)
 
 
 def _quantity(speed: pd.DataFrame, name: str) -> Quantity | None:

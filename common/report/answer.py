@@ -1,11 +1,11 @@
-"""The answer in sentences: does the framework matter, in accuracy, speed, memory, start-up and defaults?"""
+"""The answer in sentences: what the framework changes in accuracy, speed, memory, start-up and defaults."""
 
 from __future__ import annotations
 
 import re
 
-from common.analysis.answer import Answer, Quantity, geometric_mean
-from common.analysis.significance import MARGIN
+from common.analysis.answer import Answer, Quantity
+from common.analysis.significance import MARGIN, geometric
 from common.frameworks import PAIR, display_name
 from common.report import cells
 from common.report.markdown import listed
@@ -94,10 +94,10 @@ def prediction(answer: Answer) -> str:
     """Which framework predicts faster, by single images and by large batches."""
     parts = []
     if single := answer.single_images:
-        mean = geometric_mean(single)
+        mean, *_ = geometric(list(single.values()))
         name, factors = (FIRST, single) if mean >= 1 else (SECOND, {m: 1 / r for m, r in single.items()})
         parts.append(
-            f"{name} predicts single images {geometric_mean(factors):.1f} times as fast "
+            f"{name} predicts single images {max(mean, 1 / mean):.1f} times as fast "
             f"(by network {min(factors.values()):.1f} to {max(factors.values()):.1f} times)."
         )
     if quantity := answer.quantities.get("prediction"):

@@ -25,8 +25,11 @@ def rewrite(folder: Path, change: Callable[[Cells], Cells | None]) -> int:
     changed = [cells for row in present if (cells := change(row)) is not None]
     kept = {cells["run"] for cells in changed}
     for name in TABLES_OF_A_RUN:
-        rows = [cells for cells in store.rows(folder, name) if cells["run"] in kept]
-        files.write(folder / name, _table(name, changed if name == "results.csv" else rows))
+        if name == "results.csv":
+            rows = changed
+        else:
+            rows = [row for row in store.rows(folder, name) if row["run"] in kept]
+        files.write(folder / name, _table(name, rows))
     return len(present) - len(changed)
 
 

@@ -27,10 +27,17 @@ class Change:
     affects: Callable[[ModelSpec, Optimizer], bool]
 
 
-def number(changes: Sequence[Change], network: ModelSpec, optimizer: Optimizer) -> int:
-    """The number, from 1, of the last of `changes` that affects `network`; 0 if none does."""
-    affecting = [index for index, change in enumerate(changes, 1) if change.affects(network, optimizer)]
-    return max(affecting, default=0)
+def number(
+    changes: Sequence[Change],
+    network: ModelSpec,
+    optimizer: Optimizer,
+    *,
+    has: Callable[[Change], bool] = lambda change: True,
+) -> int:
+    """The number, from 1, of the last of `changes` that affects `network` and that the code `has`; 0 if none
+    does."""
+    affecting = (index for index, change in enumerate(changes, 1) if change.affects(network, optimizer))
+    return max((index for index in affecting if has(changes[index - 1])), default=0)
 
 
 def every_run(network: ModelSpec, optimizer: Optimizer) -> bool:
