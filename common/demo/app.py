@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -101,6 +101,7 @@ def application(demo: Demo, *, hosts: Sequence[str]) -> Starlette:
             Route("/api/digits/{index}", _digit),
             Route("/digits/{index}.png", _digit_picture),
             Route("/results", _results),
+            Route("/base.css", _base_style),
             Mount("/", StaticFiles(directory=PAGE, html=True)),
         ],
         middleware=[Middleware(Guard), Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
@@ -188,6 +189,10 @@ async def _digit(request: Request) -> Response:
 async def _digit_picture(request: Request) -> Response:
     _, png = cv2.imencode(".png", request.app.state.demo.test.images[_index(request)])
     return Response(png.tobytes(), media_type="image/png", headers={"cache-control": "max-age=86400"})
+
+
+async def _base_style(request: Request) -> Response:
+    return FileResponse(explorer.BASE)
 
 
 async def _results(request: Request) -> Response:

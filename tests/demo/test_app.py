@@ -295,7 +295,12 @@ def test_no_other_file_is_read(client: TestClient, path: str) -> None:
 
 def test_the_page_and_the_digits_are_served(client: TestClient) -> None:
     assert "Draw a digit" in client.get("/").text
-    assert client.get("/script.js").status_code == client.get("/style.css").status_code == 200
+    assert (
+        client.get("/script.js").status_code
+        == client.get("/style.css").status_code
+        == client.get("/base.css").status_code
+        == 200
+    )
     png = client.get("/digits/3.png")
     assert png.headers["content-type"] == "image/png"
     assert png.content.startswith(b"\x89PNG")

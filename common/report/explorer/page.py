@@ -26,6 +26,10 @@ from common.report.explorer.curves import curves
 from common.report.explorer.tables import FIRST, SECOND, Heading, Table
 
 FOLDER = Path(__file__).parent
+BASE = FOLDER / "base.css"
+"""Colours and letters, which the demo's page shares."""
+
+STYLES = (BASE, FOLDER / "style.css")
 SCRIPTS = ("table.js", "charts.js", "script.js")
 
 
@@ -46,7 +50,7 @@ def page(tables: Tables) -> str:
     template = Template((FOLDER / "page.html").read_text(encoding="utf-8"))
     return template.substitute(
         policy=f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:",
-        style="\n".join([(FOLDER / "style.css").read_text(encoding="utf-8"), *map(_alignment, sections)]),
+        style="\n".join([*(path.read_text(encoding="utf-8") for path in STYLES), *map(_alignment, sections)]),
         answer="".join(
             f"<li>{html.escape(answer.plain(line))}" for line in answer.sentences(answer_of(tables))
         ),
