@@ -42,7 +42,8 @@ def figure(answer: Answer) -> Figure:
     result = Figure(figsize=(WIDTH, 1.3 + 0.29 * len(models)), layout="constrained")
     panels = result.subplots(1, 1 + len(PANELS), sharey=True)
     differences = {pair.model: Point(pair.comparison.mean, pair.comparison.interval) for pair in answer.pairs}
-    _panel(panels[0], models, differences, centre=0.0, more_is_better=True)
+    reach = max([3 * MARGIN, *(1.2 * abs(point.value) for point in differences.values())])
+    _panel(panels[0], models, differences, centre=0.0, more_is_better=True, limits=(-reach, reach))
     panels[0].axvspan(-MARGIN, MARGIN, color="#eeeeee", zorder=0)
     panels[0].xaxis.set_major_locator(MaxNLocator(nbins=4))
     panels[0].set(title="Test accuracy", xlabel=f"{_names(' less ')}, points")
@@ -52,10 +53,15 @@ def figure(answer: Answer) -> Figure:
         points = {
             model: Point(told.ratio.mean, told.ratio.interval, told.borne) for model, told in ratios.items()
         }
-        axes.set_xscale("log")
-        _panel(axes, models, points, centre=1.0, more_is_better=name not in BETTER_BELOW)
-        axes.set(title=title, xlabel=_names(" over "))
-        _mark(axes, [end for point in points.values() for end in point.interval or (point.value,)])
+        axes.set(xscale="log", title=title, xlabel=_names(" over "))
+        reach = 1.2 * max(
+            [1.3, *(end for point in points.values() for end in (point.value, 1 / point.value))]
+        )
+        more_is_better = name not in BETTER_BELOW
+        _panel(axes, models, points, centre=1.0, more_is_better=more_is_better, limits=(1 / reach, reach))
+        axes.xaxis.set_major_locator(FixedLocator(STEPS))
+        axes.xaxis.set_major_formatter(FixedFormatter([f"{step:g}" for step in STEPS]))
+        axes.xaxis.set_minor_locator(NullLocator())
     panels[0].set_yticks(range(len(models)), models)
     panels[0].set_ylim(len(models) - 0.4, -0.6)
     handles = [
@@ -64,7 +70,7 @@ def figure(answer: Answer) -> Figure:
     ]
     handles.append(Line2D([], [], color=NEUTRAL, marker="o", label="interval includes equality"))
     handles.append(
-        Line2D([], [], color=NEUTRAL, marker="o", fillstyle="none", label="clock too inexact to report")
+        Line2D([], [], color=NEUTRAL, marker="o", fillstyle="none", label="timing too noisy for a ratio")
     )
     result.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False, fontsize=9)
     return result
@@ -75,10 +81,21 @@ def _names(between: str) -> str:
 
 
 def _panel(
-    axes: Axes, models: Sequence[str], points: Mapping[str, Point], *, centre: float, more_is_better: bool
+    axes: Axes,
+    models: Sequence[str],
+    points: Mapping[str, Point],
+    *,
+    centre: float,
+    limits: tuple[float, float],
+    more_is_better: bool,
 ) -> None:
-    """A point with its interval for each network, in the colour of the framework that is better."""
+    """A point with its interval for each network, in the colour of the framework that is better.
+
+    An interval that leaves the axis at `limits` ends in an arrow there: an axis that held the longest one
+    would make points of all others.
+    """
     axes.axvline(centre, color="black", linewidth=0.9, zorder=1)
+    axes.set_xlim(*limits)
     for row, model in enumerate(models):
         point = points.get(model)
         if point is None:
@@ -88,18 +105,12 @@ def _panel(
         if point.reported and point.interval and not low <= centre <= high:
             colour = FRAMEWORKS[PAIR[(low > centre) != more_is_better]].colour
         axes.plot([low, high], [row, row], color=colour, linewidth=1.6, zorder=3)
+        for end, arrow in ((limits[0], "<"), (limits[1], ">")):
+            if low < end < high:
+                axes.plot(end, row, arrow, color=colour, markersize=5, clip_on=False, zorder=4)
         fill = colour if point.reported else "white"
         axes.plot(point.value, row, "o", color=colour, markerfacecolor=fill, markersize=6, zorder=4)
     if not points:
         axes.text(0.5, 0.5, "not measured yet", transform=axes.transAxes, ha="center", color=NEUTRAL)
     axes.tick_params(labelsize=9)
     axes.xaxis.label.set_fontsize(9)
-
-
-def _mark(axes: Axes, values: Sequence[float]) -> None:
-    """An axis of ratios that has 1 near its middle, with marks at STEPS."""
-    reach = max([1.3, *(max(value, 1 / value) for value in values)]) * 1.1
-    axes.set_xlim(1 / reach, reach)
-    axes.xaxis.set_major_locator(FixedLocator(STEPS))
-    axes.xaxis.set_major_formatter(FixedFormatter([f"{step:g}" for step in STEPS]))
-    axes.xaxis.set_minor_locator(NullLocator())

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from common.analysis.rounding import FirstSteps, Losses, TraceComparison
-from common.analysis.significance import geometric
 from common.frameworks import FRAMEWORKS, PAIR, display_name
 from common.report.digit_figures import WIDTH
 from common.report.drawing import Material, entry, legend
@@ -21,7 +20,7 @@ DOUBLE_UNIT = 2.0**-29
 
 def first_steps(material: Material) -> Figure:
     """The largest difference of losses over the first steps, a row a network, in double and in single
-    precision; the latter with the self-baselines. Points are seeds, or their geometric mean with interval."""
+    precision; the latter with the self-baselines. Points are seeds, or their median with their range."""
     networks = material.first_steps
     figure = Figure(figsize=(WIDTH, 1.6 + 0.42 * len(networks)), layout="constrained")
     double, single = figure.subplots(1, 2, sharey=True, width_ratios=(1, 2))
@@ -59,14 +58,14 @@ def _points(
     shift: float = 0.0,
     scale: float = 1.0,
 ) -> None:
-    """The largest of some differences of each seed, and their geometric mean with interval, by network.
+    """The largest of some differences of each seed, and the median and range of the seeds, by network.
 
+    There is no confidence interval: of three seeds that are orders of magnitude apart it would fill the axis.
     No difference is drawn as one unit in the last place, which is `scale` times that of a float32.
     """
     for row, steps in enumerate(networks):
         values = [max(float(losses(seed).max()), seed.unit * scale) for seed in steps.comparisons]
-        mean, low, high = geometric(values)
-        y = row + shift
+        median, y = float(np.median(values)), row + shift
         axes.plot(values, np.full(len(values), y), marker, color=colour, markersize=3, alpha=0.35)
-        reach = [[mean - low], [high - mean]]
-        axes.errorbar(mean, y, xerr=reach, fmt=marker, color=colour, markersize=6, capsize=3)
+        reach = [[median - min(values)], [max(values) - median]]
+        axes.errorbar(median, y, xerr=reach, fmt=marker, color=colour, markersize=6, elinewidth=1.4)

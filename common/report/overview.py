@@ -87,7 +87,7 @@ def overview(material: Material) -> Figure:
                 capsize=4,
                 capthick=1.8,
             )
-            errors += [*values.seeds, values.low, values.high]
+            errors += values.seeds
     axes.set_yticks(
         range(len(models)), [f"{model}\n{_parameters(material, model):,} parameters" for model in models]
     )
@@ -147,8 +147,8 @@ def accuracy_against_parameters(material: Material) -> Figure:
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.margins(x=0.1)
-    lowest = min(point.errors.low for point in points) / 1.2  # space for the names
-    accuracy_axis(axes, [lowest, *(point.errors.high for point in points)], which="y")
+    values = [value for point in points for value in (*point.errors.seeds, point.errors.mean)]
+    accuracy_axis(axes, [min(values) / 1.2, max(values)], which="y")  # 1.2: space for the names
     axes.set(xlabel="trained parameters", ylabel="test accuracy (%)")
     entries = [
         entry(display_name(name), linestyle="none", **marking(name, frameworks)) for name in frameworks

@@ -36,7 +36,7 @@ from common.report.epochs import WALK_THROUGH
 from common.report.sources import RECORDS
 
 EVERY_WRONG_IMAGE = "under-5k"
-"""The network whose source shows every misclassified image of a run."""
+"""The network whose source shows every misclassified image of a run; its confusion matrix is shown too."""
 
 ANSWER = "answer.png"
 """The figure of the README; the others are in the gallery."""
@@ -62,16 +62,13 @@ STYLE: dict[Any, Any] = {
 class Picture:
     """A planned figure.
 
-    It has a file name, a title (also the alternative text), and a caption on how to read it. Pictures that
-    every network has share a `kind`.
+    It has a file name, a title (also the alternative text), and a caption on how to read it.
     """
 
     file: str
     title: str
     caption: str
     draw: Callable[[Material], Figure]
-    model: str | None = None
-    kind: str | None = None
 
 
 def planned(tables: Tables) -> list[Picture]:
@@ -146,7 +143,8 @@ def _of_answer(answer: Answer) -> list[Picture]:
         Picture(
             ANSWER,
             "Accuracy, training speed, memory and start-up by network",
-            "Points are means with 95 % confidence intervals, in the colour of the framework that is better. "
+            "Points are means with 95 % confidence intervals, in the colour of the framework that is better; "
+            "an arrow: the interval is longer than the axis; no point: not measured. "
             f"Grey: the margin of ±{MARGIN:g} points within which two accuracies count as equivalent.",
             lambda _: answer_figure.figure(answer),
         )
@@ -169,15 +167,16 @@ def _of_training(material: Material) -> list[Picture]:
         Picture(
             "overview.png",
             "Test accuracy by network and framework",
-            "After the last epoch: the mean over seeds with its 95 % confidence interval; faint points are "
-            "the seeds. A claim of an accuracy on training images is left out. The axis is logarithmic in "
-            "the error.",
+            "After the last epoch: the mean over seeds with its 95 % confidence interval, cut where it "
+            "leaves the axis; faint points are the seeds. A claim of an accuracy on training images is left "
+            "out. The axis is logarithmic in the error.",
             overview.overview,
         ),
         Picture(
             "accuracy-against-parameters.png",
             "Test accuracy against parameters",
-            "The mean over seeds with its 95 % confidence interval. Each network has its own recipe. Stars: "
+            "The mean over seeds with its 95 % confidence interval, cut where it leaves the axis. Each "
+            "network has its own recipe. Stars: "
             + ", ".join(f"{record.parameters:,} parameters ({record.name})" for record in RECORDS)
             + ".",
             overview.accuracy_against_parameters,
@@ -227,7 +226,6 @@ def _of_epochs(material: Material) -> list[Picture]:
                 "batches, drawn at the middle of the epoch. Error bars, most of them smaller than the "
                 "points, are 95 % confidence intervals of the geometric mean over seeds.",
                 epochs.loss_against_examples,
-                WALK_THROUGH,
             )
         )
     return pictures
@@ -243,8 +241,8 @@ def _of_first_steps(material: Material) -> list[Picture]:
             "Both frameworks have the same weights, batches and dropout masks. *Rounding alone* is the "
             "self-baseline: the difference of a framework from itself, started one unit in the last place "
             "away. Where the black point is not to the right of the coloured ones, rounding explains the "
-            "difference of the frameworks. Faint points are seeds, the others their geometric mean with its "
-            "95 % confidence interval.",
+            "difference of the frameworks. Of several seeds, the faint points, the others are the median; "
+            "lines reach from the lowest to the highest.",
             steps_figure.first_steps,
         )
     ]
@@ -254,25 +252,21 @@ def _of_errors(material: Material) -> list[Picture]:
     models = _with_errors(material)
     if not models:
         return []
+    confused = EVERY_WRONG_IMAGE if EVERY_WRONG_IMAGE in models else models[0]
     pictures = [
         Picture(
             "predictions.png",
             "Sample digits and predictions",
             "The first six test images with their labels and the predictions of a recorded run.",
             _predictions,
-        )
+        ),
+        Picture(
+            f"confusion-{confused}.png",
+            f"{confused}: confusion matrix",
+            "The colour scale excludes the diagonal.",
+            partial(_confusion, model=confused),
+        ),
     ]
-    for model in models:
-        pictures.append(
-            Picture(
-                f"confusion-{model}.png",
-                f"{model}: confusion matrix",
-                "The colour scale excludes the diagonal.",
-                partial(_confusion, model=model),
-                model,
-                "confusion",
-            )
-        )
     misclassified = set(material.errors["run"])
     if misclassified:
         caption = (
@@ -291,7 +285,6 @@ def _of_errors(material: Material) -> list[Picture]:
                 f"{model}: misclassified test images of one run",
                 "Below each image: its label and the prediction.",
                 partial(_wrong_in_run, model=model),
-                model,
             )
         )
     return pictures

@@ -159,6 +159,16 @@ def test_a_point_has_the_colour_of_the_better_framework(tmp_path: Path) -> None:
     assert [text.get_text() for text in start.texts] == ["not measured yet"]
 
 
+def test_an_interval_longer_than_the_axis_ends_in_arrows(tmp_path: Path) -> None:
+    for model, spread in zip(MODELS, (0.01, 0.02, 1.0), strict=True):
+        add_pairs(tmp_path, [spread, -spread], model)
+    accuracy = answer_figure.figure(found(tmp_path)).axes[0]
+    left, right = accuracy.get_xlim()
+    assert right < 0.5
+    arrows = [line.get_xydata().tolist() for line in accuracy.lines if line.get_marker() in {"<", ">"}]
+    assert arrows == [[[left, 2]], [[right, 2]]]
+
+
 def test_a_point_of_an_inexact_clock_is_hollow(tmp_path: Path) -> None:
     add_pairs(tmp_path, [0.01, -0.01])
     add_session(tmp_path, [(120.0, 100.0)], clock=(1.0, 3.0, 0.3))

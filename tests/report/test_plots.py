@@ -58,8 +58,7 @@ def test_what_is_planned_is_what_is_drawn(tables: frames.Tables, drawn: list[Pat
             "lr-per-epoch.png",
         ),
         *("accuracy-per-epoch.png", "loss-per-epoch.png", "loss-against-examples.png", "predictions.png"),
-        *(f"confusion-{model}.png" for model in MODELS),
-        *("wrong-digits.png", "wrong-under-5k.png"),
+        *("confusion-under-5k.png", "wrong-digits.png", "wrong-under-5k.png"),
     ]
     assert [path.name for path in drawn] == expected
 
@@ -138,8 +137,6 @@ def test_the_networks_have_the_zoos_order_in_every_picture(tables: frames.Tables
     assert rows == order
     for draw in (epochs.accuracy_per_epoch, epochs.loss_per_epoch):
         assert [axes.get_title() for axes in draw(material).axes] == order
-    confused = [picture.model for picture in plots.planned(tables) if picture.kind == "confusion"]
-    assert confused == order
 
 
 def test_a_network_without_a_verdict_is_in_no_picture(tmp_path: Path) -> None:
@@ -188,6 +185,15 @@ def test_one_seed_has_no_interval(tmp_path: Path) -> None:
     add_run(tmp_path, "nextjournal", accuracy=98.0)
     (bar,) = error_bars(overview.overview(plots._material(frames.read(tmp_path))).axes[0])
     assert [end for end, _ in bar] == pytest.approx([2, 2])
+
+
+def test_an_interval_of_two_seeds_stretches_no_axis(tmp_path: Path) -> None:
+    """Of accuracies of 98.0 and 98.4 the interval reaches beyond 100 %."""
+    for seed, accuracy in ((1, 98.0), (2, 98.4)):
+        add_run(tmp_path, "nextjournal", seed=seed, accuracy=accuracy)
+    material = plots._material(frames.read(tmp_path))
+    assert overview.overview(material).axes[0].get_xlim()[1] > 1
+    assert overview.accuracy_against_parameters(material).axes[0].get_ylim()[1] > 0.1
 
 
 def test_rates_are_the_recipes_and_those_recorded(tables: frames.Tables) -> None:
@@ -321,8 +327,8 @@ def test_the_first_steps_have_a_row_a_network_in_one_unit(tmp_path: Path) -> Non
     figure = steps_figure.first_steps(plots._material(tables))
     double, single = figure.axes
     assert [text.get_text() for text in double.get_yticklabels()] == ["under-8k"]
-    means = [[float(bar.lines[0].get_xdata()[0]) for bar in axes.containers] for axes in (double, single)]
-    assert means == [pytest.approx([2e-12], rel=1e-3, abs=0), pytest.approx([4e-6, 1e-6, 1e-6], rel=1e-3)]
+    medians = [[float(bar.lines[0].get_xdata()[0]) for bar in axes.containers] for axes in (double, single)]
+    assert medians == [pytest.approx([2e-12], rel=1e-3, abs=0), pytest.approx([4e-6, 1e-6, 1e-6], rel=1e-3)]
     assert [[len(line.get_xdata()) for line in axes.lines if line.get_alpha()] for axes in figure.axes] == [
         [2],
         [2, 2, 2],
