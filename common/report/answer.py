@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 
 from common.analysis.answer import Answer, Quantity
-from common.analysis.significance import MARGIN, geometric
+from common.analysis.significance import MARGIN, Comparison, geometric
 from common.frameworks import PAIR, display_name
 from common.report import cells
 from common.report.markdown import listed
-from common.report.speed_ratios import clock
+from common.report.speed_ratios import noise
 
 FIRST, SECOND = (display_name(name) for name in PAIR)
 
@@ -38,7 +39,8 @@ def block(answer: Answer) -> str:
     lines = sentences(answer)
     if not lines:
         return ""
-    machines = f"Times and memory were measured on: {'; '.join(answer.machines)}." if answer.machines else ""
+    names = " and ".join(machine.replace("; ", ", ") for machine in answer.machines)
+    machines = f"Times and memory were measured on {names}." if names else ""
     return "\n\n".join(filter(None, [listed(lines), machines]))
 
 
@@ -86,7 +88,7 @@ def training(answer: Answer) -> str:
     parts = [_overall(quantity, "trains {} faster", "no difference")]
     if whole := answer.quantities.get("whole run"):
         words = _overall(whole, "takes {} less time", "no difference", less=True)
-        parts.append(f"Of a whole run with start-up and tests: {words}")
+        parts.append(f"A whole run with start-up and tests: {words}")
     return " ".join(parts)
 
 
@@ -142,12 +144,20 @@ def defaults(answer: Answer) -> str:
     if not gaps:
         return NOT_MEASURED.format("ablation")
     model = max(gaps, key=lambda name: abs(gaps[name].mean))
-    number = "one network" if len(gaps) == 1 else f"{len(gaps)} networks"
+    number = "the only network measured" if len(gaps) == 1 else f"the largest of {len(gaps)} networks"
     return (
-        f"with initialisation, BatchNorm and optimizer left to each framework the accuracies of {number} "
-        f"differ by at most {abs(gaps[model].mean):.2f} points (`{model}`: "
-        f"{cells.difference(gaps[model], 2)})."
+        "with each framework's own initialisation, BatchNorm and optimizer, "
+        f"{FIRST} less {SECOND} is {_points(gaps[model])} for `{model}`, {number}."
     )
+
+
+def _points(difference: Comparison) -> str:
+    """`-0.02 points (95 % -0.26 to +0.22)`."""
+    mean = f"{difference.mean:+.2f} points"
+    if difference.interval is None:
+        return mean
+    low, high = difference.interval
+    return f"{mean} (95 % {low:+.2f} to {high:+.2f})"
 
 
 def _overall(quantity: Quantity, words: str, equal: str, *, less: bool = False) -> str:
@@ -157,32 +167,46 @@ def _overall(quantity: Quantity, words: str, equal: str, *, less: bool = False) 
     `equal` is the sentence where the confidence interval includes 1. In place of a ratio that the clock does
     not bear stands the error of the clock.
     """
-    told, borne = quantity.overall, quantity.borne
-    over = f"{FIRST} over {SECOND}"
-    by_network = f"by network {min(borne.values()):.2f} to {max(borne.values()):.2f}" if borne else ""
+    told, ratios = quantity.overall, list(quantity.borne.values())
+    over = f"{FIRST} over {SECOND} is"
+    between = _by_network(quantity, [f"{ratio:.2f}" for ratio in _ends(ratios)])
     if told is None:
-        return f"{over} is {by_network}." if borne else f"no ratio is reported{_inexact(quantity)}."
+        return f"{over} {between}." if between else "too noisy to compare."
     if not told.borne:
-        between = f"; {over} is {by_network}" if borne else ""
-        return f"no mean is reported ({clock(told.clock_error)}){between}{_inexact(quantity)}."
+        others = f"; {over} {between}" if between else ""
+        return f"too noisy to compare (one framework against itself: {noise(told.clock_error)}){others}."
     low, high = told.ratio.interval or (told.ratio.mean, told.ratio.mean)
     if low <= 1 <= high:
-        between = f"; {by_network}" if borne else ""
-        return f"{equal}: {over} is {cells.ratio(told.ratio)}{between}{_inexact(quantity)}."
+        return "; ".join(filter(None, [f"{equal}: {over} {cells.ratio(told.ratio)}", between])) + "."
     first = (high < 1) == less
     mean, *ends = (_percent(value, less=less, first=first) for value in (told.ratio.mean, low, high))
-    percents = [_percent(ratio, less=less, first=first) for ratio in borne.values()]
-    between = f"; by network {min(percents):+.0f} to {max(percents):+.0f} %" if borne else ""
-    return (
+    percents = _ends(_percent(ratio, less=less, first=first) for ratio in ratios)
+    sign = "+" if any(percent < 0 for percent in percents) else ""  # some networks have the other one ahead
+    ahead = (
         f"{FIRST if first else SECOND} {words.format(f'{mean:.0f} %')} "
-        f"(95 % {min(ends):.0f} to {max(ends):.0f} %){between}{_inexact(quantity)}."
+        f"(95 % {min(ends):.0f} to {max(ends):.0f} %)"
     )
+    between = _by_network(quantity, [f"{percent:{sign}.0f}" for percent in percents], unit=" %")
+    return "; ".join(filter(None, [ahead, between])) + "."
 
 
-def _inexact(quantity: Quantity) -> str:
-    """A remark on the networks whose clock bears no ratio; empty without them."""
-    missing = len(quantity.by_model) - len(quantity.borne)
-    return f", without {missing} of {len(quantity.by_model)} whose clock is too inexact" if missing else ""
+def _ends(values: Iterable[float]) -> list[float]:
+    """The lowest and the highest value; none of none."""
+    found = list(values)
+    return [min(found), max(found)] if found else []
+
+
+def _by_network(quantity: Quantity, ends: Sequence[str], *, unit: str = "") -> str:
+    """`by network 0.64 to 0.80`, with a remark if some networks are too inexact; empty without `ends`."""
+    if not ends:
+        return ""
+    values = f"{' to '.join(dict.fromkeys(ends))}{unit}"
+    exact, networks = list(quantity.borne), len(quantity.by_model)
+    if len(exact) == networks:
+        return f"by network {values}"
+    if len(exact) == 1:
+        return f"{values} for `{exact[0]}`, the only one of {networks} networks measured exactly enough"
+    return f"by network {values}, in the {len(exact)} of {networks} measured exactly enough"
 
 
 def _percent(ratio: float, *, less: bool, first: bool) -> float:

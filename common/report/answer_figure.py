@@ -69,9 +69,7 @@ def figure(answer: Answer) -> Figure:
         for name in PAIR
     ]
     handles.append(Line2D([], [], color=NEUTRAL, marker="o", label="interval includes equality"))
-    handles.append(
-        Line2D([], [], color=NEUTRAL, marker="o", fillstyle="none", label="timing too noisy for a ratio")
-    )
+    handles.append(Line2D([], [], color=NEUTRAL, marker="o", fillstyle="none", label="too noisy for a ratio"))
     result.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False, fontsize=9)
     return result
 

@@ -147,8 +147,8 @@ def accuracy_against_parameters(material: Material) -> Figure:
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.margins(x=0.1)
-    values = [value for point in points for value in (*point.errors.seeds, point.errors.mean)]
-    accuracy_axis(axes, [min(values) / 1.2, max(values)], which="y")  # 1.2: space for the names
+    shown = [error for point in points for error in (*point.errors.seeds, point.errors.mean)]
+    accuracy_axis(axes, [min(shown) / 1.2, max(shown)], which="y")  # 1.2: space for the names
     axes.set(xlabel="trained parameters", ylabel="test accuracy (%)")
     entries = [
         entry(display_name(name), linestyle="none", **marking(name, frameworks)) for name in frameworks

@@ -21,21 +21,28 @@ HELP_WIDTH = 100
 def zoo_block(entries: Iterable[Entry]) -> str:
     """The networks: size, recipe, source, and the assumptions made where the source is silent."""
     entries = list(entries)
-    head = "NAME | PARAMS | MULTIPLY-ADDS | BATCH SIZE | EPOCHS | TRAINING | SOURCE"
+    head = "NAME | PARAMS | MULTIPLY-ADDS | BATCH SIZE | EPOCHS | SOURCE"
     rows = [
         [
             f"`{entry.name}`",
             f"{entry.spec.parameters:,}",
             f"{entry.spec.multiply_adds:,}",
             *(str(entry.recipe.batch_size), str(entry.recipe.epochs)),
-            _training(entry),
             sources.link(entry.source, entry.address),
         ]
         for entry in entries
     ]
+    training = [f"`{entry.name}`: {_training(entry)}" for entry in entries]
     assumed = [f"`{entry.name}`: {entry.assumed}" for entry in entries if entry.assumed]
-    table = markdown(head.split(" | "), rows, right=(1, 2, 3, 4))
-    return f"{table}\n\nAssumed where a source is silent or wrong:\n\n{listed(assumed)}"
+    return "\n\n".join(
+        [
+            markdown(head.split(" | "), rows, right=(1, 2, 3, 4)),
+            "Optimizer, schedule and augmentation:",
+            listed(training),
+            "Assumed where a source is silent or wrong:",
+            listed(assumed),
+        ]
+    )
 
 
 def _training(entry: Entry) -> str:

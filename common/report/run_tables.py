@@ -90,14 +90,12 @@ def other_settings(groups: Sequence[Group]) -> str:
     """Accuracies of groups that the zoo's tables leave out: with other settings, or older arithmetic."""
     if not groups:
         return "None."
-    head = (
-        "MODEL | FRAMEWORK | DEVICE | NUMERICS | ACCURACY | TRAIN ACCURACY | DIFFERS FROM THE ZOO'S RECIPE IN"
-    )
+    head = "MODEL | FRAMEWORK | NUMERICS | ACCURACY | DIFFERS FROM THE ZOO'S RECIPE IN"
     rows = [
         [
-            *(f"`{group.model}`", display_name(group.framework), device(group)),
+            *(f"`{group.model}`", display_name(group.framework)),
             "" if group.number < 0 else f"{group.number:.0f}",
-            *(cells.accuracy(group, "accuracy"), cells.accuracy(group, "train_accuracy")),
+            cells.accuracy(group, "accuracy"),
             "its older arithmetic" if (differing := _from_zoo(group)) == ZOOS_OWN else differing,
         ]
         for group in groups
@@ -106,7 +104,7 @@ def other_settings(groups: Sequence[Group]) -> str:
         "These rows are not comparable with the rows above. After 'instead of' is the zoo's own value. "
         "NUMERICS is the number of the code's arithmetic; of equal settings the tables above have the newest."
     )
-    return f"{note}\n\n{markdown(head.split(' | '), rows, right=(3, 4, 5))}"
+    return f"{note}\n\n{markdown(head.split(' | '), rows, right=(2, 3))}"
 
 
 def failed(runs: pd.DataFrame) -> str:
@@ -115,6 +113,7 @@ def failed(runs: pd.DataFrame) -> str:
     failed = runs[(runs["status"] != "ok") | doubtful].sort_values(["started", "run"])
     if failed.empty:
         return "None."
+    failed = failed.assign(started=failed["started"].astype(str).str[: len("2026-01-01")])
     columns = ["model", "framework", "seed", "status", "started", "run", "reason"]
     rows = [[pooling.format_value(row[column]) for column in columns] for row in failed.to_dict("records")]
     return markdown([column.upper() for column in columns], rows, right=(2,))

@@ -37,11 +37,16 @@ def told(value: ToldRatio | None) -> str:
 
 
 def clock(error: float) -> str:
-    """`clock ±12 %`: what stands in place of a ratio that a clock with this error does not bear."""
+    """`A/A ±12 %`: what stands in place of a ratio that a clock with this error does not bear."""
+    return f"A/A {noise(error)}" if math.isfinite(error) else "no A/A test"
+
+
+def noise(error: float) -> str:
+    """`±12 %`: how far the interval of a framework over itself reaches; `unknown` for an infinite error."""
     if not math.isfinite(error):
-        return "no A/A test"
+        return "unknown"
     percent = 100 * math.expm1(error)
-    return f"clock ±{percent:.0f} %" if percent <= 100 else "clock beyond ±100 %"
+    return f"±{percent:.0f} %" if percent <= 100 else "beyond ±100 %"
 
 
 def tables(speed: pd.DataFrame) -> str:
@@ -93,7 +98,10 @@ def _sooner(comparisons: Sequence[TargetComparison]) -> str:
     ]
     names = map(display_name, PAIR)
     sooner = ", ".join(f"{name} is sooner in {count}" for name, count in zip(names, counts, strict=True))
-    return f"Of {len(comparisons)} networks and targets the clock bears {len(borne)} ratios: {sooner}."
+    return (
+        f"Of {len(comparisons)} networks and targets {len(borne)} are measured exactly enough for a ratio: "
+        f"{sooner}."
+    )
 
 
 def section(results: Tables) -> str:
@@ -110,21 +118,18 @@ def section(results: Tables) -> str:
         "the images that it left out at its own speeds. MEMORY is the peak of these shortened runs. A ratio "
         "is reported where the confidence interval of each framework over itself is within "
         f"±{100 * aa.EXACT:g} % or within a third of the ratio's distance from 1 (in logarithms); elsewhere "
-        "the cell has how far that interval reaches: *clock ±12 %*. The geometric mean is over all networks, "
-        "those with an inexact clock included, with Student's interval over networks.",
+        "the cell has how far that interval reaches: *A/A ±12 %*. The geometric mean is over all networks, "
+        "those without a ratio included, with Student's interval over networks.",
         tables(results.speed),
     ]
     comparisons = aa.target_comparisons(results)
     if comparisons:
-        names = [display_name(framework).upper() for framework in PAIR]
-        columns = [f"{name} {unit}" for name in names for unit in ("EPOCHS", "S")]
         rows = [
             [
                 *(f"`{comparison.model}`", f"{comparison.target:g} %", str(comparison.pairs)),
                 *(
-                    f"{value:.1f}"
-                    for pair in zip(comparison.epochs, comparison.seconds, strict=True)
-                    for value in pair
+                    ", ".join(f"{value:.1f}" for value in values)
+                    for values in (comparison.epochs, comparison.seconds)
                 ),
                 told(comparison.told),
             ]
@@ -133,12 +138,13 @@ def section(results: Tables) -> str:
         parts += [
             "### Time to accuracy",
             _sooner(comparisons),
-            "Epochs and seconds of training until the test accuracy after an epoch first reaches the target. "
-            "The seconds count the first step, in which a framework compiles, and the preparation of the "
-            "images, both of which TRAINING above leaves out; they also have the luck of the epochs in them. "
+            f"Epochs and seconds of training ({first}, {second}) until the test accuracy after an epoch "
+            "first reaches the target. The seconds count the first step, in which a framework compiles, and "
+            "the preparation of the images, both of which TRAINING above leaves out; they also have the luck "
+            "of the epochs in them. "
             "Means over pairs of runs with one seed, one commit and one machine to themselves, for networks "
-            "whose runs all reach the target. RATIO is of the seconds, reported where the clock of TRAINING "
-            "above bears it.",
-            markdown(["MODEL", "TO", "PAIRS", *columns, "RATIO"], rows, right=range(1, 8)),
+            "whose runs all reach the target. RATIO is of the seconds, reported where TRAINING above is "
+            "measured exactly enough for it.",
+            markdown(["MODEL", "TO", "PAIRS", "EPOCHS", "SECONDS", "RATIO"], rows, right=range(1, 6)),
         ]
     return "\n\n".join(parts)

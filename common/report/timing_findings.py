@@ -60,7 +60,7 @@ def native_loaders(measured: list[Timings]) -> str:
         if (ratio := over(*seconds)) and aa.bears(timings.clock_error, ratio):
             ratios[f"`{timings.model}` in {display_name(timings.framework)}"] = ratio
     if not ratios:
-        return "No clock bears a ratio of the loaders."
+        return "No network is measured exactly enough for a ratio of the loaders."
     listed = ", ".join(f"{ratio:.1f} ({name})" for name, ratio in ratios.items())
     return f"The native loader takes this many times the seconds of the memory's: {listed}."
 

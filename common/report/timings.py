@@ -32,6 +32,8 @@ from common.report.timing_rows import BATCHES, OPTIONS, REFERENCE, STAGES, Timin
 KERNELS = 5
 """The number of kernels that are listed for each network."""
 
+STAGE_COLUMNS = {"INPUT": "input", "FORWARD": "forward", "BACKWARD": "backward", "UPDATE": "optimizer"}
+
 Cell = Callable[[Timings], str]
 
 
@@ -134,9 +136,27 @@ def _stage_percent(stage: str) -> Cell:
     return cell
 
 
-def _percent_of_product(timings: Timings) -> str:
-    ratio = over(timings.value("gflops", "training"), timings.value("gflops", "product"))
-    return "" if ratio is None else f"{100 * ratio:.0f}"
+def _arithmetic(timings: Timings) -> str:
+    """`61 (34 %)`: GFLOP/s of a training step, and in percent of a matrix product's."""
+    training, product = (timings.value("gflops", arm) for arm in ("training", "product"))
+    ratio = over(training, product)
+    return "" if ratio is None else f"{number(training, 0)} ({100 * ratio:.0f} %)"
+
+
+def _option(option: str) -> Cell:
+    """`0.814 (3.1)`: milliseconds a step, and seconds of the first one."""
+
+    def cell(timings: Timings) -> str:
+        step, first = (timings.value(measure, option) for measure in ("option", "first step"))
+        return f"{number(step, 3)} ({number(first, 1)})" if step is not None else ""
+
+    return cell
+
+
+def _accuracies(timings: Timings) -> str:
+    """`98.91 to 99.18`: the lowest and the highest accuracy."""
+    low, high = (timings.value("race mean accuracy", "run", column) for column in ("low", "high"))
+    return "" if low is None else f"{number(low)} to {number(high)}"
 
 
 def _kernels(timings: Timings) -> str:
@@ -181,16 +201,15 @@ TABLES = (
         title="Time to 99 %",
         finding=span("Seconds of training: {}.", "race train_seconds", "run", digits=1, by_framework=True),
         note="TRAIN is seconds of training, from the images as bytes to the last step; RATIO is over the "
-        f"seconds of `{REFERENCE}`; PROCESS is seconds from the start of the process. Mean, lowest and "
-        "highest test accuracy of N seeds.",
+        f"seconds of `{REFERENCE}`; PROCESS is seconds from the start of the process. ACCURACY is the mean "
+        "over SEEDS, RUNS the lowest and the highest.",
         columns={
             "TRAIN S": _value("race train_seconds", "run"),
             "RATIO": _over_reference,
             "PROCESS S": _value("race total_seconds", "run"),
             "ACCURACY %": _value("race mean accuracy", "run"),
-            "LOWEST": _value("race mean accuracy", "run", column="low"),
-            "HIGHEST": _value("race mean accuracy", "run", column="high"),
-            "N": _value("race mean accuracy", "run", 0, "rounds"),
+            "RUNS %": _accuracies,
+            "SEEDS": _value("race mean accuracy", "run", 0, "rounds"),
         },
         needs=(("race train_seconds", "run"),),
     ),
@@ -217,14 +236,13 @@ TABLES = (
     TimingTable(
         title="Where a training step goes",
         finding=largest_stage,
-        note="The first five columns are percentages of a step. GFLOP/S counts the arithmetic of "
-        "convolutions and dense layers over the whole step; the last column is that in percent of a "
-        "1024 x 1024 matrix product in the same process. Stages are differences of stages timed in turn, so "
-        "a short one can come out negative.",
+        note="Percentages of a step; its rest is in none of these stages. They are differences of times that "
+        "were measured in turn, so a sum can be above 100. UPDATE is the optimizer's. GFLOP/S counts the "
+        "arithmetic of convolutions and dense layers over the whole step; in brackets it is in percent of a "
+        "1024 x 1024 matrix product in the same process.",
         columns={
-            **{stage.upper(): _stage_percent(stage) for stage in STAGES},
-            "GFLOP/S": _value("gflops", "training", 0),
-            "%": _percent_of_product,
+            **{name: _stage_percent(stage) for name, stage in STAGE_COLUMNS.items()},
+            "GFLOP/S": _arithmetic,
         },
         needs=(*(("part", stage) for stage in STAGES), ("gflops", "training"), ("gflops", "product")),
     ),
@@ -240,22 +258,19 @@ TABLES = (
     TimingTable(
         title="Options",
         finding=faster_options,
-        note="Milliseconds a training step by default, with `--compile` and with `--precision bfloat16`; "
-        "seconds of a first step, which compiles.",
-        columns={
-            **{f"{option.upper()} MS": _value("option", option, 3) for option in OPTIONS},
-            **{f"{option.upper()} S": _value("first step", option, 1) for option in OPTIONS},
-        },
+        note="Milliseconds a training step by default, with `--compile` and with `--precision bfloat16`; in "
+        "brackets seconds of the first step, which compiles.",
+        columns={option.upper(): _option(option) for option in OPTIONS},
     ),
     TimingTable(
         title="Prediction",
         finding=span("Single images a second: {}.", "predict", "batch 1", digits=0, by_framework=True),
-        note="Images a second and the median latency of a call, at three batch sizes, and the 99th "
-        "percentile of the latency of a single image.",
+        note="Images a second at three batch sizes, and the median and the 99th percentile of the "
+        "milliseconds that a single image takes.",
         columns={
-            **{f"{batch}: IMAGES/S": _value("predict", f"batch {batch}", 0) for batch in BATCHES},
-            **{f"{batch}: P50 MS": _value("predict p50", f"batch {batch}") for batch in BATCHES},
-            "1: P99 MS": _value("predict p99", "batch 1"),
+            **{f"BATCH {batch:,}": _value("predict", f"batch {batch}", 0) for batch in BATCHES},
+            "P50 MS": _value("predict p50", "batch 1"),
+            "P99 MS": _value("predict p99", "batch 1"),
         },
     ),
 )

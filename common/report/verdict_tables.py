@@ -55,17 +55,17 @@ def summary_table(tables: Tables) -> str:
         [
             *(f"`{verdict.model}`", f"{ZOO[verdict.model].spec.parameters:,}"),
             *(cells.mean(group, "accuracy") for group in (verdict.first, verdict.second)),
-            cells.difference(verdict.comparison),
-            _words(verdict),
+            *(cells.difference(verdict.comparison), verdict.verdict),
         ]
         for verdict in judged
     ]
     head = ["MODEL", "PARAMS", f"{FIRST.upper()} %", f"{SECOND.upper()} %", "DIFFERENCE", "VERDICT"]
     note = (
-        f"DIFFERENCE is {FIRST} less {SECOND} in points of test accuracy after the last epoch, with the "
-        "95 % confidence interval of the mean over pairs of runs with one seed. *Equivalent*: within "
-        f"±{MARGIN:g} points by two one-sided tests. *Different*: not zero by Student's paired test. Both at "
-        f"{100 * ALPHA:g} %, adjusted for the number of networks. {_plan(judged)}"
+        f"Each accuracy is a mean over seeds. DIFFERENCE is {FIRST} less {SECOND} in points of test accuracy "
+        "after the last epoch, over pairs of runs with one seed, with its 95 % confidence interval. "
+        f"*Equivalent*: within ±{MARGIN:g} points by two one-sided tests. *Different*: not zero by Student's "
+        f"paired test. *Inconclusive*: neither. Both tests are at {100 * ALPHA:g} %, adjusted for the number "
+        f"of networks. {_plan(judged)}"
     )
     parts = [markdown(head, rows, right=(1, 2, 3, 4)), note]
     return "\n\n".join([*parts, *([listed(refused)] if refused else [])])
@@ -138,21 +138,21 @@ def _differences(judged: Sequence[ModelVerdict]) -> list[str]:
         ]
         for verdict in judged
     ]
-    head = "MODEL | PAIRS | DIFFERENCE | SD | P DIFFERENT | ADJUSTED | P OUTSIDE MARGIN | ADJUSTED | VERDICT"
+    head = "MODEL | PAIRS | DIFFERENCE | SD | P DIFFERENT | P OUTSIDE MARGIN | VERDICT"
     return [
         "### Differences",
         f"Pairs are runs with one seed. A difference is equivalent if it is within ±{MARGIN:g} points: "
-        "P OUTSIDE MARGIN is the larger p-value of two one-sided tests. Both families of p-values are "
-        "adjusted for the number of networks (Holm). The margin, ten of the 10,000 test images, is a "
+        "P OUTSIDE MARGIN is the larger p-value of two one-sided tests. In brackets are the p-values that "
+        "decide, adjusted for the number of networks (Holm). The margin, ten of the 10,000 test images, is a "
         "judgement; it was first committed when 198 runs had been recorded.",
-        _plan(judged),
-        markdown(head.split(" | "), rows, right=range(1, 8)),
+        _seeds(judged),
+        markdown(head.split(" | "), rows, right=range(1, 6)),
     ]
 
 
 def _ratios(tables: Tables) -> list[str]:
     """The tests of the ratios, a table for each outcome."""
-    head = "MODEL | PAIRS | RATIO | P DIFFERENT | ADJUSTED | P OUTSIDE MARGIN | ADJUSTED | VERDICT"
+    head = "MODEL | PAIRS | RATIO | P DIFFERENT | P OUTSIDE MARGIN | VERDICT"
     parts = []
     for outcome in OUTCOMES:
         rows = [
@@ -167,7 +167,7 @@ def _ratios(tables: Tables) -> list[str]:
             parts += [
                 f"### Ratios of {outcome}",
                 f"Equivalent in {equivalent} of {len(rows)} networks.",
-                markdown(head.split(" | "), rows, right=range(1, 7)),
+                markdown(head.split(" | "), rows, right=range(1, 5)),
             ]
     if parts:
         parts.insert(
@@ -189,17 +189,24 @@ def _words(verdict: ModelVerdict) -> str:
 
 
 def _plan(judged: Sequence[ModelVerdict]) -> str:
-    """Whether the planned seeds are there, and the meaning of `more seeds` where a verdict names them."""
+    """Whether the planned seeds are there."""
+    short = sum(verdict.missing_seeds > 0 for verdict in judged)
+    state = f"{short} of {len(judged)} networks are short of it" if short else "every network has reached it"
+    return (
+        f"The number of seeds was planned for each network, and none are added to change a verdict; {state}."
+    )
+
+
+def _seeds(judged: Sequence[ModelVerdict]) -> str:
+    """Whether the planned seeds are there, which are not, and what `more seeds` of a verdict means."""
     missing = [
         f"`{verdict.model}` {verdict.missing_seeds} of {verdict.planned_seeds}"
         for verdict in judged
         if verdict.missing_seeds
     ]
-    parts = ["The number of seeds was planned for each network, and none are added to change a verdict."]
+    parts = [_plan(judged)]
     if missing:
         parts.append(f"Planned and not yet run: {', '.join(missing)}.")
-    else:
-        parts.append("The planned number is reached by every network of this table.")
     if any(verdict.verdict == INCONCLUSIVE for verdict in judged):
         parts.append(
             f"*More seeds*: with so many there is a verdict with a probability of {100 * POWER:.0f} %, by "
@@ -209,11 +216,12 @@ def _plan(judged: Sequence[ModelVerdict]) -> str:
 
 
 def _tests(decision: Decision, comparison: Comparison) -> list[str]:
-    """The p-values of both tests, each followed by the adjusted one."""
-    return [
-        *(cells.p_value(comparison.p_difference), cells.p_value(decision.p_difference)),
-        *(cells.p_value(comparison.p_equivalence), cells.p_value(decision.p_equivalence)),
-    ]
+    """The p-value of each test, with the adjusted one in brackets; empty for one pair of runs."""
+    pairs = (
+        (comparison.p_difference, decision.p_difference),
+        (comparison.p_equivalence, decision.p_equivalence),
+    )
+    return ["" if p is None else f"{cells.p_value(p)} ({cells.p_value(adjusted)})" for p, adjusted in pairs]
 
 
 def _range(bounds: tuple[float, float]) -> str:

@@ -63,7 +63,7 @@ def test_the_faster_framework_is_named_with_its_percentage(tmp_path: Path) -> No
     add_session(tmp_path, [(100.0, 120.0), (100.0, 125.0), (100.0, 122.5)])
     text = answer.training(found(tmp_path))
     assert text.startswith("TensorFlow trains 22 % faster (95 % ")
-    assert "by network +20 to +25 %" in text
+    assert "by network 20 to 25 %" in text
 
 
 def test_less_memory_is_named_with_its_percentage(tmp_path: Path) -> None:
@@ -83,9 +83,17 @@ def test_frameworks_that_lead_by_turns_do_not_differ(tmp_path: Path) -> None:
 def test_an_inexact_clock_withholds_the_mean_and_its_network(tmp_path: Path) -> None:
     add_session(tmp_path, [(100.0, 120.0), (100.0, 125.0)], clock=(1.0, 2.0, 1.0))
     text = answer.training(found(tmp_path))
-    assert "no mean is reported (clock" in text
-    assert "without 2 of 2" in text
-    assert "faster" not in text
+    assert text == "too noisy to compare (one framework against itself: ±26 %)."
+
+
+def test_networks_that_are_measured_exactly_enough_are_counted(tmp_path: Path) -> None:
+    add_session(tmp_path, [(80.0, 100.0), (80.0, 101.0)], quantity="memory")
+    noisy = aa_rows([200.0, 50.0, 100.0], [50.0, 200.0, 100.0], quantity="memory", model=MODELS[2])
+    store.append_rows(tmp_path, "speed.csv", noisy)
+    exact = aa_rows([100.0] * 3, [100.0] * 3, quantity="memory", model=MODELS[2], framework="tensorflow")
+    store.append_rows(tmp_path, "speed.csv", exact)
+    text = answer.memory(found(tmp_path))
+    assert "; by network 0.79 to 0.80, in the 2 of 3 measured exactly enough." in text
 
 
 def test_single_images_of_the_last_session_with_both_frameworks(tmp_path: Path) -> None:
@@ -123,7 +131,9 @@ def test_start_up_of_one_network_in_both_frameworks(tmp_path: Path) -> None:
 
 def test_own_defaults(tmp_path: Path) -> None:
     add_variants(tmp_path, none=(99.0, 99.0), all=(99.2, 98.9))
-    assert "at most 0.30 points (`under-5k`: +0.30" in answer.defaults(found(tmp_path))
+    text = answer.defaults(found(tmp_path))
+    assert "+0.30 points (95 % " in text
+    assert "for `under-5k`, the only network measured." in text
 
 
 def test_each_subject_that_was_not_measured_is_named_with_its_command(tmp_path: Path) -> None:
