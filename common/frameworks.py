@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True, kw_only=True)
 class Framework:
-    """A framework, as the tables (`name`) and the pages (`title`) call it.
+    """A framework, as the tables (`name`) and the pages (`title`) call it. `package` is what Python imports.
 
     `script` is its command in ROOT, `default_model` the network that this trains when none is named.
     `compiler` and `native_loader` complete the sentences of `--help`; `pins_memory` says whether the loader
@@ -25,6 +25,7 @@ class Framework:
 
     name: str
     title: str
+    package: str
     script: str
     default_model: str
     compiler: str
@@ -49,6 +50,7 @@ FRAMEWORKS: dict[str, Framework] = {
         Framework(
             name="pytorch",
             title="PyTorch",
+            package="torch",
             script="pytorch.py",
             default_model="pytorch-model-1",
             compiler="torch.compile",
@@ -65,6 +67,7 @@ FRAMEWORKS: dict[str, Framework] = {
         Framework(
             name="tensorflow",
             title="TensorFlow",
+            package="tensorflow",
             script="tf.py",
             default_model="tf-model-1",
             compiler="XLA (which dense networks are by default)",

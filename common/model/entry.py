@@ -1,4 +1,5 @@
-"""An entry of the zoo: a network, its recipe, its source, and the accuracies that it was recorded with."""
+"""An entry of the zoo or of a user's file: a network and its recipe; of the zoo also its source, and the
+accuracies that it was recorded with."""
 
 from __future__ import annotations
 
@@ -43,11 +44,14 @@ class Entry:
 
     `planned_seeds` is the number of seeds in each framework, fixed before the last of them are run, so that
     no verdict is a reason to stop or to go on.
+
+    `file` is the name and the digest of the user's own file that the network is in (`own_network`); it is
+    empty for a network of the zoo.
     """
 
     spec: ModelSpec
     recipe: Recipe
-    source: str
+    source: str = ""
     accuracy: Recorded | None = None
     first_epoch: Recorded | None = None
     claimed: float | None = None
@@ -59,6 +63,7 @@ class Entry:
     judged: bool = True
     planned_seeds: int = 10
     address: str = ""
+    file: str = ""
 
     @property
     def name(self) -> str:
@@ -68,7 +73,7 @@ class Entry:
     @property
     def published(self) -> bool:
         """Whether the network is another source's, and not this project's own."""
-        return self.source != PROJECT
+        return self.source not in ("", PROJECT)
 
     @property
     def claim(self) -> str:
