@@ -15,8 +15,8 @@ from common.cli.paths import path
 from common.cli.trace import STEPS
 from common.data.datasets import DATASETS, TRAINING_IMAGES
 from common.frameworks import FRAMEWORKS, Framework
+from common.model.own_network import NetworkFileError, entry_of
 from common.model.recipe import MAX_EPOCHS
-from common.model.zoo import ZOO
 from common.training.backend import NATIVE_PARTS
 
 PRECISIONS = ("float32", "bfloat16", "float64")
@@ -55,7 +55,7 @@ def parser(framework: str) -> Parser:
     """The command line of the script of `framework`, a name in FRAMEWORKS."""
     result = _Parser(
         prog=FRAMEWORKS[framework].script,
-        description="Train and test a network of the zoo; the run becomes a row in results/results.csv. "
+        description="Train and test a network; the run becomes a row in results/results.csv. "
         "Settings without a flag come from the network's recipe.",
     )
     _add_data(result, FRAMEWORKS[framework])
@@ -117,10 +117,11 @@ def _add_network(result: argparse.ArgumentParser, framework: Framework) -> None:
     add = result.add_argument_group("network").add_argument
     add(
         "--model",
-        metavar="NAME",
-        type=one_of(ZOO, "in the zoo"),
+        metavar="NAME|FILE.py[:NAME]",
+        type=network,
         default=framework.default_model,
-        help="network of the zoo (default: %(default)s; with --resume that of the checkpoint)",
+        help="network of the zoo, or of a file of your own, which is run as code (default: %(default)s; "
+        "with --resume that of the checkpoint)",
     )
     add(
         "--vary",
@@ -318,6 +319,15 @@ def one_of(names: Collection[str], noun: str) -> Callable[[str], str]:
         raise argparse.ArgumentTypeError(f"{shortened(text)} is not {noun}; {suggestion} {', '.join(names)}.")
 
     return parse
+
+
+def network(text: str) -> str:
+    """A name in the zoo, or the address of a network in a user's file, which is run."""
+    try:
+        entry_of(text)
+    except NetworkFileError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def _braces(names: Collection[str]) -> str:

@@ -19,6 +19,7 @@ from common.data.datasets import TRAINING_IMAGES, Dataset
 from common.frameworks import FRAMEWORKS
 from common.model.entry import Entry
 from common.model.overrides import with_overrides
+from common.model.own_network import entry_of
 from common.model.recipe import Recipe
 from common.model.spec import BatchNorm, ModelSpec
 from common.model.zoo import ZOO
@@ -87,6 +88,11 @@ class Invocation:
     serve: Path | None
 
     @property
+    def entry(self) -> Entry:
+        """The network that --model names, with its own recipe."""
+        return entry_of(self.model)
+
+    @property
     def mode(self) -> str | None:
         """Name of what the script does instead of a run, a key of MODES; None for a run."""
         return next((mode for mode in MODES if getattr(self, mode)), None)
@@ -101,9 +107,9 @@ def parse(framework: str, words: Sequence[str] | None = None) -> Invocation:
     given = {name for name, value in flags.items() if value != defaults[name]}
     for error in _mode_errors(given):
         command.error(error)
-    if flags["resume"] and "model" not in command.given:
-        flags["model"] = _saved_model(flags["resume"]) or flags["model"]
     try:
+        if flags["resume"] and "model" not in command.given:
+            flags["model"] = _saved_model(flags["resume"]) or flags["model"]
         world = read_world(framework, os.environ)
         computed = {
             "threads": flags["threads"] or default_threads(world.local_size, os.environ),
@@ -111,8 +117,8 @@ def parse(framework: str, words: Sequence[str] | None = None) -> Invocation:
             "native": _expand(flags["native"]) if flags["native"] else None,
         }
         invocation = Invocation(framework=framework, world=world, **(flags | computed))
-        recipe = varied(ZOO[invocation.model], invocation.vary or ()).recipe
-    except (RecipeError, LauncherError, ThreadsError) as error:
+        recipe = varied(invocation.entry, invocation.vary or ()).recipe
+    except (RecipeError, LauncherError, ThreadsError, checkpoint.CheckpointError) as error:
         command.error(str(error))
     for errors in (_run_errors, _loader_errors, _world_errors):
         for sentence in errors(invocation, recipe):
@@ -121,11 +127,20 @@ def parse(framework: str, words: Sequence[str] | None = None) -> Invocation:
 
 
 def _saved_model(path: Path) -> str | None:
-    """The network of a checkpoint; None if there is none, which is reported when the run is made."""
+    """The network of a checkpoint; None if there is none, which is reported when the run is made.
+
+    Raises CheckpointError for a network of a user's file: a checkpoint does not decide what is run as code.
+    """
     try:
-        model = checkpoint.read(path).metadata.get("model")
+        metadata = checkpoint.read(path).metadata
     except checkpoint.CheckpointError:
         return None
+    model, file = metadata.get("model"), metadata.get("model_file")
+    if file:
+        name = str(file).partition("@")[0]
+        raise checkpoint.CheckpointError(
+            f"{path} has the network {model} of {name}: name the file too, with --model {name}:{model}."
+        )
     return model if isinstance(model, str) and model in ZOO else None
 
 
@@ -173,7 +188,7 @@ def _run_errors(invocation: Invocation, recipe: Recipe) -> Iterator[str]:
         yield f"{epochs:,} epochs of batches of {batch_size} are {steps:,} steps; at most {MAX_STEPS:,} are."
     if (last := (invocation.seed or 0) + invocation.seeds - 1) > MAX_SEED:
         yield f"The last of --seeds {invocation.seeds} would be {last:,}; a seed is at most {MAX_SEED:,}."
-    if _normalises_one_value(ZOO[invocation.model].spec, batch_size // invocation.world.size):
+    if _normalises_one_value(invocation.entry.spec, batch_size // invocation.world.size):
         yield (
             f"--batch-size {batch_size}: {invocation.model} normalises each channel over a batch, "
             "which needs at least two values."

@@ -157,7 +157,7 @@ def _run_seeds(
         statuses.add(status)
         clock = machine.Clock.now()
     if invocation.seeds == 1 and rows:
-        for line in outcome.lines(rows[0], ROOT / "results"):
+        for line in outcome.lines(rows[0], ROOT / "results", results=invocation.results):
             _show(line)
     if invocation.seeds > 1 and rows:
         accuracies = [row.accuracy for row in rows if row.status == "ok" and row.accuracy is not None]

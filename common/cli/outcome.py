@@ -1,4 +1,4 @@
-"""The last lines of a run: its accuracy beside those recorded with the same settings, and its seconds."""
+"""The last lines of a run: its accuracy beside those of runs with the same settings, and its seconds."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ SAME = ("model", "dataset", "native", "loader", "precision", "recipe_hash")
 """Columns in which the recorded runs agree with the run."""
 
 
-def lines(run: Run, recorded: Path) -> list[str]:
-    """What a finished run means, by the runs in the folder `recorded`; none for a run that did not finish.
+def lines(run: Run, recorded: Path, *, results: Path) -> list[str]:
+    """What a finished run means, by the runs in the folder `recorded`, or for a network of a user's own file
+    by those in `results`, where its row is; none for a run that did not finish.
 
     A table that cannot be read is as one without rows: the run is over, and its own row is written.
     """
@@ -24,11 +25,19 @@ def lines(run: Run, recorded: Path) -> list[str]:
     trained = "" if run.train_seconds is None else f" after {run.train_seconds:.1f} s of training"
     own = f"{run.model} in {name}, seed {run.seed}: {run.accuracy:.2f} %{trained}"
     total = "" if run.total_seconds is None else f", {run.total_seconds:.1f} s in all"
-    by_framework = _accuracies(run, recorded)
-    if not by_framework:
-        return [f"{own}{total}.", "No run with these settings is recorded."]
-    parts = [f"{display_name(framework)} {_spread(values)}" for framework, values in by_framework.items()]
-    return [f"{own}{total}.", f"Recorded with these settings: {'; '.join(parts)}."]
+    by_framework = _accuracies(run, results if run.model_file else recorded)
+    others = "; ".join(f"{display_name(name)} {_spread(values)}" for name, values in by_framework.items())
+    if not run.model_file:
+        compared = (
+            f"Recorded with these settings: {others}."
+            if others
+            else "No run with these settings is recorded."
+        )
+        return [f"{own}{total}.", compared]
+    compared = f"Other runs of it in {results}: {others}." if others else f"{results} has no other run of it."
+    missing = [about for name, about in FRAMEWORKS.items() if name not in {run.framework, *by_framework}]
+    commands = [f"{about.script} with the same options trains it in {about.title}." for about in missing]
+    return [f"{own}{total}.", " ".join([compared, *commands])]
 
 
 def _accuracies(run: Run, recorded: Path) -> dict[str, list[float]]:

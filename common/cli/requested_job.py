@@ -16,10 +16,10 @@ from common.cli.arguments import flag, parser
 from common.cli.invocation import Invocation, varied
 from common.cli.saved_settings import check_metadata, require_epoch
 from common.data.batches import Scaling
-from common.data.datasets import Dataset, Digits, hold_out, load, validated
+from common.data.datasets import CLASSES, DataError, Dataset, Digits, hold_out, load, validated
 from common.model.entry import Entry
 from common.model.recipe import Recipe
-from common.model.zoo import ZOO
+from common.model.spec import ModelSpec
 from common.training import checkpoint
 from common.training.backend import Execution, LoaderOptions
 from common.training.job import Job, Part
@@ -38,7 +38,7 @@ def requested_job(invocation: Invocation) -> Job:
     if saved:
         assert invocation.resume
         check_metadata(metadata, invocation.resume)
-    entry = varied(ZOO[invocation.model], invocation.vary or metadata.get("vary", []))
+    entry = varied(invocation.entry, invocation.vary or metadata.get("vary", []))
     if saved:
         assert invocation.resume
         checkpoint.check(saved, invocation.resume, entry.spec, entry.recipe.optimizer)
@@ -80,6 +80,7 @@ def requested_job(invocation: Invocation) -> Job:
         log_interval=invocation.log_interval,
         settings={
             "model": entry.name,
+            **({"model_file": entry.file} if entry.file else {}),
             "network": entry.spec.to_dict(),
             "recipe": recipe.to_dict(),
             **settings,
@@ -88,6 +89,7 @@ def requested_job(invocation: Invocation) -> Job:
         save_model=invocation.save_model,
         resume_command=_resume_command(invocation, recipe),
         perturb=settings["perturb"] is not None,
+        model_file=entry.file,
     )
     if saved:
         return dataclasses.replace(
@@ -110,6 +112,7 @@ def requested_dataset(invocation: Invocation, job: Job, *, log: Callable[[str], 
     dataset = loading.result() if loading else load(name, data_dir=invocation.data_dir, log=log)
     if held_out:
         dataset = dataclasses.replace(hold_out(dataset, held_out), name=validated(name, held_out))
+    _require_fit(job.spec, dataset)
     if invocation.dry_run:
         dataset = dataclasses.replace(
             dataset,
@@ -119,6 +122,19 @@ def requested_dataset(invocation: Invocation, job: Job, *, log: Callable[[str], 
     return dataset
 
 
+def _require_fit(spec: ModelSpec, dataset: Dataset) -> None:
+    """Raise DataError for a network whose input is not the images' shape, or with too few outputs."""
+    shape = (1, *dataset.train.images.shape[1:])
+    if spec.input_shape != shape:
+        raise DataError(
+            f"{spec.name} requires images of shape {spec.input_shape}; those of {dataset.name} have {shape}."
+        )
+    if spec.outputs < CLASSES:
+        raise DataError(
+            f"{spec.name} has {spec.outputs} outputs, fewer than the {CLASSES} classes of {dataset.name}."
+        )
+
+
 def _resume_command(invocation: Invocation, recipe: Recipe) -> str:
     """The command that continues the run from its last whole epoch, with all that its checkpoint lacks; empty
     for a run that saves none."""
@@ -126,6 +142,7 @@ def _resume_command(invocation: Invocation, recipe: Recipe) -> str:
         return ""
     last_epoch = checkpoint.last_epoch_path(invocation.save_model)
     words: list[object] = ["python", sys.argv[0], "--resume", last_epoch, "--epochs", recipe.epochs]
+    words += ["--model", invocation.model] if invocation.entry.file else []
     defaults = parser(invocation.framework)
     for name in _NOT_SAVED:
         value = getattr(invocation, name)

@@ -21,7 +21,7 @@ class Column:
 
 
 FrameworkName = Annotated[str, Column(" or ".join(f"`{name}`" for name in FRAMEWORKS))]
-NetworkName = Annotated[str, Column("name in the zoo")]
+NetworkName = Annotated[str, Column("name in the zoo, or of a network of the user's own file")]
 Device = Annotated[str, Column("`cpu`, or the accelerator")]
 Machine = Annotated[str, Column("processor, cores and operating system")]
 FrameworkVersion = Annotated[str, Column("version of the framework")]
@@ -153,6 +153,10 @@ class Run:
             "number of the framework side's arithmetic for this network; only rows with the same number are "
             "pooled"
         ),
+    ] = None
+    model_file: Annotated[
+        str | None,
+        Column("`FILE.py@digest` of the user's own file that the network is in; empty for the zoo's"),
     ] = None
 
 

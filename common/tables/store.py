@@ -243,10 +243,11 @@ def _is_row(tail: bytes, row_class: type[Row], header_line: bytes) -> bool:
     if not cells or len(cells) != len(columns):
         return False
     hint = typing.get_type_hints(row_class)[columns[-1]]
-    if hint is str:
-        return bool(cells[-1])
+    kinds = typing.get_args(hint) or (hint,)
     if cells[-1] == "":
-        return type(None) in typing.get_args(hint)
+        return type(None) in kinds
+    if str in kinds:
+        return True
     try:
         float(cells[-1])
     except ValueError:

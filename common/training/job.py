@@ -36,9 +36,10 @@ class Job:
     `start` holds weights to begin with instead of the initial ones; with `start_epoch` above 0 it is the
     whole state of a run that continues after that epoch. With `perturb` each initial weight is one unit in
     the last place larger. A run that continues has the `origin` of its checkpoint, the digest of other
-    weights that it once began with, and its `earlier_parts`; `resumed` is that checkpoint's file. `settings`
-    is metadata of the run's checkpoint, `resume_command` the command that continues from its last whole
-    epoch. Without `results` nothing is written (a dry run).
+    weights that it once began with, and its `earlier_parts`; `resumed` is that checkpoint's file.
+    `model_file` is the name and digest of the user's own file that the network is in. `settings` is metadata
+    of the run's checkpoint, `resume_command` the command that continues from its last whole epoch. Without
+    `results` nothing is written (a dry run).
     """
 
     spec: ModelSpec
@@ -58,6 +59,7 @@ class Job:
     perturb: bool = False
     origin: str = ""
     earlier_parts: tuple[Part, ...] = ()
+    model_file: str = ""
 
     @property
     def start_digest(self) -> str:

@@ -241,6 +241,7 @@ def _row(
         at_once=at_once,
         shifted_accuracy=last.test.tta_accuracy if last else None,
         numerics=numerics.number(framework.numerics, job.spec, job.recipe.optimizer),
+        model_file=job.model_file or None,
     )
 
 

@@ -13,24 +13,32 @@ from common.analysis.ablation import native_column
 from common.analysis.rounding import ARMS
 from common.data.datasets import Dataset, Digits
 from common.frameworks import PAIR
+from common.model.entry import Entry
 from common.model.recipe import recipe_hash, short_name
 from common.model.zoo import ZOO
 from common.tables import schema, store
 from common.tables.schema import SpeedRow, TraceRow
+
+OWN = Entry(
+    dataclasses.replace(ZOO["tf-model-1"].spec, name="mine"),
+    ZOO["tf-model-1"].recipe,
+    file="net.py@0123456789ab",
+)
+"""A network of a user's own file."""
 
 
 def add_run(folder: Path, model: str = "tf-model-1", framework: str = "pytorch", **fields: Any) -> schema.Run:
     """Append a run with its epochs and errors.
 
     `fields` are columns of results.csv; `errors` maps test images to wrong predictions; `recipe` holds
-    changes of the zoo's.
+    changes of the zoo's; `entry` is a network that is not in the zoo.
     """
-    entry = ZOO[model]
+    entry = fields.pop("entry", None) or ZOO[model]
     errors = fields.pop("errors", {0: 9, 3: 9, 7: 1})
     recipe = dataclasses.replace(entry.recipe, **fields.pop("recipe", {}))
     columns: dict[str, Any] = {
         "framework": framework,
-        "model": model,
+        "model": entry.name,
         "batch_size": recipe.batch_size,
         "epochs": recipe.epochs,
         "accuracy": 99.0,
@@ -63,7 +71,8 @@ def add_run(folder: Path, model: str = "tf-model-1", framework: str = "pytorch",
         "recipe_hash": recipe_hash(entry.spec, recipe),
         "status": "ok",
         "started": "2026-01-02T03:04:05Z",
-        "run": f"{model}-{framework}-{len(store.rows(folder, 'results.csv'))}",
+        "run": f"{entry.name}-{framework}-{len(store.rows(folder, 'results.csv'))}",
+        "model_file": entry.file or None,
     }
     run = schema.Run(**columns | fields)
     done = run.status == "ok"

@@ -25,5 +25,5 @@ def test_a_unit_in_a_name_is_the_unit_of_the_column(row_class: type[Row]) -> Non
 @pytest.mark.parametrize("row_class", TABLES.values(), ids=TABLES)
 def test_types_are_those_that_a_frame_is_made_of(row_class: type[Row]) -> None:
     hints = typing.get_type_hints(row_class)
-    plain = {str, int, float, float | None}
+    plain = {str, str | None, int, float, float | None}
     assert all(hint in plain or typing.get_origin(hint) is typing.Literal for hint in hints.values())

@@ -30,7 +30,7 @@ COLUMNS = {
     "peak_memory_mib, total_seconds, dataset, optimizer, schedule, lr, augment, native, loader, precision, "
     "device, threads, world_size, machine, framework_version, python, commit, recipe_hash, status, "
     "started, run, import_seconds, build_seconds, cpu_seconds, load_before, load_after, at_once, reason, "
-    "shifted_accuracy, numerics",
+    "shifted_accuracy, numerics, model_file",
     "epochs.csv": "run, epoch, lr, train_loss, train_accuracy, loss, accuracy, seconds",
     "errors.csv": "run, index, predicted",
 }
@@ -92,6 +92,7 @@ FIELDS: dict[Any, st.SearchStrategy[Any]] = {
     int: st.integers(-(2**63), 2**63 - 1),
     float: st.floats(allow_nan=False),
     float | None: st.none() | st.floats(allow_nan=False),
+    str | None: st.none() | PLAIN,
 }
 
 
