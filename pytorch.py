@@ -28,7 +28,7 @@ from backends.pytorch.defaults_probe import DefaultsProbe
 from backends.pytorch.instruments import Instruments
 from backends.pytorch.native_loader import NativeLoader
 from backends.pytorch.numerics import CHANGES
-from common.model import spec
+from common.model import layers, spec
 from common.model.optimizer import SGD, Adadelta, Adam, Optimizer
 from common.training.backend import Execution, Unavailable
 from common.training.dropout_masks import Masks
@@ -40,27 +40,27 @@ def build_layer(node: spec.Node, execution: Execution) -> nn.Module:
     """The PyTorch layer of one node of a network."""
     channels = node.input_shape[0]
     match node.layer:
-        case spec.Conv(out_channels, kernel_size) as conv:
+        case layers.Conv(out_channels, kernel_size) as conv:
             options: dict[str, Any] = {"stride": conv.stride, "padding": conv.padding, "groups": conv.groups}
             return nn.Conv2d(channels, out_channels, kernel_size, bias=conv.bias, **options)
-        case spec.BatchNorm(eps=eps, momentum=momentum):
+        case layers.BatchNorm(eps=eps, momentum=momentum):
             norm = nn.BatchNorm2d if len(node.input_shape) == 3 else nn.BatchNorm1d
             return norm(channels) if "norm" in execution.native else norm(channels, eps, momentum)
-        case spec.Activation():
+        case layers.Activation():
             return nn.ReLU()
-        case spec.MaxPool(kernel_size):
+        case layers.MaxPool(kernel_size):
             return nn.MaxPool2d(kernel_size)
-        case spec.GlobalAvgPool():
+        case layers.GlobalAvgPool():
             return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        case spec.Flatten():
+        case layers.Flatten():
             return nn.Flatten()
-        case spec.Dense(out_features, bias=bias):
+        case layers.Dense(out_features, bias=bias):
             return nn.Linear(channels, out_features, bias=bias)
-        case spec.Dropout() | spec.SpatialDropout() if execution.masks is not None:
+        case layers.Dropout() | layers.SpatialDropout() if execution.masks is not None:
             return parity.MaskedDropout(Masks.of(node, execution.masks))
-        case spec.Dropout(rate):
+        case layers.Dropout(rate):
             return nn.Dropout(rate)
-        case spec.SpatialDropout(rate):
+        case layers.SpatialDropout(rate):
             return nn.Dropout2d(rate)
         case _:
             assert_never(node.layer)

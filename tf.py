@@ -36,7 +36,7 @@ from backends.tensorflow.defaults_probe import DefaultsProbe
 from backends.tensorflow.instruments import Instruments
 from backends.tensorflow.native_loader import NativeLoader
 from backends.tensorflow.numerics import CHANGES
-from common.model import spec
+from common.model import layers, spec
 from common.model.optimizer import SGD, Adadelta, Adam, Optimizer
 from common.training.backend import Execution
 from common.training.dropout_masks import Masks
@@ -49,32 +49,32 @@ tf.get_logger().setLevel("ERROR")  # no warning that every model traces graphs o
 def build_layer(node: spec.Node, execution: Execution) -> keras.layers.Layer:
     """The Keras layer of one node of a network."""
     match node.layer:
-        case spec.Conv(out_channels, kernel_size, stride=stride, groups=groups, bias=bias) as conv:
+        case layers.Conv(out_channels, kernel_size, stride=stride, groups=groups, bias=bias) as conv:
             options: dict[str, Any] = {"strides": stride, "padding": parity.padding(conv), "use_bias": bias}
             if layouts.is_depthwise(node):
                 return parity.padded(keras.layers.DepthwiseConv2D(kernel_size, **options), conv)
             return parity.padded(
                 keras.layers.Conv2D(out_channels, kernel_size, groups=groups, **options), conv
             )
-        case spec.BatchNorm(eps=eps, momentum=momentum):
+        case layers.BatchNorm(eps=eps, momentum=momentum):
             if "norm" in execution.native:
                 return keras.layers.BatchNormalization()
             return parity.BatchNormalization(momentum=1 - momentum, epsilon=eps)
-        case spec.Activation():
+        case layers.Activation():
             return keras.layers.ReLU()
-        case spec.MaxPool(kernel_size):
+        case layers.MaxPool(kernel_size):
             return keras.layers.MaxPooling2D(kernel_size)
-        case spec.GlobalAvgPool():
+        case layers.GlobalAvgPool():
             return keras.layers.GlobalAveragePooling2D()
-        case spec.Flatten():
+        case layers.Flatten():
             return layouts.flatten(node)
-        case spec.Dense(out_features, bias=bias):
+        case layers.Dense(out_features, bias=bias):
             return keras.layers.Dense(out_features, use_bias=bias)
-        case spec.Dropout() | spec.SpatialDropout() if execution.masks is not None:
+        case layers.Dropout() | layers.SpatialDropout() if execution.masks is not None:
             return parity.MaskedDropout(Masks.of(node, execution.masks))
-        case spec.Dropout(rate):
+        case layers.Dropout(rate):
             return keras.layers.Dropout(rate)
-        case spec.SpatialDropout(rate):
+        case layers.SpatialDropout(rate):
             return keras.layers.SpatialDropout2D(rate)
         case _:
             assert_never(node.layer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from common.model.spec import Dropout, SpatialDropout
+from common.model.layers import Dropout, SpatialDropout
 from common.training.numerics import Change, every_run, layers
 
 CHANGES: tuple[Change, ...] = (

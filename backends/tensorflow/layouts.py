@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from common.model import spec
+from common.model import layers, spec
 from common.model.optimizer import Optimizer, slots
 
 Array = NDArray[Any]
@@ -40,7 +40,7 @@ DENSE = Layout(np.transpose, np.transpose)
 def is_depthwise(node: spec.Node) -> bool:
     """Whether a convolution has a kernel of its own for each channel, which is another layer in Keras."""
     conv = node.layer
-    return isinstance(conv, spec.Conv) and conv.groups == node.input_shape[0] == conv.out_channels > 1
+    return isinstance(conv, layers.Conv) and conv.groups == node.input_shape[0] == conv.out_channels > 1
 
 
 def channels_last(images: Array) -> Array:
@@ -54,12 +54,12 @@ def flatten(node: spec.Node) -> keras.layers.Layer:
     Before a dense layer the order of its own inputs is kept: there the kernel is reordered, once and for all.
     """
     channels, *sides = node.input_shape
-    if channels == 1 or max(sides) == 1 or isinstance(node.following, spec.Dense):
+    if channels == 1 or max(sides) == 1 or isinstance(node.following, layers.Dense):
         return keras.layers.Flatten()
     return keras.Sequential([keras.layers.Permute((3, 1, 2)), keras.layers.Flatten()])
 
 
-def _after_flatten(shape: spec.Shape) -> Layout:
+def _after_flatten(shape: layers.Shape) -> Layout:
     """Layout of the kernel of a dense layer whose inputs are flattened from `shape`, (C, H, W)."""
     channels, height, width = shape
     return Layout(
@@ -73,11 +73,11 @@ def _after_flatten(shape: spec.Shape) -> Layout:
 def _kernel(node: spec.Node, previous: spec.Node | None) -> Layout:
     """Layout of a node's first array; all other arrays are the same on both sides."""
     match node.layer:
-        case spec.Conv():
+        case layers.Conv():
             return DEPTHWISE if is_depthwise(node) else CONV
-        case spec.Dense() if previous and isinstance(previous.layer, spec.Flatten):
+        case layers.Dense() if previous and isinstance(previous.layer, layers.Flatten):
             return _after_flatten(previous.input_shape)
-        case spec.Dense():
+        case layers.Dense():
             return DENSE
         case _:
             return SAME

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from common.model.layers import BatchNorm, Flatten
 from common.model.optimizer import Adam, Optimizer
-from common.model.spec import BatchNorm, Flatten, ModelSpec
+from common.model.spec import ModelSpec
 from common.training.numerics import Change, every_run, layers, optimizers
 
 NARROW = 16

@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from tensorflow import Tensor
 
 from backends.tensorflow.numerics import NARROW
-from common.model import spec
+from common.model import layers
 from common.training.dropout_masks import Masks
 
 Array = NDArray[Any]
 
 
-def padding(conv: spec.Conv) -> Literal["same", "valid"]:
+def padding(conv: layers.Conv) -> Literal["same", "valid"]:
     """Keras' name for a padding that it has; with a stride "same" pads more at the bottom and right."""
     return "same" if conv.stride == 1 and 2 * conv.padding == conv.kernel_size - 1 else "valid"
 
 
-def padded(layer: keras.layers.Layer, conv: spec.Conv) -> keras.layers.Layer:
+def padded(layer: keras.layers.Layer, conv: layers.Conv) -> keras.layers.Layer:
     """`layer` after the zeros on each side that Keras has no name for."""
     if not conv.padding or padding(conv) == "same":
         return layer

@@ -21,7 +21,8 @@ from common.analysis import pooling, significance
 from common.analysis.pooling import Group
 from common.analysis.significance import ALPHA, Comparison
 from common.frameworks import FRAMEWORKS, PAIR
-from common.model.spec import BatchNorm, ModelSpec
+from common.model.layers import BatchNorm
+from common.model.spec import ModelSpec
 from common.model.zoo import ZOO
 from common.training.backend import NATIVE_PARTS
 

@@ -18,10 +18,11 @@ from common.cli.trace import STEPS
 from common.data.datasets import TRAINING_IMAGES, Dataset
 from common.frameworks import FRAMEWORKS
 from common.model.entry import Entry
+from common.model.layers import BatchNorm
 from common.model.overrides import with_overrides
 from common.model.own_network import entry_of
 from common.model.recipe import Recipe
-from common.model.spec import BatchNorm, ModelSpec
+from common.model.spec import ModelSpec
 from common.model.zoo import ZOO
 from common.tables.concurrent_runs import ConcurrentRuns
 from common.tables.contention import Usage

@@ -19,7 +19,8 @@ import numpy as np
 from common.data.augment import augmented
 from common.data.batches import epoch_order
 from common.data.datasets import Dataset, Digits
-from common.model.spec import Conv, Dense, ModelSpec
+from common.model.layers import Conv, Dense
+from common.model.spec import ModelSpec
 from common.training.backend import Backend, Model, Stage
 from common.training.job import Job
 from common.training.loop import Progress, train

@@ -3,10 +3,7 @@
 from common.data.augment import Affine, Elastic, RandomCrop, ZoomCrop
 from common.data.moment_normalization import MomentNormalization
 from common.model.entry import Entry, Recorded
-from common.model.optimizer import SGD, Adadelta, Adam
-from common.model.recipe import Recipe
-from common.model.schedule import Constant, Linear, OneCycle, StepDecay
-from common.model.spec import (
+from common.model.layers import (
     Activation,
     BatchNorm,
     Conv,
@@ -15,9 +12,12 @@ from common.model.spec import (
     Flatten,
     GlobalAvgPool,
     MaxPool,
-    ModelSpec,
     SpatialDropout,
 )
+from common.model.optimizer import SGD, Adadelta, Adam
+from common.model.recipe import Recipe
+from common.model.schedule import Constant, Linear, OneCycle, StepDecay
+from common.model.spec import ModelSpec
 
 __all__ = [
     "SGD",

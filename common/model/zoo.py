@@ -11,10 +11,7 @@ from itertools import pairwise
 from common.data.augment import Affine, Elastic, RandomCrop, ZoomCrop
 from common.data.moment_normalization import MomentNormalization
 from common.model.entry import PROJECT, Entry, Recorded
-from common.model.optimizer import SGD, Adadelta, Adam
-from common.model.recipe import Recipe
-from common.model.schedule import Linear, OneCycle, StepDecay
-from common.model.spec import (
+from common.model.layers import (
     Activation,
     BatchNorm,
     Conv,
@@ -22,11 +19,13 @@ from common.model.spec import (
     Dropout,
     Flatten,
     GlobalAvgPool,
-    Layer,
     MaxPool,
-    ModelSpec,
     SpatialDropout,
 )
+from common.model.optimizer import SGD, Adadelta, Adam
+from common.model.recipe import Recipe
+from common.model.schedule import Linear, OneCycle, StepDecay
+from common.model.spec import Layer, ModelSpec
 
 
 def _project_entry(

@@ -17,8 +17,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from common import files
+from common.model.layers import Shape
 from common.model.optimizer import Optimizer, slots
-from common.model.spec import ModelSpec, Shape
+from common.model.spec import ModelSpec
 from common.printable import printable
 
 Array = NDArray[Any]

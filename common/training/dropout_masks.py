@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from common.identity import kind_of
-from common.model.spec import Dropout, Node, SpatialDropout
+from common.model.layers import Dropout, SpatialDropout
+from common.model.spec import Node
 
 _PURPOSE = 0xD409  # keeps these draws apart from those of the weights, the order and the augmentation
 

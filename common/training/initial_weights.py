@@ -8,7 +8,8 @@ from math import prod, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from common.model.spec import Conv, ModelSpec
+from common.model.layers import Conv
+from common.model.spec import ModelSpec
 
 _PURPOSE = 0x1417  # keeps these draws apart from those of the order and the augmentation
 
