@@ -12,8 +12,6 @@ from common.cli.main import main, parse_arguments
 arguments = parse_arguments("pytorch") if __name__ == "__main__" else None
 
 import contextlib
-import os
-import shutil
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any, assert_never
@@ -23,14 +21,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from backends.pytorch import distributed, fast, layouts, parity
+from backends.pytorch import device, distributed, fast, layouts, parity
 from backends.pytorch.defaults_probe import DefaultsProbe
 from backends.pytorch.instruments import Instruments
 from backends.pytorch.native_loader import NativeLoader
 from backends.pytorch.numerics import CHANGES
 from common.model import layers, spec
 from common.model.optimizer import SGD, Adadelta, Adam, Optimizer
-from common.training.backend import Execution, Unavailable
+from common.training.backend import Execution
 from common.training.dropout_masks import Masks
 
 Array = NDArray[Any]
@@ -218,26 +216,16 @@ class Backend:
     numerics = CHANGES
 
     def __init__(self, *, accelerate: bool, threads: int) -> None:
-        torch.set_num_threads(threads)
-        torch.backends.cudnn.allow_tf32 = False  # whose convolutions keep three digits
-        torch.backends.cudnn.deterministic = True  # a run can be repeated, and resumed, bit by bit
-        self.threads = torch.get_num_threads()
-        accelerator = torch.accelerator.current_accelerator(check_available=True) if accelerate else None
-        self.place = distributed.own_accelerator(accelerator) if accelerator else torch.device("cpu")
-        self.device = self.place.type
-        if self.device == "cuda":
-            self.device = f"cuda ({torch.cuda.get_device_name(self.place)})"
+        self.place = device.choose(accelerate=accelerate, threads=threads)
+        self.device, self.threads = device.name(self.place), torch.get_num_threads()
         self.instruments, self.native_loader = Instruments(self.place), NativeLoader()
 
     def build(
         self, network: spec.ModelSpec, optimizer: Optimizer, *, execution: Execution, seed: int
     ) -> Model:
         """A model of `network`; see common.training.backend.Backend."""
-        compiler = os.environ.get("CXX", "g++")
-        if execution.compiled and self.place.type == "cpu" and not shutil.which(compiler):
-            raise Unavailable(
-                f"--compile needs a C++ compiler; {compiler} is not on the PATH, nor CXX set to one."
-            )
+        if execution.compiled:
+            device.check_compiler(self.place)
         distributed.connect(execution.world, self.place)
         torch.manual_seed(execution.world.seed(seed))
         return Model(network, optimizer, execution=execution, device=self.place)

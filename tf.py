@@ -31,7 +31,7 @@ with machine.quiet_stderr():
     import tensorflow as tf
     from tensorflow import Tensor
 
-from backends.tensorflow import distributed, fast, layouts, parity
+from backends.tensorflow import device, distributed, fast, layouts, parity
 from backends.tensorflow.defaults_probe import DefaultsProbe
 from backends.tensorflow.instruments import Instruments
 from backends.tensorflow.native_loader import NativeLoader
@@ -219,19 +219,8 @@ class Backend:
     numerics = CHANGES
 
     def __init__(self, *, accelerate: bool, threads: int) -> None:
-        # Thread counts are read at the first operation, so they are set before any.
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
-        self.threads = tf.config.threading.get_intra_op_parallelism_threads()
-        with machine.quiet_stderr():
-            if not accelerate:
-                tf.config.set_visible_devices([], "GPU")
-            accelerators = tf.config.get_visible_devices("GPU")
-        tf.config.experimental.enable_tensor_float_32_execution(False)  # which keeps three digits
-        self.device = "cpu"
-        if accelerators:
-            details = tf.config.experimental.get_device_details(accelerators[0])
-            self.device = f"cuda ({details.get('device_name', 'GPU')})"
+        place = device.choose(accelerate=accelerate, threads=threads)
+        self.device, self.threads = device.name(place), tf.config.threading.get_intra_op_parallelism_threads()
         self.instruments, self.native_loader = Instruments(), NativeLoader()
 
     def build(
