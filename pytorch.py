@@ -40,14 +40,17 @@ def build_layer(node: spec.Node, execution: Execution) -> nn.Module:
     match node.layer:
         case layers.Conv(out_channels, kernel_size) as conv:
             options: dict[str, Any] = {"stride": conv.stride, "padding": conv.padding, "groups": conv.groups}
-            return nn.Conv2d(channels, out_channels, kernel_size, bias=conv.bias, **options)
+            options |= {"dilation": conv.dilation, "bias": conv.bias}
+            return nn.Conv2d(channels, out_channels, kernel_size, **options)
         case layers.BatchNorm(eps=eps, momentum=momentum):
             norm = nn.BatchNorm2d if len(node.input_shape) == 3 else nn.BatchNorm1d
             return norm(channels) if "norm" in execution.native else norm(channels, eps, momentum)
-        case layers.Activation():
-            return nn.ReLU()
-        case layers.MaxPool(kernel_size):
-            return nn.MaxPool2d(kernel_size)
+        case layers.Activation(function):
+            return parity.ACTIVATIONS[function]()
+        case layers.MaxPool(kernel_size, stride, padding=padding):
+            return nn.MaxPool2d(kernel_size, stride, padding)
+        case layers.AvgPool(kernel_size, stride, padding=padding):
+            return nn.AvgPool2d(kernel_size, stride, padding)
         case layers.GlobalAvgPool():
             return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         case layers.Flatten():

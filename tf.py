@@ -49,21 +49,24 @@ tf.get_logger().setLevel("ERROR")  # no warning that every model traces graphs o
 def build_layer(node: spec.Node, execution: Execution) -> keras.layers.Layer:
     """The Keras layer of one node of a network."""
     match node.layer:
-        case layers.Conv(out_channels, kernel_size, stride=stride, groups=groups, bias=bias) as conv:
-            options: dict[str, Any] = {"strides": stride, "padding": parity.padding(conv), "use_bias": bias}
-            if layouts.is_depthwise(node):
+        case layers.Conv(out_channels, kernel_size) as conv:
+            options: dict[str, Any] = {"strides": conv.stride, "padding": parity.padding(conv)}
+            options |= {"dilation_rate": conv.dilation, "use_bias": conv.bias}
+            if conv.is_depthwise(node.input_shape):
                 return parity.padded(keras.layers.DepthwiseConv2D(kernel_size, **options), conv)
             return parity.padded(
-                keras.layers.Conv2D(out_channels, kernel_size, groups=groups, **options), conv
+                keras.layers.Conv2D(out_channels, kernel_size, groups=conv.groups, **options), conv
             )
         case layers.BatchNorm(eps=eps, momentum=momentum):
             if "norm" in execution.native:
                 return keras.layers.BatchNormalization()
             return parity.BatchNormalization(momentum=1 - momentum, epsilon=eps)
-        case layers.Activation():
-            return keras.layers.ReLU()
-        case layers.MaxPool(kernel_size):
-            return keras.layers.MaxPooling2D(kernel_size)
+        case layers.Activation(function):
+            return keras.layers.Activation(parity.ACTIVATIONS[function])
+        case layers.MaxPool(kernel_size, stride) as pool:
+            return parity.padded(keras.layers.MaxPooling2D(kernel_size, stride), pool)
+        case layers.AvgPool(kernel_size, stride) as pool:
+            return parity.padded(keras.layers.AveragePooling2D(kernel_size, stride), pool)
         case layers.GlobalAvgPool():
             return keras.layers.GlobalAveragePooling2D()
         case layers.Flatten():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
 import sys
 import types
@@ -48,11 +49,11 @@ class Checked:
         for name, hint in ((name, hints[name]) for name in _names(self)):
             value = getattr(self, name)
             if not _allows(hint, value):
-                self.refuse(f"{name}={_short(value)} must be {_words(hint)}")
+                self.refuse(f"{name}={_short(value)} must be {_words(hint)}{_nearest(hint, value)}")
 
     def refuse(self, reason: str) -> typing.NoReturn:
         """Raise `error` with the kind and the reason."""
-        raise self.error(f"{_name(type(self))}: {reason}.")
+        raise self.error(f"{_name(type(self))}: {reason}{'' if reason.endswith('?') else '.'}")
 
 
 def _names(choice: Any) -> list[str]:
@@ -94,6 +95,14 @@ def _words(hint: Any) -> str:
             return f"a tuple{count}, each {_words(members[0])}"
     words = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
     return words.get(hint) or ("None" if hint is type(None) else _name(hint))
+
+
+def _nearest(hint: Any, value: object) -> str:
+    """The allowed text most like a text that is not, in words; empty where none is."""
+    if typing.get_origin(hint) is not Literal or not isinstance(value, str):
+        return ""
+    nearest = difflib.get_close_matches(value.lower(), [str(member) for member in typing.get_args(hint)], n=1)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""
 
 
 def _name(kind: type) -> str:

@@ -16,6 +16,7 @@ from common.model import (
     Adadelta,
     Adam,
     Affine,
+    AvgPool,
     BatchNorm,
     Conv,
     Dense,
@@ -47,6 +48,8 @@ LAYERS = (Flatten(), Dense(10))
 CROP = {"area": (0.5, 1.0), "aspect": (0.5, 2.0)}
 VALID: dict[type, dict[str, Any]] = {
     Conv: {"out_channels": 4, "kernel_size": 3},
+    MaxPool: {"kernel_size": 3},
+    AvgPool: {"kernel_size": 3},
     Dense: {"out_features": 10},
     ModelSpec: {"name": "m", "layers": LAYERS},
     RandomCrop: CROP,
@@ -61,15 +64,21 @@ VALID: dict[type, dict[str, Any]] = {
 WRONG: dict[type, dict[str, tuple[Any, ...]]] = {
     Conv: {
         "out_channels": (0, -1, 2.0, True, "8", None),
-        "kernel_size": (0, (3, 3), 3.0),
-        "padding": (-1, "same", 0.5),
-        "stride": (0, (2, 2)),
+        "kernel_size": (0, (3, 0), (3, 3, 3), [3, 3], 3.0),
+        "padding": (-1, "same", 0.5, (1, 1, 2, 2), ((0, 1), (0, 1))),
+        "stride": (0, (2,)),
         "groups": (0, 1.0),
         "bias": (3, 0, None, "no"),
+        "dilation": (0, (1, 0), None),
     },
     BatchNorm: {"eps": (0, -1e-5, "x", *NOT_FINITE), "momentum": (-0.1, 1.1, "0.1", True)},
-    Activation: {"function": ("tanh", "ReLU", None, 1)},
-    MaxPool: {"kernel_size": (0, 2.0, (2, 2), True)},
+    Activation: {"function": ("tan", "ReLU", None, 1)},
+    MaxPool: {
+        "kernel_size": (0, 2.0, (2, 2, 2), True),
+        "stride": (0, "2"),
+        "padding": (-1, 2, (1, 2), "same"),
+    },
+    AvgPool: {"kernel_size": (0, None), "stride": ((1, 0),), "padding": (True, (0, 2))},
     Dense: {"out_features": (0, 1.5, "10", True), "bias": (128, None)},
     Dropout: {"rate": (1.0, -0.1, "half", True, *NOT_FINITE)},
     SpatialDropout: {"rate": (1.0, 1.5, None)},
@@ -150,7 +159,9 @@ def test_a_wrong_value_is_refused_with_the_field(kind: type, fields: dict[str, t
 @pytest.mark.parametrize(
     ("make", "allowed"),
     [
-        (lambda: Activation("tanh"), "'relu'"),  # type: ignore[arg-type]
+        (lambda: Activation("Tahn"), "or 'tanh' or 'sigmoid' or 'hard_swish'; did you mean 'tanh'?"),  # type: ignore[arg-type]
+        (lambda: Conv(4, 3, dilation=2, stride=2), "dilation=2 requires stride=1, not 2"),
+        (lambda: Activation("x"), "or 'sigmoid' or 'hard_swish'."),  # type: ignore[arg-type]
         (lambda: ModelSpec("m", LAYERS, init="he"), "'fan-in-uniform' or 'xavier-uniform'"),
         (lambda: Adam(beta1=1), "a number of at least 0 and below 1"),
         (lambda: StepDecay(0), "a number above 0 and at most 1"),

@@ -1,11 +1,23 @@
-"""Dropout with masks from NumPy; all other pinned formulas are PyTorch's own."""
+"""Dropout with masks from NumPy, and names of activations; the pinned formulas are PyTorch's own."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 
+from common.model import layers
 from common.training.dropout_masks import Masks
+
+ACTIVATIONS: dict[layers.Function, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "hard_swish": nn.Hardswish,
+}
 
 
 class MaskedDropout(nn.Module):

@@ -37,12 +37,6 @@ DEPTHWISE = Layout(lambda c1hw: c1hw.transpose(2, 3, 0, 1), lambda hwc1: hwc1.tr
 DENSE = Layout(np.transpose, np.transpose)
 
 
-def is_depthwise(node: spec.Node) -> bool:
-    """Whether a convolution has a kernel of its own for each channel, which is another layer in Keras."""
-    conv = node.layer
-    return isinstance(conv, layers.Conv) and conv.groups == node.input_shape[0] == conv.out_channels > 1
-
-
 def channels_last(images: Array) -> Array:
     """(N, C, H, W) to the (N, H, W, C) that Keras requires."""
     return images.transpose(0, 2, 3, 1)
@@ -73,8 +67,8 @@ def _after_flatten(shape: layers.Shape) -> Layout:
 def _kernel(node: spec.Node, previous: spec.Node | None) -> Layout:
     """Layout of a node's first array; all other arrays are the same on both sides."""
     match node.layer:
-        case layers.Conv():
-            return DEPTHWISE if is_depthwise(node) else CONV
+        case layers.Conv() as conv:
+            return DEPTHWISE if conv.is_depthwise(node.input_shape) else CONV
         case layers.Dense() if previous and isinstance(previous.layer, layers.Flatten):
             return _after_flatten(previous.input_shape)
         case layers.Dense():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 import keras
@@ -17,16 +19,51 @@ from common.training.dropout_masks import Masks
 Array = NDArray[Any]
 
 
+# TensorFlow's own leaky_relu and gelu have their constants in single precision, also for doubles.
+ACTIVATIONS: dict[layers.Function, Callable[[Tensor], Tensor]] = {
+    "relu": tf.nn.relu,
+    "leaky_relu": lambda x: tf.where(x > 0, x, 0.01 * x),
+    "elu": tf.nn.elu,
+    "gelu": lambda x: x * (1 + tf.math.erf(x / math.sqrt(2))) / 2,
+    "silu": tf.nn.silu,
+    "tanh": tf.nn.tanh,
+    "sigmoid": tf.nn.sigmoid,
+    "hard_swish": lambda x: x * tf.nn.relu6(x + 3) / 6,
+}
+
+
 def padding(conv: layers.Conv) -> Literal["same", "valid"]:
     """Keras' name for a padding that it has; with a stride "same" pads more at the bottom and right."""
-    return "same" if conv.stride == 1 and 2 * conv.padding == conv.kernel_size - 1 else "valid"
+    settings = conv.stride, conv.padding, conv.dilation, conv.kernel_size
+    axes = zip(*map(layers.pair, settings), strict=True)
+    halves = [step == 1 and 2 * margin == gap * (side - 1) for step, margin, gap, side in axes]
+    return "same" if all(halves) else "valid"
 
 
-def padded(layer: keras.layers.Layer, conv: layers.Conv) -> keras.layers.Layer:
-    """`layer` after the zeros on each side that Keras has no name for."""
-    if not conv.padding or padding(conv) == "same":
+def padded(
+    layer: keras.layers.Layer, window: layers.Conv | layers.MaxPool | layers.AvgPool
+) -> keras.layers.Layer:
+    """`layer` after the padding on each side that Keras has no name for."""
+    if not any(layers.pair(window.padding)):
         return layer
-    return keras.Sequential([keras.layers.ZeroPadding2D(conv.padding), layer])
+    if isinstance(window, layers.Conv) and padding(window) == "same":
+        return layer
+    value = -math.inf if isinstance(window, layers.MaxPool) else 0.0
+    return keras.Sequential([Padding(layers.pair(window.padding), value), layer])
+
+
+class Padding(keras.layers.Layer):
+    """Rows and columns of one value around images (N, H, W, C)."""
+
+    def __init__(self, margins: tuple[int, int], value: float) -> None:
+        super().__init__()
+        self.margins, self.value = margins, value
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Images of as many rows and columns more on each side."""
+        rows, columns = self.margins
+        borders = [[0, 0], [rows, rows], [columns, columns], [0, 0]]
+        return tf.pad(inputs, borders, constant_values=tf.cast(self.value, inputs.dtype))
 
 
 def _moments(images: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,7 @@ from common.data.moment_normalization import MomentNormalization
 from common.model.entry import Entry, Recorded
 from common.model.layers import (
     Activation,
+    AvgPool,
     BatchNorm,
     Conv,
     Dense,
@@ -25,6 +26,7 @@ __all__ = [
     "Adadelta",
     "Adam",
     "Affine",
+    "AvgPool",
     "BatchNorm",
     "Constant",
     "Conv",

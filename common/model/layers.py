@@ -11,10 +11,16 @@ from math import prod
 from typing import Annotated, ClassVar, Literal
 
 from common.checked import Between, Checked
+from common.identity import added_field
 
 Shape = tuple[int, ...]
 Size = Annotated[int, Between(1, 1_000_000)]
 Rate = Annotated[float, Between(0, 1, below=True)]
+Function = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "hard_swish"]
+Sizes = Size | tuple[Size, Size]
+"""Rows and columns, or one number for both."""
+Margin = Annotated[int, Between(0, 1_000_000)]
+Margins = Margin | tuple[Margin, Margin]
 
 
 class SpecError(ValueError):
@@ -32,6 +38,11 @@ class LayerKind(Checked):
     error = SpecError
     kind: ClassVar[str]
     prefix: ClassVar[str]
+
+    @property
+    def stem(self) -> str:
+        """The layer's canonical name without its number."""
+        return self.prefix
 
     def output_shape(self, shape: Shape) -> Shape:
         """Shape of the output. Raises SpecError for an input that does not fit."""
@@ -52,33 +63,51 @@ class LayerKind(Checked):
 
 @dataclass(frozen=True)
 class Conv(LayerKind):
-    """2-D cross-correlation; `padding` zeros on each side; `groups=in_channels` makes it depthwise."""
+    """2-D cross-correlation; `padding` zeros on each side; `groups=in_channels` makes it depthwise. With
+    `dilation` d the kernel meets every d-th pixel.
+
+    A pair is (rows, columns). TensorFlow has no dilation with a stride, and no depthwise convolution whose
+    strides differ, so neither has this.
+    """
 
     kind: ClassVar[str] = "Conv"
     prefix: ClassVar[str] = "conv"
 
     out_channels: Size
-    kernel_size: Size
+    kernel_size: Sizes
     _: KW_ONLY
-    padding: Annotated[int, Between(0, 1_000_000)] = 0
-    stride: Size = 1
+    padding: Margins = 0
+    stride: Sizes = 1
     groups: Size = 1
     bias: bool = True
+    dilation: Sizes = added_field(1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if max(pair(self.dilation)) > 1 and max(pair(self.stride)) > 1:
+            self.refuse(f"dilation={self.dilation} requires stride=1, not {self.stride}, as in TensorFlow")
 
     def output_shape(self, shape: Shape) -> Shape:
-        channels, height, width = _image(shape)
+        channels, _, _ = _image(shape)
         if channels % self.groups or self.out_channels % self.groups:
             raise SpecError(
                 f"groups={self.groups} must divide both {channels} channels in and "
                 f"{self.out_channels} channels out."
             )
-        sides = [(side + 2 * self.padding - self.kernel_size) // self.stride + 1 for side in (height, width)]
-        if min(sides) < 1:
-            raise SpecError(f"a kernel of {self.kernel_size} does not fit into {height}x{width}.")
+        if self.is_depthwise(shape) and len(set(pair(self.stride))) > 1:
+            raise SpecError(f"a depthwise convolution has one stride, not {self.stride}, in TensorFlow.")
+        noun = "kernel" if self.dilation == 1 else f"kernel with dilation {_words(self.dilation)}"
+        sides = _windows(
+            shape, self.kernel_size, noun, stride=self.stride, padding=self.padding, dilation=self.dilation
+        )
         return (self.out_channels, *sides)
 
+    def is_depthwise(self, shape: Shape) -> bool:
+        """Whether it has one kernel for each channel, which is a layer of its own in Keras."""
+        return self.groups == shape[0] == self.out_channels > 1
+
     def weights(self, shape: Shape) -> dict[str, Shape]:
-        kernel = (self.out_channels, shape[0] // self.groups, self.kernel_size, self.kernel_size)
+        kernel = (self.out_channels, shape[0] // self.groups, *pair(self.kernel_size))
         return {"weight": kernel} | ({"bias": (self.out_channels,)} if self.bias else {})
 
     def multiply_adds(self, shape: Shape) -> int:
@@ -105,28 +134,57 @@ class BatchNorm(LayerKind):
 
 @dataclass(frozen=True)
 class Activation(LayerKind):
-    """Elementwise max(x, 0); the only activation in the source networks."""
+    """An elementwise function with PyTorch's constants: leaky_relu's slope below zero is 0.01, elu's alpha 1,
+    gelu is exact (by erf), hard_swish is x relu6(x + 3) / 6."""
 
     kind: ClassVar[str] = "Activation"
     prefix: ClassVar[str] = "relu"
 
-    function: Literal["relu"] = "relu"
+    function: Function = "relu"
+
+    @property
+    def stem(self) -> str:
+        """The function's name."""
+        return self.function
 
 
 @dataclass(frozen=True)
-class MaxPool(LayerKind):
-    """Largest of each `kernel_size` square, side by side; an incomplete last row or column is dropped."""
+class _Pool(LayerKind):
+    """One number for each `kernel_size` window, in steps of `stride`, by default the window's own size.
 
-    kind: ClassVar[str] = "MaxPool"
+    `padding` surrounds the image; a pair is (rows, columns). An incomplete last window is dropped.
+    """
+
     prefix: ClassVar[str] = "pool"
 
-    kernel_size: Size
+    kernel_size: Sizes
+    stride: Sizes | None = added_field(None)
+    _: KW_ONLY
+    padding: Margins = added_field(0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        margins, sides = pair(self.padding), pair(self.kernel_size)
+        if any(2 * margin > side for margin, side in zip(margins, sides, strict=True)):
+            self.refuse(f"padding={self.padding} must be at most half of kernel_size={self.kernel_size}")
 
     def output_shape(self, shape: Shape) -> Shape:
-        channels, height, width = _image(shape)
-        if min(height, width) < self.kernel_size:
-            raise SpecError(f"a pool of {self.kernel_size} does not fit into {height}x{width}.")
-        return (channels, height // self.kernel_size, width // self.kernel_size)
+        stride = self.kernel_size if self.stride is None else self.stride
+        return (*shape[:1], *_windows(shape, self.kernel_size, "pool", stride=stride, padding=self.padding))
+
+
+@dataclass(frozen=True)
+class MaxPool(_Pool):
+    """Largest value of each window; padding is below every value."""
+
+    kind: ClassVar[str] = "MaxPool"
+
+
+@dataclass(frozen=True)
+class AvgPool(_Pool):
+    """Mean of each window; padding is zeros, which are counted."""
+
+    kind: ClassVar[str] = "AvgPool"
 
 
 @dataclass(frozen=True)
@@ -202,3 +260,26 @@ def _image(shape: Shape) -> tuple[int, int, int]:
     if len(shape) != 3:
         raise SpecError(f"expected (channels, height, width), got shape {shape}.")
     return shape[0], shape[1], shape[2]
+
+
+def pair(setting: Sizes | Margins) -> tuple[int, int]:
+    """(rows, columns) of a setting that may be one number for both."""
+    return setting if isinstance(setting, tuple) else (setting, setting)
+
+
+def _words(size: Sizes) -> str:
+    return "x".join(map(str, size)) if isinstance(size, tuple) else str(size)
+
+
+def _windows(
+    shape: Shape, size: Sizes, noun: str, *, stride: Sizes, padding: Margins, dilation: Sizes = 1
+) -> list[int]:
+    """Number of rows and of columns of windows in a padded image. Raises SpecError where none fits."""
+    _, *sides = _image(shape)
+    settings = zip(sides, *map(pair, (size, stride, padding, dilation)), strict=True)
+    counts = [
+        (side + 2 * margin - gap * (width - 1) - 1) // step + 1 for side, width, step, margin, gap in settings
+    ]
+    if min(counts) < 1:
+        raise SpecError(f"a {noun} of {_words(size)} does not fit into {sides[0]}x{sides[1]}.")
+    return counts

@@ -14,9 +14,10 @@ from math import prod
 from typing import Literal
 
 from common.checked import Checked
-from common.identity import kind_of
+from common.identity import is_added, kind_of
 from common.model.layers import (
     Activation,
+    AvgPool,
     BatchNorm,
     Conv,
     Dense,
@@ -32,7 +33,18 @@ from common.model.layers import (
 
 Init = Literal["fan-in-uniform", "xavier-uniform"]
 
-Layer = Conv | BatchNorm | Activation | MaxPool | GlobalAvgPool | Flatten | Dense | Dropout | SpatialDropout
+Layer = (
+    Conv
+    | BatchNorm
+    | Activation
+    | MaxPool
+    | AvgPool
+    | GlobalAvgPool
+    | Flatten
+    | Dense
+    | Dropout
+    | SpatialDropout
+)
 
 
 @dataclass(frozen=True)
@@ -73,10 +85,8 @@ class Node:
         parts = []
         for field in dataclasses.fields(self.layer):
             value = getattr(self.layer, field.name)
-            if field.default is dataclasses.MISSING:
-                parts.append(str(value))
-            elif value != field.default:
-                parts.append(f"{field.name}={value}")
+            if value != field.default:
+                parts.append(f"{field.name}={value!r}" if field.kw_only else repr(value))
         return f"{kind_of(self.layer)}({', '.join(parts)})"
 
 
@@ -110,8 +120,8 @@ class ModelSpec(Checked):
         count: Counter[str] = Counter()
         shape = self.input_shape
         for layer, following in zip_longest(self.layers, self.layers[1:]):
-            count[layer.prefix] += 1
-            name = f"{layer.prefix}{count[layer.prefix]}"
+            count[layer.stem] += 1
+            name = f"{layer.stem}{count[layer.stem]}"
             try:
                 after = layer.output_shape(shape)
             except SpecError as error:
@@ -146,8 +156,14 @@ class ModelSpec(Checked):
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON: what the recipe hash and a checkpoint's metadata hold."""
-        layers = [{"kind": kind_of(layer)} | dataclasses.asdict(layer) for layer in self.layers]
-        return dataclasses.asdict(self) | {"layers": layers}
+        return vars(self) | {"layers": [_plain(layer) for layer in self.layers]}
+
+
+def _plain(layer: Layer) -> dict[str, object]:
+    """A layer's kind and fields, without added ones at their default."""
+    fields = [(field, getattr(layer, field.name)) for field in dataclasses.fields(layer)]
+    settings = {field.name: value for field, value in fields if not is_added(field) or value != field.default}
+    return {"kind": kind_of(layer)} | settings
 
 
 def summary(spec: ModelSpec) -> str:

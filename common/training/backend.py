@@ -1,6 +1,6 @@
 """The interface that a framework implements. NumPy arrays go in and out.
 
-Canonical names and layouts (see `common.model.spec`) hold on this side of the interface.
+Canonical names and layouts (see `common.model.layers`) hold on this side of the interface.
 """
 
 from __future__ import annotations

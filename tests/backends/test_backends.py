@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from support.math_page import as_written
 from common.data.datasets import Dataset
 from common.model import spec
 from common.model.entry import Entry
+from common.model.layers import Function
 from common.model.optimizer import SGD, Adadelta, Adam, Optimizer
 from common.model.spec import Layer, ModelSpec
 from common.model.zoo import ENTRIES
@@ -41,8 +42,25 @@ LAYERS: dict[str, tuple[Layer, ...]] = {
     "batch norm, other constants": (spec.BatchNorm(eps=0.1, momentum=0.3),),
     "batch norm of features": (spec.Conv(4, 3), spec.Flatten(), spec.Dense(6), spec.BatchNorm()),
     "relu": (spec.Conv(3, 1), spec.Activation()),
+    "every activation": tuple(
+        layer for name in get_args(Function) for layer in (spec.Conv(3, 1), spec.Activation(name))
+    ),
     "max pool": (spec.Conv(3, 1), spec.MaxPool(2)),
     "max pool 3": (spec.Conv(3, 1), spec.MaxPool(3)),
+    "conv rectangular": (
+        spec.Conv(4, (1, 3), padding=(0, 1)),
+        spec.Conv(5, (3, 2), padding=(2, 1), stride=(1, 2)),
+    ),
+    "conv dilated": (spec.Conv(4, 3, dilation=2), spec.Conv(5, (2, 3), dilation=(1, 2), padding=(1, 2))),
+    "conv depthwise, dilated": (
+        spec.Conv(3, 3, dilation=2, padding=2, groups=3),
+        spec.Conv(3, (1, 3), groups=3),
+    ),
+    "pools with stride and padding": (
+        spec.MaxPool(3, 2, padding=1),
+        spec.Conv(4, 1),
+        spec.AvgPool((3, 2), (1, 2), padding=(1, 0)),
+    ),
     "global average": (spec.Conv(3, 1), spec.GlobalAvgPool()),
     "flatten": (spec.Conv(4, 3), spec.MaxPool(3), spec.Flatten()),
     "flatten, dense": (spec.Conv(4, 3), spec.Flatten(), spec.Dense(6)),

@@ -14,6 +14,7 @@ import pytest
 from support import reference, worker
 
 from common.model import spec
+from common.model.layers import Function
 from common.model.optimizer import SGD
 from common.model.spec import Layer, ModelSpec
 
@@ -28,14 +29,23 @@ BETWEEN: dict[str, tuple[Layer, ...]] = {
     "Conv": (spec.Conv(5, 3, padding=1),),
     "Conv, strided and padded": (spec.Conv(5, 4, padding=1, stride=2),),
     "Conv, depthwise": (spec.Conv(4, 3, groups=4, bias=False),),
+    "Conv, dilated": (
+        spec.Conv(4, (3, 2), dilation=2, padding=(1, 0), groups=4),
+        spec.Conv(5, 2, dilation=2),
+    ),
     "Conv, grouped": (spec.Conv(6, 3, groups=2),),
     "BatchNorm": (spec.BatchNorm(),),
     "BatchNorm, 16 channels": (spec.Conv(16, 1), spec.BatchNorm(), spec.Conv(4, 1)),
     "BatchNorm, features": (spec.Flatten(), spec.Dense(6), spec.BatchNorm(), spec.Dense(6)),
     "BatchNorm, 20 features": (spec.Flatten(), spec.Dense(20), spec.BatchNorm(), spec.Dense(6)),
     "Activation": (spec.Activation(),),
+    "Activation, every function": tuple(
+        layer for name in get_args(Function) for layer in (spec.Activation(name), spec.Conv(4, 1))
+    ),
     "MaxPool": (spec.MaxPool(2),),
     "MaxPool, after ReLU": (spec.Activation(), spec.MaxPool(2)),
+    "MaxPool, overlapping and padded": (spec.MaxPool(3, (2, 1), padding=1),),
+    "AvgPool": (spec.AvgPool((3, 2), 2, padding=(1, 0)),),
     "GlobalAvgPool": (spec.GlobalAvgPool(),),
     "Flatten": (spec.Flatten(),),
     "Dense": (spec.Flatten(), spec.Dense(6), spec.Dense(6)),

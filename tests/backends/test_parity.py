@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support import worker
-from support.networks import without_dropout
+from support.networks import vocabulary, without_dropout
 
 from common.data.augment import augmented
 from common.data.batches import Scaling, epoch_order
@@ -28,11 +28,18 @@ pytestmark = pytest.mark.slow
 as_it_is_or_plain = pytest.mark.parametrize("plain", [False, True], ids=["as it is", "fast.py emptied"])
 
 
-@as_it_is_or_plain
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+@pytest.mark.parametrize(
+    "entry, plain",
+    [
+        *((entry, plain) for entry in ENTRIES for plain in (False, True)),
+        *((entry, False) for entry in vocabulary()),
+    ],
+    ids=lambda value: getattr(value, "name", "fast.py emptied" if value else "as it is"),
+)
 def test_first_steps_of_the_recipe_are_the_same(entry: Entry, mnist: Dataset, plain: bool) -> None:
     """Each network with its own optimizer, schedule, order, augmentation and dropout, whose masks are given
-    to both: 100 steps, and PLAIN_STEPS without what only makes them quicker."""
+    to both: 100 steps, and PLAIN_STEPS without what only makes them quicker. Also the kinds of layers that no
+    network of the zoo has."""
     recipe, spec = entry.recipe, entry.spec
     whole_order = epoch_order(len(mnist.train.labels), batch_size=recipe.batch_size, seed=5, epoch=1)
     steps, count = len(whole_order), PLAIN_STEPS if plain else STEPS

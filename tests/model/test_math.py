@@ -16,6 +16,7 @@ from support.layers import EXAMPLES, Example
 from support.math_page import BLOCKS, TEXT, as_written, formulas
 
 from common.model import schedule, spec
+from common.model.layers import Function
 from common.model.optimizer import SGD, Adadelta, Adam
 from common.model.zoo import ZOO
 
@@ -140,6 +141,47 @@ def test_conv(
     agree(written, reference.conv(x, w, b, padding=padding, stride=stride, groups=groups))
 
 
+@pytest.mark.parametrize(
+    ("size", "padding", "stride", "dilation", "groups"),
+    [
+        ((3, 3), (0, 0), (1, 1), (1, 1), 1),
+        ((1, 3), (0, 1), (2, 1), (1, 1), 2),
+        ((3, 2), (2, 1), (1, 3), (1, 1), 1),
+        ((3, 3), (0, 0), (1, 1), (2, 3), 1),
+        ((2, 3), (1, 2), (1, 1), (3, 2), 4),
+    ],
+)
+def test_rectangular_and_dilated_conv(
+    size: tuple[int, int],
+    padding: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    groups: int,
+) -> None:
+    x, w, b = numbers(2, 4, 6, 9), numbers(4, 4 // groups, *size), numbers(4)
+    written = each_image("conv_pairs", x, w, b, padding, stride, groups, dilation)
+    settings = {"padding": padding, "stride": stride, "groups": groups, "dilation": dilation}
+    agree(written, reference.conv(x, w, b, **settings))
+    if dilation == (1, 1) == stride and size[0] == size[1]:
+        agree(written, each_image("conv", x, w, b, padding[0], 1, groups))
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "padding"),
+    [((2, 2), (2, 2), (0, 0)), ((3, 3), (2, 2), (1, 1)), ((3, 2), (1, 2), (1, 0)), ((1, 4), (3, 1), (0, 2))],
+)
+def test_pools_with_stride_and_padding(
+    size: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]
+) -> None:
+    x = numbers(2, 3, 7, 8) - 2  # mostly below zero, so that a border of zeros would show
+    agree(
+        each_image("pool", x, size, stride, padding, -math.inf, max),
+        reference.max_pool(x, size, stride, padding),
+    )
+    means = each_image("pool", x, size, stride, padding, 0.0, formulas()["mean"])
+    agree(means, reference.avg_pool(x, size, stride, padding))
+
+
 @pytest.mark.parametrize(("padding", "stride"), [(0, 1), (1, 1), (1, 2)])
 def test_depthwise(padding: int, stride: int) -> None:
     x, w, b = numbers(2, 3, 5, 6), numbers(3, 1, 3, 3), numbers(3)
@@ -182,6 +224,16 @@ def test_batch_norm_of_vectors_is_that_of_images_of_one_pixel() -> None:
 def test_max_pool(size: int, side: tuple[int, int]) -> None:
     x = numbers(2, 3, *side) - 2  # mostly below zero, so that padding with zeros would show
     agree(each_image("max_pool", x, size), reference.max_pool(x, size))
+
+
+@pytest.mark.parametrize("function", get_args(Function))
+def test_activations(function: str) -> None:
+    x = np.linspace(-8, 8, 65).reshape(1, 1, 5, 13)
+    formula = formulas()[function]
+    written = (
+        formula(x[0].tolist()) if function == "relu" else formulas()["elementwise"](formula, x[0].tolist())
+    )
+    agree([written], reference.ACTIVATIONS[function](x))
 
 
 @pytest.mark.parametrize("function", ["relu", "global_avg_pool", "flatten"])

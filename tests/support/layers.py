@@ -33,8 +33,9 @@ IMAGE = (4, 6, 7)
 EXAMPLES = (
     Example(spec.Conv(6, 3, padding=1), IMAGE, "convolution, G groups", ("conv", "depthwise")),
     Example(spec.BatchNorm(), IMAGE, "batch normalisation", ("batch_norm_training", "batch_norm_inference")),
-    Example(spec.Activation(), IMAGE, "ReLU", ("relu",)),
-    Example(spec.MaxPool(2), IMAGE, "max pooling", ("max_pool",)),
+    Example(spec.Activation(), IMAGE, "activation", ("relu", "elementwise")),
+    Example(spec.MaxPool(2, 2), IMAGE, "max pooling, average pooling", ("max_pool", "pool")),
+    Example(spec.AvgPool(3, 2), IMAGE, "max pooling, average pooling", ("pool", "mean")),
     Example(spec.GlobalAvgPool(), IMAGE, "global average pooling", ("global_avg_pool",)),
     Example(spec.Flatten(), IMAGE, "flatten", ("flatten",)),
     Example(spec.Dense(3), (7,), "dense", ("dense",)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -11,6 +12,7 @@ from typing import Any, assert_never
 from numpy.typing import NDArray
 
 from common.model import spec
+from common.model.layers import pair
 from common.model.spec import Node
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "math.md"
@@ -35,17 +37,25 @@ def as_written(node: Node, state: Mapping[str, NDArray[Any]], image: Any) -> Any
     match layer:
         case spec.Conv():
             bias = own.get("bias", zeros)
-            return page["conv"](image, own["weight"], bias, layer.padding, layer.stride, layer.groups)
+            padding, stride, dilation = map(pair, (layer.padding, layer.stride, layer.dilation))
+            return page["conv_pairs"](image, own["weight"], bias, padding, stride, layer.groups, dilation)
         case spec.BatchNorm():
             planes = image if isinstance(image[0], list) else [[[value]] for value in image]
             normed = page["batch_norm_inference"](planes, *own.values(), layer.eps)
             return normed if isinstance(image[0], list) else [plane[0][0] for plane in normed]
-        case spec.MaxPool():
-            return page["max_pool"](image, layer.kernel_size)
+        case spec.MaxPool() | spec.AvgPool():
+            size, padding = pair(layer.kernel_size), pair(layer.padding)
+            stride = size if layer.stride is None else pair(layer.stride)
+            rule = (-math.inf, max) if isinstance(layer, spec.MaxPool) else (0.0, page["mean"])
+            return page["pool"](image, size, stride, padding, *rule)
         case spec.Dense():
             return page["dense"](image, own["weight"], own.get("bias", zeros))
-        case spec.Activation():
-            return page["relu"](image) if isinstance(image[0], list) else page["relu"]([[image]])[0][0]
+        case spec.Activation(function):
+            planes = image if isinstance(image[0], list) else [[image]]
+            outputs = (
+                page["relu"](planes) if function == "relu" else page["elementwise"](page[function], planes)
+            )
+            return outputs if isinstance(image[0], list) else outputs[0][0]
         case spec.GlobalAvgPool():
             return page["global_avg_pool"](image)
         case spec.Flatten():

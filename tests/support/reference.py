@@ -7,7 +7,8 @@ tuned for speed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from math import erf, sqrt
 from typing import assert_never
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from common.model import spec
+from common.model.layers import pair
 from common.model.optimizer import SGD, Adadelta, Adam, Optimizer
 from common.model.optimizer import slots as slot_names
 from common.model.spec import ModelSpec, Node, Shape
@@ -23,13 +25,32 @@ Array = NDArray[np.float64]
 Arrays = dict[str, Array]
 
 
-def conv(
-    x: Array, weight: Array, bias: Array | None = None, *, padding: int = 0, stride: int = 1, groups: int = 1
+Pair = int | tuple[int, int]
+
+
+def windows_of(
+    x: Array, size: tuple[int, int], *, padding: Pair, stride: Pair, dilation: Pair = 1, border: float = 0.0
 ) -> Array:
-    """Cross-correlation of x (N, C, H, W) with weight (O, C / groups, k, k) -> (N, O, H', W')."""
-    border = (padding, padding)
-    padded = np.pad(x, ((0, 0), (0, 0), border, border))
-    windows = sliding_window_view(padded, weight.shape[2:], axis=(2, 3))[:, :, ::stride, ::stride]
+    """Windows of x (N, C, H, W), surrounded by `border` -> (N, C, H', W', rows, columns)."""
+    margins, steps, gaps = map(pair, (padding, stride, dilation))
+    padded = np.pad(x, ((0, 0), (0, 0), *((margin, margin) for margin in margins)), constant_values=border)
+    reach = tuple(gap * (side - 1) + 1 for gap, side in zip(gaps, size, strict=True))
+    windows = sliding_window_view(padded, reach, axis=(2, 3))
+    return windows[:, :, :: steps[0], :: steps[1], :: gaps[0], :: gaps[1]]
+
+
+def conv(
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    *,
+    padding: Pair = 0,
+    stride: Pair = 1,
+    groups: int = 1,
+    dilation: Pair = 1,
+) -> Array:
+    """Cross-correlation of x (N, C, H, W) with weight (O, C / groups, rows, columns) -> (N, O, H', W')."""
+    windows = windows_of(x, weight.shape[2:], padding=padding, stride=stride, dilation=dilation)
     count, _, height, width = windows.shape[:4]
     grouped = windows.reshape(count, groups, weight.shape[1], height, width, *weight.shape[2:])
     kernels = weight.reshape(groups, -1, *weight.shape[1:])
@@ -76,12 +97,28 @@ def relu(x: Array) -> Array:
     return np.maximum(x, 0.0)
 
 
-def max_pool(x: Array, size: int) -> Array:
-    """Largest of each size x size square; incomplete squares at the bottom and the right are dropped."""
-    height, width = x.shape[2] // size, x.shape[3] // size
-    whole = x[:, :, : height * size, : width * size]
-    squares = whole.reshape(*x.shape[:2], height, size, width, size)
-    return np.asarray(squares.max((3, 5)))
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "relu": relu,
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
+    "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0.0))),
+    "gelu": lambda x: x * (1 + np.vectorize(erf)(x / sqrt(2))) / 2,
+    "silu": lambda x: x / (1 + np.exp(-x)),
+    "tanh": np.tanh,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "hard_swish": lambda x: x * np.clip(x + 3, 0, 6) / 6,
+}
+
+
+def max_pool(x: Array, size: Pair, stride: Pair | None = None, padding: Pair = 0) -> Array:
+    """Largest of each window; incomplete windows at the bottom and the right are dropped."""
+    stride = size if stride is None else stride
+    return windows_of(x, pair(size), padding=padding, stride=stride, border=-np.inf).max((4, 5))
+
+
+def avg_pool(x: Array, size: Pair, stride: Pair | None = None, padding: Pair = 0) -> Array:
+    """Mean of each window, padding counted; incomplete windows are dropped."""
+    stride = size if stride is None else stride
+    return windows_of(x, pair(size), padding=padding, stride=stride).mean((4, 5))
 
 
 def global_avg_pool(x: Array) -> Array:
@@ -122,6 +159,7 @@ def apply(node: Node, weights: Mapping[str, Array], x: Array, training: bool = F
                 padding=layer.padding,
                 stride=layer.stride,
                 groups=layer.groups,
+                dilation=layer.dilation,
             )
         case spec.BatchNorm():
             weight, bias = (weights[name] for name in node.weights)
@@ -134,9 +172,11 @@ def apply(node: Node, weights: Mapping[str, Array], x: Array, training: bool = F
                 y = batch_norm(x, weight, bias, mean, var, eps=layer.eps)
             return y, dict(zip(node.statistics, (mean, var), strict=True))
         case spec.Activation():
-            y = relu(x)
+            y = ACTIVATIONS[layer.function](x)
         case spec.MaxPool():
-            y = max_pool(x, layer.kernel_size)
+            y = max_pool(x, layer.kernel_size, layer.stride, layer.padding)
+        case spec.AvgPool():
+            y = avg_pool(x, layer.kernel_size, layer.stride, layer.padding)
         case spec.GlobalAvgPool():
             y = global_avg_pool(x)
         case spec.Flatten():
