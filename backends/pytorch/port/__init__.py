@@ -1,0 +1,1 @@
+"""The PyTorch half of common.port, a process of its own: loads a model, records and repeats what it does."""

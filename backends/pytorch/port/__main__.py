@@ -1,0 +1,9 @@
+"""`python -m backends.pytorch.port`: answer requests of common.port about one PyTorch model at a time."""
+
+from __future__ import annotations
+
+from backends.pytorch.port.session import Session
+from common import messages
+
+if __name__ == "__main__":
+    messages.serve(Session().verbs())

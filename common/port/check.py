@@ -1,0 +1,225 @@
+"""One comparison of two models: what was given, what is mended so far, and what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.messages import InputError
+from common.port import causes, pairing
+from common.port.pairing import Names, Step, Trace
+from common.port.workers import Workers
+
+Array = NDArray[Any]
+
+MARGIN = 16.0
+"""A difference counts beyond so many times the floor: the two sum in other orders, which a floor that comes
+from weights alone does not include."""
+
+DRAWS = (1, 2)
+"""Seeds of the random moves of the weights by one unit in the last place."""
+
+STAGES = ("weights", "forward", "statistics", "loss", "gradient", "optimizer", "training")
+EPSILON = {"float32": float(np.finfo(np.float32).eps), "float64": float(np.finfo(np.float64).eps)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is compared. `left` is FILE.py:NAME, `right` the same or a .keras file; `weights` are files for
+    either side, told apart by their suffixes; `x`, (N, C, H, W), (N, H, W, C) or (N, F), and `y` are the
+    batch."""
+
+    left: str
+    right: str
+    weights: Sequence[str] = ()
+    x: Array | None = None
+    y: Array | None = None
+    steps: int = 5
+    precisions: Sequence[str] = ("float64", "float32")
+    seed: int = 1
+    batch_size: int = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A difference beyond the floor, and what causes it."""
+
+    stage: str
+    where: str
+    cause: str
+    difference: float
+    floor: float
+    fix: Mapping[str, str] = field(default_factory=lambda: causes.both("", ""))
+    precision: str = "float64"
+
+    @property
+    def inherent(self) -> bool:
+        """Whether no setting of either side makes the two equal."""
+        return self.cause in causes.INHERENT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A comparison: the difference relative to the largest value, the floor, and `agrees`, `differs`, or
+    `agrees in float32` where a constant that a framework keeps in single precision makes the difference."""
+
+    stage: str
+    precision: str
+    where: str
+    difference: float
+    floor: float
+    verdict: str
+
+
+@dataclass
+class Report:
+    """All findings and comparisons, in order."""
+
+    findings: list[Finding] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)  # stage: the reason
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def agree(self) -> bool:
+        """Whether the two are the same but for what is inherent."""
+        return all(finding.inherent for finding in self.findings)
+
+
+class Check:
+    """Two loaded models with the same weights and batch, and the mends of what was explained."""
+
+    def __init__(
+        self,
+        workers: Workers,
+        question: Question,
+        precision: str,
+        report: Report,
+        *,
+        before: Check | None = None,
+    ) -> None:
+        """With the mends of the check `before`, in another precision."""
+        self.workers, self.question, self.precision, self.report = workers, question, precision, report
+        self.epsilon = EPSILON[precision]
+        self.right_mends: list[dict[str, Any]] = [] if before is None else list(before.right_mends)
+        self.left_skips: list[int] = [] if before is None else list(before.left_skips)
+        self.frozen: tuple[set[str], set[str]] = (set(), set())
+        self.steps: list[Step] = []
+        self.names = Names()
+        self.flats: list[pairing.Flat] = []
+        self.unknown: set[str] = set()  # stages with a difference that nothing explains
+
+    def load(self) -> None:
+        """Load both models and the batch. Raises InputError."""
+        question = self.question
+        files = [_side(file) for file in question.weights]
+        if len({side for side, _ in files}) < len(files):
+            raise InputError(f"--weights has two files of one side: {', '.join(question.weights)}.")
+        given = dict(files)
+        common = {"precision": self.precision, "seed": question.seed}
+        loaded = self.workers.both(
+            "load",
+            left={"address": question.left, "weights_file": given.get("left"), **common},
+            right={"address": question.right, "weights_file": given.get("right"), **common},
+        )
+        self.has_loss = bool(loaded[0]["loss"]), bool(loaded[1]["loss"])
+        self.has_optimizer = bool(loaded[0]["optimizer"]), bool(loaded[1]["optimizer"])
+        self.own_weights = "left" in given and ("right" in given or question.right.endswith(".keras"))
+        self.carry_left = "right" in given and "left" not in given
+        x = self._inputs(loaded[0]["input_shape"], loaded[1]["input_shape"])
+        self.x = x
+        self.workers.both("batch", left={"x": x}, right={"x": x})
+
+    def _inputs(self, left: Sequence[int] | None, right: Sequence[int] | None) -> Array:
+        """The batch with the channels first: the given one, or random values of the declared shape."""
+        x = self.question.x
+        if x is None:
+            if right is None and left is None:
+                raise InputError(
+                    "Neither model declares the shape of its inputs: give a --batch, or write input_shape = "
+                    "(28, 28, 1) in the Keras file."
+                )
+            shape = right if right is not None else _channels_last(left or ())
+            generator = np.random.default_rng(self.question.seed)
+            x = generator.normal(size=(self.question.batch_size, *shape))
+        elif right is not None and list(x.shape[1:]) != list(right):
+            moved = np.moveaxis(x, 1, -1) if x.ndim > 2 else x
+            if list(moved.shape[1:]) != list(right):
+                raise InputError(
+                    f"The batch {list(x.shape)} does not fit: the Keras model declares inputs of "
+                    f"{list(right)}."
+                )
+            x = moved
+        elif right is None and x.ndim == 4 and x.shape[1] <= 4 < x.shape[-1]:
+            x = np.moveaxis(x, 1, -1)
+        return np.moveaxis(x, -1, 1) if x.ndim > 2 else x
+
+    def mend(self) -> None:
+        """Tell both sides what is mended so far."""
+        self.workers.both("mend", left={"skipped": self.left_skips}, right={"mends": self.right_mends})
+
+    def traces(self, *, ulp: int | None = None) -> tuple[Trace, Trace]:
+        """What both do with the batch in inference mode."""
+        arguments: dict[str, Any] = {"ulp": ulp}
+        answers = self.workers.both("trace", left=arguments, right=arguments)
+        return pairing.trace(answers[0]), pairing.trace(answers[1])
+
+    def row(
+        self, stage: str, where: str, difference: float, floor: float, verdict: str | None = None
+    ) -> bool:
+        """Record a comparison; whether the difference is beyond the floor."""
+        beyond = self.beyond(difference, floor)
+        self.report.rows.append(
+            Row(
+                stage=stage,
+                precision=self.precision,
+                where=where,
+                difference=difference,
+                floor=floor,
+                verdict=verdict or ("differs" if beyond else "agrees"),
+            )
+        )
+        return beyond
+
+    def beyond(self, difference: float, floor: float) -> bool:
+        """Whether a difference is more than rounding."""
+        return not difference <= MARGIN * max(floor, self.epsilon)
+
+    def find(self, stage: str, where: str, cause: str, difference: float, floor: float, fix: Any) -> None:
+        """Record a finding, once for all precisions."""
+        if cause == "unknown":
+            self.unknown.add(stage)
+        if any((f.stage, f.where, f.cause) == (stage, where, cause) for f in self.report.findings):
+            return
+        self.report.findings.append(
+            Finding(
+                stage=stage,
+                where=where,
+                cause=cause,
+                difference=difference,
+                floor=floor,
+                fix=fix,
+                precision=self.precision,
+            )
+        )
+
+
+def _side(file: str) -> tuple[str, str]:
+    """The side that a file of weights is for, and the file. Raises InputError."""
+    path = Path(file)
+    if not path.is_file():
+        raise InputError(f"{file} does not exist." if not path.exists() else f"{file} is not a file.")
+    if path.suffix in (".pt", ".pth", ".safetensors"):
+        return "left", file
+    if path.suffix == ".keras" or path.name.endswith(".weights.h5"):
+        return "right", file
+    raise InputError(f"{file} must end with .pt, .pth, .safetensors, .keras or .weights.h5.")
+
+
+def _channels_last(shape: Sequence[int]) -> list[int]:
+    return [*shape[1:], shape[0]] if len(shape) > 1 and shape[0] <= 4 else list(shape)
