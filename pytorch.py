@@ -170,7 +170,7 @@ class Model:
 
     @torch.inference_mode()
     def predict(self, images: Array) -> Array:
-        """Logits (N, outputs) of images (N, 1, 28, 28); see common.training.backend.Model."""
+        """Logits (N, outputs) of images (N, channels, H, W); see common.training.backend.Model."""
         self.module.eval()
         inputs = torch.from_numpy(images).to(self.device, memory_format=self.memory_format)
         size = fast.prediction_batch(max(len(images), 1), self.device)
@@ -197,7 +197,7 @@ class Model:
         layouts.set_generators(self.device, state)
 
     def to_device(self, images: Array, labels: Array) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images (N, 1, 28, 28) and labels (N,) as tensors."""
+        """Images (N, channels, H, W) and labels (N,) as tensors."""
         inputs = torch.from_numpy(images).to(self.device, memory_format=self.memory_format)
         return inputs, torch.from_numpy(labels).to(self.device)
 

@@ -181,7 +181,7 @@ class Model:
         return logits, tf.reduce_mean(losses)
 
     def predict(self, images: Array) -> Array:
-        """Logits (N, outputs) of images (N, 1, 28, 28); see common.training.backend.Model."""
+        """Logits (N, outputs) of images (N, channels, H, W); see common.training.backend.Model."""
         return tf.cast(self.infer(tf.constant(layouts.channels_last(images))), self.dtype).numpy()
 
     def state_dict(self) -> dict[str, Array]:
@@ -202,7 +202,7 @@ class Model:
                 generator.assign(state[name])
 
     def to_device(self, images: Array, labels: Array) -> tuple[Tensor, Tensor]:
-        """Images (N, 1, 28, 28), as (N, 28, 28, 1), and labels (N,) as tensors."""
+        """Images (N, channels, H, W), as (N, H, W, channels), and labels (N,) as tensors."""
         return tf.constant(layouts.channels_last(images)), tf.constant(labels)
 
     def gather(self, images: Tensor, indices: Tensor) -> Tensor:

@@ -106,7 +106,7 @@ WRONG: dict[type, dict[str, tuple[Any, ...]]] = {
         "area": ((1.0, 0.5), (0.0, 1.0), (0.5, 1.5), (0.5,), 0.5),
         "aspect": ((-1, 1), (0, 1), (2.0, 1.0)),
     },
-    ZoomCrop: {"side": (0, 29, 22.0), "probability": (-3, 7)},
+    ZoomCrop: {"side": (0, 4097, 22.0), "probability": (-3, 7)},
     Elastic: {
         "displacement": (-1, "x", *NOT_FINITE),
         "knots": (0, 2.5, 10**6),
@@ -117,7 +117,7 @@ WRONG: dict[type, dict[str, tuple[Any, ...]]] = {
         "zoom": (22,),
         "rotation": (-5, 181, "x", *NOT_FINITE),
         "scaling": (-0.1, 1.0),
-        "translation": (-1, 99),
+        "translation": (-1, 4097),
         "probability": (-3, 7, True),
         "elastic": (0.5,),
     },
@@ -134,7 +134,7 @@ WRONG: dict[type, dict[str, tuple[Any, ...]]] = {
         "label_smoothing": (1, -0.1),
         "averaged_epochs": (-1, 1.5),
         "moments": (0.5, Affine()),
-        "tta_shift": (28, -1, 1.0),
+        "tta_shift": (4096, -1, 1.0),
     },
     Recorded: {"mean": (-1, 101, "99"), "sd": (-0.1, None), "seeds": (0, 1.5)},
 }

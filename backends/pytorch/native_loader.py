@@ -47,10 +47,11 @@ def _data_loader(
     # Imported here: most runs need not wait for it.
     from torchvision import datasets, transforms
 
-    # Its constructor reads files; these digits are in memory and verified already.
-    dataset = object.__new__(datasets.MNIST)
-    dataset.data = torch.from_numpy(digits.images)
-    dataset.targets = torch.from_numpy(digits.labels).long()
+    grey, labels = digits.images.ndim == 3, torch.from_numpy(digits.labels.astype(np.int64))
+    # Their constructors read files; these images are in memory and verified already.
+    dataset = object.__new__(datasets.MNIST if grey else datasets.CIFAR10)
+    dataset.data = torch.from_numpy(digits.images) if grey else digits.images
+    dataset.targets = labels if grey else labels.tolist()
     dataset.target_transform = None
     scaled = [transforms.ToTensor(), transforms.Normalize((scaling.mean,), (scaling.std,))]
     dataset.transform = transforms.Compose(scaled)

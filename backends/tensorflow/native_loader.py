@@ -62,7 +62,8 @@ def _pipeline(model: Any, digits: Digits, *, batch_size: int, seed: int) -> tf.d
     """Batches as TensorFlow's guides to tf.data write them: map, cache, shuffle, batch, prefetch."""
     mean, std = model.execution.scaling.mean, model.execution.scaling.std
     workers = model.execution.loader.num_workers or tf.data.AUTOTUNE
-    pairs = tf.data.Dataset.from_tensor_slices((digits.images[..., None], digits.labels.astype(np.int64)))
+    images = digits.images[..., None] if digits.images.ndim == 3 else digits.images
+    pairs = tf.data.Dataset.from_tensor_slices((images, digits.labels.astype(np.int64)))
     scaled = pairs.map(
         lambda image, label: ((tf.cast(image, model.dtype) / 255 - mean) / std, label),
         num_parallel_calls=workers,

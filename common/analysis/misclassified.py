@@ -8,12 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from common.analysis import pooling
 from common.analysis.frames import Tables
+from common.data.datasets import Labels
 
 KEY = ["model", "framework", "index", "predicted"]
 NO_DIGIT = -1
@@ -34,7 +33,7 @@ class Filter:
     one_only: bool = False
 
 
-def misclassified_digits(tables: Tables, labels: NDArray[np.uint8]) -> pd.DataFrame:
+def misclassified_digits(tables: Tables, labels: Labels) -> pd.DataFrame:
     """A row for each network, framework, test image and wrong prediction.
 
     Besides KEY it has the image's `label`, the number of `runs` that made the prediction, and `of` how many

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from common.data.augment import augmented
-from common.data.batches import epoch_order
+from common.data.batches import channel_first, epoch_order, normalise
 from common.data.datasets import Dataset, Digits
 from common.model.layers import Conv, Dense
 from common.model.spec import ModelSpec
@@ -103,8 +103,8 @@ def _overhead(framework: Backend, model: Model, dataset: Dataset, job: Job) -> I
     steps -= steps % min(turn, steps)
     few = dataclasses.replace(
         dataset,
-        train=Digits(dataset.train.images[: steps * batch_size], dataset.train.labels[: steps * batch_size]),
-        test=Digits(dataset.test.images[:10], dataset.test.labels[:10]),
+        train=dataset.train[: steps * batch_size],
+        test=dataset.test[:10],
     )
     bare = partial_steps(images, labels, order[:turn], until="bare")
     rounds = int(np.clip(ROUNDS * ROUND_SECONDS / (steps * step), ROUNDS, 5 * ROUNDS))
@@ -204,8 +204,7 @@ def _options(framework: Backend, digits: Digits, job: Job) -> Iterator[Measureme
 
 def _prediction(model: Model, dataset: Dataset, job: Job) -> Iterator[Measurement]:
     """Images per second and latency of `predict` at several batch sizes."""
-    recipe, digits = job.recipe, dataset.test
-    images = recipe.to_input(digits.images)
+    images = normalise(job.recipe.preprocess(dataset.test.images), job.execution.scaling)
     for batch_size, calls in PREDICTIONS.items():
         batch = images[:batch_size]
         for _ in range(3):
@@ -230,9 +229,9 @@ def _kernels(framework: Backend, model: Model, digits: Digits, job: Job) -> Iter
 
 
 def _inputs(digits: Digits, batch_size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Images (N, 1, 28, 28), labels (N,) and an order (steps, batch) of an epoch."""
+    """Images (N, channels, H, W), labels (N,) and an order (steps, batch) of an epoch."""
     order = epoch_order(len(digits), batch_size=batch_size, seed=1, epoch=1)
-    return digits.images[:, None], digits.labels.astype(np.int64), order
+    return channel_first(digits.images), digits.labels.astype(np.int64), order
 
 
 def _in_turn(arms: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:

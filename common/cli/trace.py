@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.data.augment import augmented
-from common.data.batches import epoch_order
+from common.data.batches import channel_first, epoch_order, normalise
 from common.data.datasets import Dataset
 from common.model import schedule
 from common.training.backend import Backend
@@ -49,14 +49,14 @@ def trace(framework: Backend, dataset: Dataset, job: Job, *, whole: bool = False
     execution = dataclasses.replace(job.execution, masks=job.seed)
     model = build(framework, dataclasses.replace(job, execution=execution))
     momentum = None if momenta is None else momenta[steps]
-    losses, _ = model.train_steps(images[:, None], labels, order, rates[steps], momentum)
+    losses, _ = model.train_steps(channel_first(images), labels, order, rates[steps], momentum)
     if not whole:
         return Trace(losses, None)
     test = evaluate(
         model,
         recipe.preprocess(dataset.test.images),
         dataset.test.labels.astype(np.int64),
-        partial(recipe.normalise, dtype=job.input_dtype),
+        partial(normalise, scaling=job.execution.scaling, dtype=job.input_dtype),
         batch_size=job.test_batch_size,
     )
     return Trace(losses, test.accuracy)

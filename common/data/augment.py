@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.checked import Between, Checked
-from common.data.idx import SIDE
 from common.identity import added_field
 
 Probability = Annotated[float, Between(0, 1)]
-Pixels = Annotated[float, Between(0, SIDE)]
+MAX_SIDE = 4096
+"""Pixels: the longest side of an image."""
+
+Pixels = Annotated[float, Between(0, MAX_SIDE)]
 _Share = Annotated[float, Between(0, 1, above=True)]
 _Ratio = Annotated[float, Between(0, above=True)]
 
@@ -51,11 +53,11 @@ class RandomCrop(Checked):
 
 @dataclass(frozen=True)
 class ZoomCrop(Checked):
-    """With `probability`, the central `side` x `side` pixels scaled to full size."""
+    """With `probability`, the central window whose shorter side is `side` pixels, scaled to full size."""
 
     kind: ClassVar[str] = "ZoomCrop"
 
-    side: Annotated[int, Between(1, SIDE)]
+    side: Annotated[int, Between(1, MAX_SIDE)]
     probability: Probability
 
 
@@ -71,7 +73,7 @@ class Elastic(Checked):
 
     displacement: Pixels
     _: KW_ONLY
-    knots: Annotated[int, Between(1, SIDE)] = 5
+    knots: Annotated[int, Between(1, MAX_SIDE)] = 5
     probability: Probability = 1.0
 
 
@@ -95,29 +97,34 @@ class Affine(Checked):
     elastic: Elastic | None = added_field(None)
 
 
-def matrices(augment: Affine, count: int, *, side: int, seed: int, epoch: int) -> NDArray[np.float64]:
+def matrices(
+    augment: Affine, count: int, *, shape: tuple[int, int], seed: int, epoch: int
+) -> NDArray[np.float64]:
     """The map from an output pixel's (x, y) to the input's for each of `count` images: (count, 2, 3).
 
-    The maps depend on (augment, count, side, seed, epoch) alone.
+    The maps depend on (augment, count, shape, seed, epoch) alone; `shape` is (height, width).
     """
     random = np.random.default_rng([_STREAM, seed, epoch])
-    middle = (side - 1) / 2
+    height, width = shape
+    sides = np.array([width, height], np.float64)
+    middle = (sides - 1) / 2
     scale = np.ones((count, 2))
-    centre = np.full((count, 2), middle)
+    centre = np.tile(middle, (count, 1))
     if augment.crop:
         crop = augment.crop
         area = random.uniform(*crop.area, (count, _CROP_ATTEMPTS))
         aspect = np.exp(
             random.uniform(np.log(crop.aspect[0]), np.log(crop.aspect[1]), (count, _CROP_ATTEMPTS))
         )
-        sides = np.sqrt(np.stack([area * aspect, area / aspect], axis=2))
-        fits = sides.max(axis=2) <= 1
-        first = sides[np.arange(count), fits.argmax(axis=1)]
+        # Shares of the image's width and height.
+        shares = np.sqrt(np.stack([area * aspect * (height / width), area / aspect * (width / height)], 2))
+        fits = shares.max(axis=2) <= 1
+        first = shares[np.arange(count), fits.argmax(axis=1)]
         scale = np.where(fits.any(axis=1)[:, None], first, 1.0)
-        centre = middle + (random.random((count, 2)) - 0.5) * side * (1 - scale)
+        centre = middle + (random.random((count, 2)) - 0.5) * sides * (1 - scale)
     if augment.zoom:
         zoomed = random.random(count) < augment.zoom.probability
-        scale = np.where(zoomed[:, None], augment.zoom.side / side, scale)
+        scale = np.where(zoomed[:, None], augment.zoom.side / sides.min(), scale)
         centre = np.where(zoomed[:, None], middle, centre)
     angle = np.deg2rad(random.uniform(-augment.rotation, augment.rotation, count))
     cos, sin = np.cos(angle), np.sin(angle)
@@ -130,19 +137,20 @@ def matrices(augment: Affine, count: int, *, side: int, seed: int, epoch: int) -
         unchanged = random.random(count) >= augment.probability
         scale[unchanged], centre[unchanged], rotation[unchanged] = 1.0, middle, np.eye(2)
     linear = scale[:, :, None] * rotation
-    shift = centre - linear @ np.full(2, middle)
+    shift = centre - linear @ middle
     return np.concatenate([linear, shift[:, :, None]], axis=2)
 
 
 def warp(
     images: NDArray[np.uint8], maps: NDArray[np.float64], *, out: NDArray[np.uint8] | None = None
 ) -> NDArray[np.uint8]:
-    """`images` (N, H, W) resampled bilinearly by `maps` (N, 2, 3), zeros outside; in `out` if it is given."""
+    """`images` (N, H, W) or (N, H, W, 3) resampled bilinearly by `maps` (N, 2, 3), zeros outside; in `out` if
+    it is given."""
     # Imported here: networks without augmentation, and `--help`, need not load it.
     import cv2
 
     cv2.setNumThreads(0)  # its threads would contend with the framework's
-    height, width = images.shape[1:]
+    height, width = images.shape[1:3]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     warped = np.empty_like(images) if out is None else out
     calls = map(cv2.warpAffine, images, maps, repeat((width, height)), warped, repeat(flags))
@@ -166,17 +174,20 @@ def warp_elastically(
     *,
     out: NDArray[np.uint8],
 ) -> None:
-    """Write to `out` the `images` (N, H, H) after `maps` (N, 2, 3) and then the deformation by the knots'
-    `offsets` (N, 2, knots, knots); resampled bilinearly once, zeros outside."""
+    """Write to `out` the `images` (N, H, W) or (N, H, W, 3) after `maps` (N, 2, 3), then the deformation by
+    the knots' `offsets` (N, 2, knots, knots); resampled bilinearly once, zeros outside."""
     import cv2
 
     cv2.setNumThreads(0)
-    side, knots = images.shape[1], offsets.shape[-1]
-    interpolation = cv2.resize(np.eye(knots, dtype=np.float32), (knots, side), interpolation=cv2.INTER_CUBIC)
-    rows, columns = np.mgrid[:side, :side].astype(np.float32)
+    height, width = images.shape[1:3]
+    knots = np.eye(offsets.shape[-1], dtype=np.float32)
+    of_rows, of_columns = (
+        cv2.resize(knots, (len(knots), side), interpolation=cv2.INTER_CUBIC) for side in (height, width)
+    )
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
     for start in range(0, len(images), _CHUNK):
         chunk = slice(start, start + _CHUNK)
-        positions = interpolation @ offsets[chunk] @ interpolation.T + np.stack([columns, rows])
+        positions = of_rows @ offsets[chunk] @ of_columns.T + np.stack([columns, rows])
         affine = maps[chunk].astype(np.float32)
         x, y = np.moveaxis(np.einsum("nij,njhw->nihw", affine[:, :, :2], positions), 1, 0)
         x += affine[:, 0, 2, None, None]
@@ -186,7 +197,7 @@ def warp_elastically(
 
 
 def augmented(images: NDArray[np.uint8], augment: Affine, *, seed: int, epoch: int) -> NDArray[np.uint8]:
-    """The training images (N, H, W) of one epoch, uint8; the same for every framework and batch size."""
+    """The training images, as `images`, of one epoch, uint8; the same for every framework and batch size."""
     return EpochPrefetcher(images, augment, seed=seed, epoch=epoch).finish()
 
 
@@ -199,7 +210,7 @@ class EpochPrefetcher:
 
     def __init__(self, images: NDArray[np.uint8], augment: Affine, *, seed: int, epoch: int) -> None:
         self.images, self.count = images, 0
-        self.maps = matrices(augment, len(images), side=images.shape[1], seed=seed, epoch=epoch)
+        self.maps = matrices(augment, len(images), shape=images.shape[1:3], seed=seed, epoch=epoch)
         self.offsets = (
             displacements(augment.elastic, len(images), seed=seed, epoch=epoch) if augment.elastic else None
         )
@@ -216,6 +227,6 @@ class EpochPrefetcher:
         self.count = part.stop
 
     def finish(self) -> NDArray[np.uint8]:
-        """All augmented images of the epoch, (N, H, W)."""
+        """All augmented images of the epoch."""
         self.advance_to(1.0)
         return self.warped

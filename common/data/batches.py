@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from common.data.datasets import DataError
-from common.data.idx import SIDE
+
+_CHUNK = 4096  # images whose pixels are counted at once
 
 ORDER = 0x6F72646572
 """Keeps the epoch orders' random stream apart from others of the same seed (the bytes spell "order")."""
@@ -28,20 +29,42 @@ class Scaling:
         return -self.mean / self.std
 
 
+def scaling_of(images: NDArray[np.uint8]) -> Scaling:
+    """The scaling by mean and standard deviation of all pixels, over all channels together, in 0..1.
+
+    Raises DataError where all pixels are equal.
+    """
+    counts = np.zeros(256, np.int64)
+    for start in range(0, len(images), _CHUNK):
+        counts += np.bincount(images[start : start + _CHUNK].ravel(), minlength=256)
+    values, total = np.arange(256) / 255, counts.sum()
+    mean = float((counts * values).sum() / total)
+    std = float(np.sqrt((counts * (values - mean) ** 2).sum() / total))
+    if np.count_nonzero(counts) < 2:
+        raise DataError("All pixels of the training images are equal: nothing can be learned from them.")
+    return Scaling(mean, std)
+
+
+def channel_first(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Images (N, H, W) or (N, H, W, 3) as a network's input has them: (N, 1, H, W) or (N, 3, H, W)."""
+    return images[:, None] if images.ndim == 3 else np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+
+
 def normalise(
-    images: NDArray[np.uint8], *, mean: float, std: float, dtype: DTypeLike = "float32"
+    images: NDArray[np.uint8], scaling: Scaling, *, dtype: DTypeLike = "float32"
 ) -> NDArray[np.floating]:
-    """(images / 255 - mean) / std as a C-contiguous array (N, 1, 28, 28) of `dtype`, from uint8 (N, 28, 28).
+    """Images (N, H, W) or (N, H, W, 3) scaled, as a C-contiguous array (N, channels, H, W) of `dtype`.
 
     A product and a sum in `dtype`, which is how the frameworks compute it from bytes: all get the same
-    numbers. Raises ValueError for images of another type or shape, and for a `std` that is not above 0.
+    numbers. Raises ValueError for images of another type or shape, and for a deviation that is not above 0.
     """
-    if images.dtype != np.uint8 or images.shape[1:] != (SIDE, SIDE):
-        raise ValueError(f"Images must be uint8 (N, 28, 28), not {images.dtype} {images.shape}.")
-    if not std > 0:
-        raise ValueError(f"The standard deviation must be above 0; it is {std}.")
-    scaling = Scaling(mean, std)
-    result = images[:, None].astype(dtype)
+    if images.dtype != np.uint8 or (images.ndim != 3 and images.shape[3:] != (3,)):
+        raise ValueError(
+            f"Images must be uint8 (N, H, W) or (N, H, W, 3), not {images.dtype} {images.shape}."
+        )
+    if not scaling.std > 0:
+        raise ValueError(f"The standard deviation must be above 0; it is {scaling.std}.")
+    result = channel_first(images).astype(dtype)
     result *= scaling.factor
     result += scaling.shift
     return result

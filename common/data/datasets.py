@@ -4,6 +4,8 @@ The SHA-256 of each uncompressed file is written down here. Whatever the source 
 are compared with it when they arrive and again whenever the cache is read.
 """
 
+from __future__ import annotations
+
 import hashlib
 import os
 import shutil
@@ -12,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import platformdirs
@@ -24,11 +27,13 @@ from common.data.download import (
     DownloadError,
     Mirror,
 )
-from common.data.idx import FILES, MAX_BYTES, SIDE, decode_idx, gunzip, is_whole_idx
+from common.data.idx import FILES, MAX_BYTES, decode_idx, gunzip, is_whole_idx
 from common.files import is_file, locked
 from common.printable import printable
 
-CLASSES = 10
+DIGITS = tuple("0123456789")
+"""Names of the classes of MNIST."""
+
 TRAINING_IMAGES = 60_000
 
 WORKPLACE = ".fetch-"
@@ -40,51 +45,82 @@ class DataError(Exception):
     """Data that cannot be downloaded or used, or a count that does not fit them; for the user to read."""
 
 
+Labels = NDArray[np.unsignedinteger[Any]]
+
+
 @dataclass(frozen=True, eq=False)
 class Digits:
     """Images and their labels.
 
-    images: uint8 (N, 28, 28), 0 is background and 255 is full ink. labels: uint8 (N,), 0 to 9.
-    Raises DataError for arrays of another type or shape, and for other labels.
+    images: uint8, grey (N, H, W) or red, green and blue (N, H, W, 3); in MNIST 0 is background and 255 full
+    ink. labels: uint8, or uint16 where there are more than 256 classes, (N,), from 0.
+    Raises DataError for arrays of another type or shape.
     """
 
     images: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
+    labels: Labels
 
     def __post_init__(self) -> None:
-        if self.images.dtype != np.uint8 or self.images.shape[1:] != (SIDE, SIDE):
-            raise DataError(f"Images must be uint8 (N, 28, 28), not {self.images.dtype} {self.images.shape}.")
-        if self.labels.dtype != np.uint8 or self.labels.ndim != 1:
-            raise DataError(f"Labels must be uint8 (N,), not {self.labels.dtype} {self.labels.shape}.")
+        images, labels = self.images, self.labels
+        if images.dtype != np.uint8 or (images.ndim != 3 and images.shape[3:] != (3,)):
+            raise DataError(
+                f"Images must be uint8 (N, H, W) or (N, H, W, 3), not {images.dtype} {images.shape}."
+            )
+        if labels.dtype not in (np.uint8, np.uint16) or labels.ndim != 1:
+            raise DataError(f"Labels must be uint8 or uint16 (N,), not {labels.dtype} {labels.shape}.")
         if len(self.images) != len(self.labels):
             raise DataError(
                 f"There are {len(self.images)} images and {len(self.labels)} labels; each image needs one."
-            )
-        wrong = np.flatnonzero(self.labels >= CLASSES)
-        if wrong.size:
-            raise DataError(
-                f"Label {self.labels[wrong[0]]} of image {wrong[0]} is out of range; labels are 0 to 9."
             )
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __getitem__(self, part: slice) -> Digits:
+        return Digits(self.images[part], self.labels[part])
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Training and test images of a run."""
+    """Training and test images of a run, all of one shape, and the names of their classes by label.
+
+    `name` is that of the column `dataset`. Raises DataError for a label without a class, and for test images
+    of another shape than the training images.
+    """
 
     name: str
     train: Digits
     test: Digits
+    classes: tuple[str, ...] = DIGITS
+
+    def __post_init__(self) -> None:
+        if self.train.images.shape[1:] != self.test.images.shape[1:]:
+            raise DataError(
+                f"The training images are {self.train.images.shape[1:]} and the test images "
+                f"{self.test.images.shape[1:]}; all must have one shape."
+            )
+        for digits in (self.train, self.test):
+            wrong = np.flatnonzero(digits.labels >= len(self.classes))
+            if wrong.size:
+                raise DataError(
+                    f"Label {digits.labels[wrong[0]]} of image {wrong[0]} is out of range; labels are 0 to "
+                    f"{len(self.classes) - 1}."
+                )
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image, as a network's `input_shape` has them."""
+        height, width, *channels = self.train.images.shape[1:]
+        return (channels[0] if channels else 1), height, width
 
 
 @dataclass(frozen=True)
 class DatasetFiles:
-    """SHA-256 of each uncompressed file, and the sources that are tried, in that order."""
+    """SHA-256 of each uncompressed file, the sources that are tried, in that order, and the classes."""
 
     sha256: Mapping[str, str]
     sources: tuple[Downloader, ...]
+    classes: tuple[str, ...] = DIGITS
 
 
 MNIST = DatasetFiles(
@@ -115,6 +151,10 @@ FASHION_MNIST = DatasetFiles(
     sources=(
         Mirror("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"),
         DebianPackage("dataset-fashion-mnist", folder="./usr/share/datasets/fashion-mnist"),
+    ),
+    classes=(
+        *("T-shirt", "trouser", "pullover", "dress", "coat"),
+        *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
     ),
 )
 
@@ -162,7 +202,7 @@ def load(
         Digits(decode_idx(files[images], rank=3), decode_idx(files[labels], rank=1))
         for images, labels in (FILES[:2], FILES[2:])
     )
-    return Dataset(name, train, test)
+    return Dataset(name, train, test, dataset.classes)
 
 
 def _read_cache(folder: Path, sha256: Mapping[str, str]) -> dict[str, bytes]:
@@ -324,16 +364,12 @@ def hold_out(dataset: Dataset, count: int) -> Dataset:
             f"From 1 to {total - 1} of the {total} training images can be held out; {count} cannot."
         )
     kept = total - count
-    return replace(
-        dataset,
-        train=Digits(train.images[:kept], train.labels[:kept]),
-        test=Digits(train.images[kept:], train.labels[kept:]),
-    )
+    return replace(dataset, train=train[:kept], test=train[kept:])
 
 
-def class_counts(labels: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Number of images of each of the ten classes: int64 (10,). Raises DataError for a label above 9."""
-    counts = np.bincount(labels, minlength=CLASSES)
-    if len(counts) > CLASSES:
-        raise DataError(f"Label {len(counts) - 1} is out of range; labels are 0 to 9.")
+def class_counts(labels: Labels, classes: int = len(DIGITS)) -> NDArray[np.int64]:
+    """Number of images of each class: int64 (classes,). Raises DataError for a label without a class."""
+    counts = np.bincount(labels, minlength=classes)
+    if len(counts) > classes:
+        raise DataError(f"Label {len(counts) - 1} is out of range; labels are 0 to {classes - 1}.")
     return counts.astype(np.int64, copy=False)

@@ -8,6 +8,7 @@ import gzip
 import io
 import math
 import zlib
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,15 +29,17 @@ MAX_BYTES = 128 << 20
 """More than twice the largest file: what is longer is not MNIST, and need not fill the memory."""
 
 
-def gunzip(file: str, content: bytes) -> bytes:
-    """The content of a gzip file. Raises ValueError, naming `file`, if it is damaged or too long."""
+def gunzip(file: str, content: bytes, *, limit: int | None = None) -> bytes:
+    """The content of a gzip file. Raises ValueError, naming `file`, if it is damaged or longer than `limit`,
+    MAX_BYTES if none is given."""
+    limit = MAX_BYTES if limit is None else limit
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as unzipped:
-            raw = unzipped.read(MAX_BYTES + 1)
+            raw = unzipped.read(limit + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{file}.gz is not a whole gzip file ({error}).") from error
-    if len(raw) > MAX_BYTES:
-        raise ValueError(f"{file}.gz holds more than {MAX_BYTES} bytes.")
+    if len(raw) > limit:
+        raise ValueError(f"{file}.gz holds more than {limit} bytes.")
     return raw
 
 
@@ -52,23 +55,35 @@ def decode_idx(raw: bytes, *, rank: int) -> NDArray[np.uint8]:
 
     Raises ValueError, as a sentence, for a wrong magic number and for too few or too many bytes.
     """
-    magic, header = bytes((0, 0, 8, rank)), 4 + 4 * rank
+    return _decode(raw, rank, code=0x08, dtype="u1", meaning="unsigned bytes").astype(np.uint8)
+
+
+def decode_int_idx(raw: bytes) -> NDArray[np.int32]:
+    """The 32-bit numbers (N, columns) in an IDX file, as QMNIST's labels are; the class is in column 0.
+
+    Raises ValueError as `decode_idx` does.
+    """
+    return _decode(raw, 2, code=0x0C, dtype=">i4", meaning="32-bit numbers").astype(np.int32)
+
+
+def _decode(raw: bytes, rank: int, *, code: int, dtype: str, meaning: str) -> NDArray[Any]:
+    magic, header = bytes((0, 0, code, rank)), 4 + 4 * rank
     if len(raw) >= 4 and raw[:4] != magic:
-        meaning = f"unsigned bytes in {rank} dimension{'s'[: rank > 1]}"
+        meaning = f"{meaning} in {rank} dimension{'s'[: rank > 1]}"
         raise ValueError(
             f"it starts with the magic number 0x{raw[:4].hex()}, not 0x{magic.hex()} ({meaning})."
         )
     if len(raw) < header:
         raise ValueError(f"it is truncated: the header alone is {header} bytes and the file has {len(raw)}.")
     shape = tuple(int(length) for length in np.frombuffer(raw, ">u4", rank, 4))
-    expected, size = math.prod(shape), len(raw) - header
+    expected, size = math.prod(shape) * ITEM_BYTES[code], len(raw) - header
     if size != expected:
         fault = "truncated" if size < expected else "too long"
-        sizes = " x ".join(map(str, shape))
+        sizes = " x ".join(map(str, shape if ITEM_BYTES[code] == 1 else (*shape, ITEM_BYTES[code])))
         raise ValueError(
             f"it is {fault}: {sizes} = {expected} bytes are announced and {size} follow the header."
         )
-    return np.frombuffer(raw, np.uint8, offset=header).reshape(shape).copy()
+    return np.frombuffer(raw, dtype, offset=header).reshape(shape)
 
 
 def is_whole_idx(raw: bytes) -> bool:

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from common.checked import Between, Checked
 from common.data.augment import warp
+from common.data.idx import SIDE
 
 MEAN_HEIGHT, MEAN_WIDTH = 5.5, 3.5
-"""Mean standard deviations of the rows and columns of deskewed training digits, in pixels."""
+"""Mean standard deviations of the rows and columns of MNIST's deskewed training digits, in pixels of its
+28 x 28; in images of another size as many 28ths of the height and of the width."""
 
 _CHUNK = 4096  # images whose moments are computed in one product
 
@@ -70,9 +72,10 @@ def normalize(images: NDArray[np.uint8], normalization: MomentNormalization) -> 
     """`images` (N, H, W) after moment normalisation, resampled bilinearly once, zeros outside."""
     row, column, row_variance, column_variance, covariance = image_moments(images).T
     slant = np.divide(covariance, row_variance, out=np.zeros_like(covariance), where=row_variance > 0)
-    vertical = _scale(row_variance, MEAN_HEIGHT, normalization.height)
+    height, width = images.shape[1:]
+    vertical = _scale(row_variance, MEAN_HEIGHT * height / SIDE, normalization.height)
     # Deskewing takes the part of the columns' variance that goes with the rows.
-    horizontal = _scale(column_variance - slant * covariance, MEAN_WIDTH, normalization.width)
+    horizontal = _scale(column_variance - slant * covariance, MEAN_WIDTH * width / SIDE, normalization.width)
     # From a pixel of the normalised image to the original's: scaled, and slanted again.
     linear = np.stack([horizontal, slant * vertical, np.zeros_like(vertical), vertical], axis=1)
     linear = linear.reshape(-1, 2, 2)

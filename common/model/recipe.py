@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from common.checked import Between, Checked
-from common.data.augment import Affine
-from common.data.batches import normalise
+from common.data.augment import MAX_SIDE, Affine
+from common.data.batches import Scaling, normalise
 from common.data.datasets import TRAINING_IMAGES
-from common.data.idx import SIDE
 from common.data.moment_normalization import MomentNormalization, normalize
 from common.identity import added_field, is_added, kind_of, recorded_name
 from common.model.optimizer import Optimizer
@@ -35,7 +34,9 @@ MAX_EPOCHS = 100_000
 class Recipe(Checked):
     """The choices that define a training: optimizer, schedule, augmentation, preprocessing, evaluation.
 
-    Pixels in 0..1 are normalised by subtracting `mean` and dividing by `std`. `label_smoothing` s gives the
+    Pixels in 0..1 are normalised by subtracting `mean` and dividing by `std`. The defaults are those of
+    MNIST's training images; on data of one's own they stand for those of its training images
+    (`common.training.fit`). `label_smoothing` s gives the
     label 1 - s of the target distribution and all classes s evenly (Szegedy et al., 2016). With
     `averaged_epochs` n the network tested after the last epoch has the mean of the weights and statistics at
     the ends of the last n epochs. `moments` applies moment normalisation to all images, in training and in
@@ -57,23 +58,24 @@ class Recipe(Checked):
     label_smoothing: Annotated[float, Between(0, 1, below=True)] = added_field(0.0)
     averaged_epochs: Annotated[int, Between(0, MAX_EPOCHS)] = added_field(0, recorded="averaged")
     moments: MomentNormalization | None = added_field(None)
-    tta_shift: Annotated[int, Between(0, SIDE, below=True)] = added_field(0, recorded="shifted")
+    tta_shift: Annotated[int, Between(0, MAX_SIDE, below=True)] = added_field(0, recorded="shifted")
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON, each choice with its kind."""
         return _plain(self)
 
     def preprocess(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Images (N, 28, 28) moment-normalised where the recipe requires it, still bytes."""
+        """Images (N, H, W) or (N, H, W, 3), moment-normalised where the recipe requires it, still bytes."""
         return normalize(images, self.moments) if self.moments else images
 
     def to_input(self, images: NDArray[np.uint8], *, dtype: DTypeLike = "float32") -> NDArray[np.floating]:
-        """A network's input (N, 1, 28, 28) of images (N, 28, 28)."""
-        return self.normalise(self.preprocess(images), dtype=dtype)
+        """A network's input (N, channels, H, W) of images, scaled by the recipe's own mean and deviation."""
+        return normalise(self.preprocess(images), self.scaling, dtype=dtype)
 
-    def normalise(self, pixels: NDArray[np.uint8], *, dtype: DTypeLike = "float32") -> NDArray[np.floating]:
-        """A network's input (N, 1, 28, 28) of images that `preprocess` has returned."""
-        return normalise(pixels, mean=self.mean, std=self.std, dtype=dtype)
+    @property
+    def scaling(self) -> Scaling:
+        """The recipe's own mean and standard deviation."""
+        return Scaling(self.mean, self.std)
 
     def details(self) -> list[str]:
         """The options that are on, in words."""

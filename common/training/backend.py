@@ -47,7 +47,7 @@ class Execution:
     """Settings of a run apart from the network and its recipe.
 
     `native` names the parts left to the framework's own defaults. `compiled` turns on torch.compile or XLA.
-    `scaling` is applied to training images that are bytes, `label_smoothing` to the loss (see
+    `scaling` is applied to all images that are bytes, `label_smoothing` to the loss (see
     `common.model.recipe`). With `loader` the model is built as the framework's users build it, without what
     makes `train_steps` quick. With `masks`, a seed, dropout uses the masks of
     `common.training.dropout_masks`, instead of drawing its own. `world` is the place of this process among
@@ -77,17 +77,17 @@ class Model(Protocol):
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Run len(order) optimizer steps on cross-entropy; step i trains on images[order[i]].
 
-        images (N, 1, 28, 28) as bytes, which each step scales by `Execution.scaling`, or as floats, which are
-        used as they are; labels (N,) int64. Both stay on the device while the same arrays are passed.
-        order (steps, batch); rate and momentum (steps,). Returns each step's mean loss in nats and its number
-        of correct predictions, both (steps,), as seen while training. The device is idle on return. Where
-        several processes share each batch, each is passed the whole `order` and returns the figures of the
-        whole batch. Raises PeerLost.
+        images (N, channels, H, W) as bytes, which each step scales by `Execution.scaling`, or as floats,
+        which are used as they are; labels (N,) int64. Both stay on the device while the same arrays are
+        passed. order (steps, batch); rate and momentum (steps,). Returns each step's mean loss in nats and
+        its number of correct predictions, both (steps,), as seen while training. The device is idle on
+        return. Where several processes share each batch, each is passed the whole `order` and returns the
+        figures of the whole batch. Raises PeerLost.
         """
         ...
 
     def predict(self, images: Array) -> NDArray[np.float32] | NDArray[np.float64]:
-        """Logits (N, outputs) of images (N, 1, 28, 28), floats, in inference mode."""
+        """Logits (N, outputs) of images (N, channels, H, W), floats, in inference mode."""
         ...
 
     def state_dict(self) -> dict[str, Array]:

@@ -33,7 +33,8 @@ def evaluate(
     batch_size: int,
     tta_shift: int = 0,
 ) -> Evaluation:
-    """Test `model` on images (N, 28, 28) and labels (N,); `normalise` turns a batch into the network's input.
+    """Test `model` on images (N, H, W) or (N, H, W, 3) and labels (N,); `normalise` turns a batch into the
+    network's input.
 
     The seconds are those of the model's predictions of the images without shifts. With `tta_shift`, in
     pixels, also predict by test-time augmentation: the mean logits of each image and its four shifted copies.
@@ -75,8 +76,9 @@ def _accuracy(predicted: Sequence[NDArray[np.int64]], labels: NDArray[np.int64])
 
 
 def _shifts(images: NDArray[np.uint8], *, by: int) -> list[NDArray[np.uint8]]:
-    """Images (N, 28, 28) shifted up, down, left and right by some pixels; zeros fill the space."""
-    height, width = images.shape[1:]
-    padded = np.pad(images, ((0, 0), (by, by), (by, by)))
+    """Images (N, H, W) or (N, H, W, 3) shifted up, down, left and right by some pixels; zeros fill the
+    space."""
+    height, width, *channels = images.shape[1:]
+    padded = np.pad(images, ((0, 0), (by, by), (by, by), *((0, 0) for _ in channels)))
     corners = [(2 * by, by), (0, by), (by, 2 * by), (by, 0)]
     return [padded[:, top : top + height, left : left + width] for top, left in corners]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.data.augment import EpochPrefetcher
-from common.data.batches import epoch_order
+from common.data.batches import channel_first, epoch_order, normalise
 from common.data.datasets import Dataset, Digits
 from common.model import schedule
 from common.training.backend import Array, Model, NativeLoader
@@ -89,7 +89,7 @@ def train(
             model,
             test_images,
             test_labels,
-            partial(recipe.normalise, dtype=job.input_dtype),
+            partial(normalise, scaling=job.execution.scaling, dtype=job.input_dtype),
             batch_size=job.test_batch_size,
             tta_shift=recipe.tta_shift if epoch == recipe.epochs else 0,
         )
@@ -139,7 +139,7 @@ def _schedule(job: Job, steps: int) -> tuple[Array, Array | None]:
 
 
 class _EpochImages:
-    """Training images (N, 1, 28, 28) of each epoch in turn; augmented ones are prepared an epoch ahead."""
+    """Training images (N, channels, H, W) of each epoch in turn, augmented ones prepared an epoch ahead."""
 
     def __init__(self, digits: Digits, job: Job) -> None:
         self.digits, self.job = digits, job
@@ -154,7 +154,7 @@ class _EpochImages:
     def plain(self) -> Array:
         """Images without augmentation: one array in all epochs, since a model copies a new one to its
         device."""
-        return self.images[:, None]
+        return channel_first(self.images)
 
     def of(self, epoch: int) -> Array:
         """Images of `epoch`; starts to prepare those of the next epoch."""
@@ -164,7 +164,7 @@ class _EpochImages:
         prefetch = partial(EpochPrefetcher, self.images, augment, seed=self.job.seed)
         images = (self.prefetcher or prefetch(epoch=epoch)).finish()
         self.prefetcher = prefetch(epoch=epoch + 1) if epoch < self.job.recipe.epochs else None
-        return images[:, None]
+        return channel_first(images)
 
     def advance_to(self, fraction: float) -> None:
         """Prepare the next epoch's images up to the fraction of this epoch that has been trained on."""

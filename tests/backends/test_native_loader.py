@@ -39,7 +39,7 @@ def test_bytes_are_scaled_as_normalise_does(
         "order": np.arange(128).reshape(2, 64),
         "rate": np.zeros(2),
     }
-    floats = normalise(digits.images, mean=SCALING.mean, std=SCALING.std, dtype=precision)
+    floats = normalise(digits.images, SCALING, dtype=precision)
     expected = worker.run(framework, "steps", images=floats, **given)["losses"]
     losses = worker.run(framework, "steps", images=digits.images[:, None], scaling=SCALING, **given)["losses"]
     np.testing.assert_allclose(losses, expected, rtol=tolerance)

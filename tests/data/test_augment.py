@@ -85,7 +85,7 @@ def extreme(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_warp_is_bilinear_resampling(choice: Affine, side: int) -> None:
     """OpenCV 5 is exact to rounding (0.5 grey levels); OpenCV 4 kept positions to 1/32 pixel (8 levels)."""
     images = noise(50, side)
-    maps = matrices(choice, 50, side=side, seed=1, epoch=2)
+    maps = matrices(choice, 50, shape=(side, side), seed=1, epoch=2)
     expected = np.stack([gather(image, inverse) for image, inverse in zip(images, maps, strict=True)])
     assert np.abs(warp(images, maps) - expected).max() < 0.51
     assert np.abs(images - expected).max() > 100, "the maps are no test if they change nothing"
@@ -133,7 +133,7 @@ def test_crop_before_rotation(extreme: None) -> None:
     pixels of area at aspect 1, here 20 x 15 of 20 x 20).
     """
     crop = RandomCrop(area=(0.5, 0.75), aspect=(1.0, 4 / 3))
-    (inverse,) = matrices(Affine(crop=crop, rotation=90.0), 1, side=20, seed=0, epoch=1)
+    (inverse,) = matrices(Affine(crop=crop, rotation=90.0), 1, shape=(20, 20), seed=0, epoch=1)
     corners = np.array([[-0.5, -0.5, 1], [19.5, -0.5, 1], [-0.5, 19.5, 1]])
     # The picture's top left was, before the counterclockwise turn, the top right of the window; and so on.
     np.testing.assert_allclose(corners @ inverse.T, [[19.5, -0.5], [19.5, 14.5], [-0.5, -0.5]], atol=1e-12)
@@ -160,7 +160,7 @@ COUNT = 20_000
 
 
 def maps_of(choice: Affine, side: int = SIDE) -> NDArray[np.float64]:
-    return matrices(choice, COUNT, side=side, seed=3, epoch=4)
+    return matrices(choice, COUNT, shape=(side, side), seed=3, epoch=4)
 
 
 def assert_uniform(values: NDArray[np.float64], low: float, high: float) -> None:
@@ -218,7 +218,7 @@ def test_windows_stay_within_the_image(
 ) -> None:
     """Edge to edge: from -0.5 to side - 0.5 in pixel centres."""
     crop = RandomCrop(area=_ordered(area, other_area), aspect=_ordered(aspect, other_aspect))
-    maps = matrices(Affine(crop=crop), 100, side=side, seed=seed, epoch=1)
+    maps = matrices(Affine(crop=crop), 100, shape=(side, side), seed=seed, epoch=1)
     corners = np.array([[-0.5, -0.5, 1], [side - 0.5, side - 0.5, 1]])
     mapped = np.einsum("nij,cj->nci", maps, corners)
     assert mapped.min() >= -0.5 - 1e-9
@@ -287,7 +287,7 @@ def test_a_prefetched_epoch_does_not_depend_on_its_steps(shares: list[float]) ->
 def test_without_displacement_elastic_is_affine() -> None:
     """To the rounding of positions between pixels: OpenCV has 32 of them."""
     images, choice = noise(50), Affine(rotation=15.0, scaling=0.1)
-    maps = matrices(choice, 50, side=SIDE, seed=3, epoch=2)
+    maps = matrices(choice, 50, shape=(SIDE, SIDE), seed=3, epoch=2)
     elastic = np.empty_like(images)
     warp_elastically(images, maps, np.zeros((50, 2, 4, 4), np.float32), out=elastic)
     assert np.abs(elastic.astype(int) - warp(images, maps)).max() <= 255 / 16
@@ -296,7 +296,7 @@ def test_without_displacement_elastic_is_affine() -> None:
 def test_equal_offsets_of_all_knots_shift_the_image() -> None:
     """By (2, -1): the pixel at x + 2, y - 1 comes to x, y."""
     images = noise(3)
-    maps = matrices(Affine(), 3, side=SIDE, seed=0, epoch=1)
+    maps = matrices(Affine(), 3, shape=(SIDE, SIDE), seed=0, epoch=1)
     offsets = np.broadcast_to(np.float32([2, -1])[:, None, None], (3, 2, 5, 5)).copy()
     shifted = np.empty_like(images)
     warp_elastically(images, maps, offsets, out=shifted)
@@ -311,7 +311,7 @@ def test_a_knot_moves_the_pixels_near_it() -> None:
     offsets = np.zeros((1, 2, 5, 5), np.float32)
     offsets[0, 0, 0, 0] = -3
     warped = np.empty_like(image)
-    warp_elastically(image, matrices(Affine(), 1, side=SIDE, seed=0, epoch=1), offsets, out=warped)
+    warp_elastically(image, matrices(Affine(), 1, shape=(SIDE, SIDE), seed=0, epoch=1), offsets, out=warped)
     assert warped[0, 23, 23] == 255
     assert warped[0, 4, 4] == 0
     row, column = np.unravel_index(warped[0, :14, :14].argmax(), (14, 14))
@@ -325,3 +325,46 @@ def test_displacements_have_the_deviation_and_the_probability_of_the_setting() -
     assert abs(deformed.mean() - 0.25) < 0.02
     assert abs(offsets[deformed].std() - 2.0) < 0.02
     assert abs(offsets[deformed].mean()) < 0.02
+
+
+WIDE = np.random.default_rng(3).integers(0, 256, (6, 20, 24, 3), np.uint8)
+EVERYTHING = Affine(
+    crop=RandomCrop(area=(0.5, 1.0), aspect=(0.7, 1.4)),
+    zoom=ZoomCrop(16, 0.5),
+    rotation=20,
+    scaling=0.1,
+    translation=2.0,
+    elastic=Elastic(1.5),
+)
+
+
+@pytest.mark.parametrize(
+    "choice", [EVERYTHING, dataclasses.replace(EVERYTHING, elastic=None)], ids=["elastic", "affine"]
+)
+def test_the_channels_of_an_image_that_is_no_square_change_alike(choice: Affine) -> None:
+    changed = augmented(WIDE, choice, seed=1, epoch=2)
+    assert changed.shape == WIDE.shape
+    assert (changed != WIDE).any(axis=(1, 2, 3)).all()
+    for channel in range(3):
+        alone = np.ascontiguousarray(WIDE[..., channel])
+        np.testing.assert_array_equal(changed[..., channel], augmented(alone, choice, seed=1, epoch=2))
+
+
+def test_the_corners_of_a_crop_are_inside_an_image_that_is_no_square() -> None:
+    crop = RandomCrop(area=(0.3, 1.0), aspect=(0.75, 1.33))
+    maps = matrices(Affine(crop=crop), 200, shape=(20, 24), seed=1, epoch=1)
+    edges = np.array([[-0.5, -0.5, 1], [23.5, 19.5, 1]])  # of the first and last pixel, x and y
+    corners = np.einsum("nij,kj->nki", maps, edges)
+    assert (corners > -0.5 - 1e-9).all()
+    assert (corners < np.array([23.5, 19.5]) + 1e-9).all()
+    sides = corners[:, 1] - corners[:, 0]
+    area, aspect = sides.prod(axis=1) / (20 * 24), sides[:, 0] / sides[:, 1]
+    whole = np.isclose(area, 1)
+    assert whole.mean() < 0.5
+    assert (area > 0.3 - 1e-9).all()
+    assert ((aspect > 0.75 - 1e-9) & (aspect < 1.33 + 1e-9))[~whole].all()
+
+
+def test_a_zoom_keeps_the_proportions_of_an_image_that_is_no_square() -> None:
+    (zoomed,) = matrices(Affine(zoom=ZoomCrop(10, 1.0)), 1, shape=(20, 24), seed=1, epoch=1)
+    np.testing.assert_allclose(zoomed, [[0.5, 0, 11.5 / 2], [0, 0.5, 9.5 / 2]])

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.data import batches
+from common.data.batches import Scaling
 from common.data.datasets import DataError
 
 SEEDS = st.integers(0, 2**40)
@@ -76,7 +77,7 @@ def test_a_negative_seed() -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_normalise_is_the_formula_to_rounding(dtype: str) -> None:
     images = np.random.default_rng(0).integers(0, 256, (1100, 28, 28), np.uint8)
-    result = batches.normalise(images, mean=0.1307, std=0.3081, dtype=dtype)
+    result = batches.normalise(images, Scaling(0.1307, 0.3081), dtype=dtype)
     assert result.shape == (1100, 1, 28, 28)
     assert result.dtype == np.dtype(dtype)
     assert result.flags.c_contiguous
@@ -85,7 +86,7 @@ def test_normalise_is_the_formula_to_rounding(dtype: str) -> None:
 
 
 def test_normalise_refuses_other_images_and_deviations() -> None:
-    with pytest.raises(ValueError, match=r"uint8 \(N, 28, 28\), not float32 \(2, 28, 28\)"):
-        batches.normalise(np.zeros((2, 28, 28), np.float32), mean=0.0, std=1.0)  # type: ignore[arg-type, unused-ignore]
+    with pytest.raises(ValueError, match=r"uint8 \(N, H, W\) or \(N, H, W, 3\), not float32 \(2, 28, 28\)"):
+        batches.normalise(np.zeros((2, 28, 28), np.float32), Scaling())  # type: ignore[arg-type, unused-ignore]
     with pytest.raises(ValueError, match="must be above 0; it is 0"):
-        batches.normalise(np.zeros((2, 28, 28), np.uint8), mean=0.0, std=0)
+        batches.normalise(np.zeros((2, 28, 28), np.uint8), Scaling(0.0, 0))

@@ -398,7 +398,12 @@ def digits(count: int) -> Digits:
         (
             np.zeros((3, 28, 27), np.uint8),
             np.zeros(3, np.uint8),
-            r"Images must be .* not uint8 \(3, 28, 27\)",
+            r"training images are \(28, 27\) and the test images \(28, 28\)",
+        ),
+        (
+            np.zeros((3, 28, 28, 4), np.uint8),
+            np.zeros(3, np.uint8),
+            r"Images must be .* not uint8 \(3, 28, 28, 4\)",
         ),
         (np.zeros((3, 28, 28)), np.zeros(3, np.uint8), "Images must be .* not float64"),
         (np.zeros((3, 28, 28), np.uint8), np.zeros(3, np.int64), "Labels must be .* not int64"),
@@ -407,7 +412,7 @@ def digits(count: int) -> Digits:
 )
 def test_digits_that_do_not_fit(images: NDArray[Any], labels: NDArray[Any], reason: str) -> None:
     with pytest.raises(DataError, match=reason):
-        Digits(images, labels)
+        Dataset("odd", Digits(images, labels), digits(3))
 
 
 @pytest.mark.parametrize(

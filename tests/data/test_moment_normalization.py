@@ -117,3 +117,12 @@ def test_an_image_does_not_depend_on_the_others(seed: int, count: int) -> None:
     assert normalized.dtype == np.uint8
     for image, expected in zip(images, normalized, strict=True):
         np.testing.assert_array_equal(normalize(image[None], MomentNormalization(0.5, 0.5))[0], expected)
+
+
+def test_images_of_another_size_are_normalised_to_the_same_part_of_them() -> None:
+    bar = np.pad(np.full((9, 4), 255, np.uint8), ((9, 10), (11, 13)))
+    normalization = MomentNormalization(1.0, 1.0)
+    small = normalize(bar[None], normalization)
+    large = normalize(np.kron(bar, np.ones((3, 2), np.uint8))[None], normalization)
+    assert large.shape == (1, 84, 56)
+    np.testing.assert_allclose(extents(large), extents(small) * [3, 2], rtol=0.03)

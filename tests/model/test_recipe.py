@@ -86,7 +86,7 @@ def test_a_part_of_an_absent_choice_starts_from_the_defaults() -> None:
         ("std=0", "std=0.0"),
         ("label_smoothing=1", "label_smoothing=1.0"),
         ("averaged=-1", "averaged_epochs=-1"),
-        ("shifted=28", "tta_shift=28"),
+        ("shifted=4096", "tta_shift=4096"),
         ("lr=-1", "lr=-1.0"),
         ("batch_size=0", "batch_size=0"),
     ],

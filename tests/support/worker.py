@@ -192,7 +192,7 @@ def accuracy(backend: Any, *, dataset: Dataset, job: Job) -> float:
     """Test accuracy of the weights that `job` starts from, in percent."""
     model = backend.build(job.spec, job.recipe.optimizer, execution=job.execution, seed=1)
     model.load_state_dict(job.start)
-    scaled = partial(normalise, mean=job.recipe.mean, std=job.recipe.std)
+    scaled = partial(normalise, scaling=job.recipe.scaling)
     labels = dataset.test.labels.astype(np.int64)
     return evaluate(model, dataset.test.images, labels, scaled, batch_size=1000).accuracy
 

@@ -14,7 +14,7 @@ from support.jobs import job
 from support.recorder import Recorder, RecorderLoader
 
 from common.data.augment import Affine, augmented
-from common.data.batches import epoch_order, normalise
+from common.data.batches import Scaling, epoch_order, normalise
 from common.data.datasets import Dataset, Digits
 from common.data.moment_normalization import MomentNormalization, normalize
 from common.model.recipe import Recipe
@@ -203,12 +203,33 @@ def test_images_are_moment_normalised_before_augmentation_and_for_tests(
     np.testing.assert_array_equal(model.calls[0][0], expected.calls[0][0])
     recipe = replace(RECIPE, moments=target)
     few = few_digits.test.images[:5]
-    expected_inputs = normalise(normalize(few, target), mean=recipe.mean, std=recipe.std)
+    expected_inputs = normalise(normalize(few, target), recipe.scaling)
     np.testing.assert_array_equal(recipe.to_input(few), expected_inputs)
 
 
 def test_evaluation_does_not_depend_on_its_batch(few_digits: Dataset) -> None:
-    scaled = partial(normalise, mean=0, std=1)
+    scaled = partial(normalise, scaling=Scaling())
     images, labels = few_digits.test.images, few_digits.test.labels.astype(np.int64)
     parts = [evaluate(Recorder(), images, labels, scaled, batch_size=size) for size in (1, 77, 500, 9999)]
     assert len({(part.loss, part.accuracy) for part in parts}) == 1
+
+
+def test_shifted_views_of_colour_images_are_predicted(few_digits: Dataset) -> None:
+    class Brightest(Recorder):
+        """Predicts the channel with the most light in the top row."""
+
+        def predict(self, images: Array) -> Array:
+            return images[:, :, 0].sum(axis=2)
+
+    images = np.zeros((2, 3, 4, 3), np.uint8)
+    images[0, 0, :, 2] = 9
+    images[1, 1, :, 1] = 9
+    test = evaluate(
+        Brightest(),
+        images,
+        np.array([2, 1]),
+        partial(normalise, scaling=Scaling()),
+        batch_size=2,
+        tta_shift=1,
+    )
+    assert (test.accuracy, test.tta_accuracy) == (50, 100)
