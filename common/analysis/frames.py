@@ -12,6 +12,8 @@ import pandas as pd
 
 from common.analysis.pooling import TEST_IMAGES
 from common.data.datasets import TRAINING_IMAGES
+from common.data.layouts import MAX_BYTES
+from common.data.source import is_own
 from common.tables.schema import TABLES, columns, header
 from common.tables.store import ResultsError, line_of_row, rows
 
@@ -53,9 +55,12 @@ def read(folder: Path) -> Tables:
 
 
 def _test_images(dataset: str) -> int:
-    """Number of images on which a run of this data set is tested, as `validated` names it."""
+    """Number of images on which a run of this data set is tested, as `validated` names it; the largest there
+    can be for a user's own data, whose number the tables do not have."""
     held_out = re.search(r"-validation-(\d+)$", dataset)
-    return int(held_out[1]) if held_out else TEST_IMAGES
+    if held_out:
+        return int(held_out[1])
+    return MAX_BYTES if is_own(dataset) else TEST_IMAGES
 
 
 def frame(folder: Path, name: str) -> pd.DataFrame:

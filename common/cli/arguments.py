@@ -13,17 +13,18 @@ from typing import Any, NoReturn
 from common.cli.parser import Parser
 from common.cli.paths import path
 from common.cli.trace import STEPS
-from common.data.datasets import DATASETS, TRAINING_IMAGES
+from common.data import source
+from common.data.datasets import DATASETS, TRAINING_IMAGES, DataError
 from common.frameworks import FRAMEWORKS, Framework
 from common.model.own_network import NetworkFileError, entry_of
 from common.model.recipe import MAX_EPOCHS
+from common.printable import printable
 from common.training.backend import NATIVE_PARTS
 
 PRECISIONS = ("float32", "bfloat16", "float64")
 LOADERS = ("memory", "native")
 MAX_SEED = 2**32 - 1  # NumPy's and Keras's; PyTorch accepts larger ones
 MAX_SEEDS = 10_000
-MAX_STEPS = 10**8  # of a run: its schedule is an array of so many rates
 MAX_THREADS = 1024  # OpenMP ends the process that requests some millions
 MAX_LOG_INTERVAL = 10**6
 LONGEST_QUOTE = 60
@@ -75,9 +76,10 @@ def _add_data(result: argparse.ArgumentParser, framework: Framework) -> None:
     add = result.add_argument_group("data").add_argument
     add(
         "--dataset",
-        metavar=_braces(DATASETS),
-        type=one_of(DATASETS, "a data set"),
-        help="data set to train and test on (default: mnist)",
+        metavar=f"{{{','.join(DATASETS)},FOLDER,FILE.npz}}",
+        type=dataset,
+        help="data set to train and test on (default: mnist), or your own: a folder of four IDX files or of "
+        "images in train/LABEL/ and test/LABEL/, or an .npz file with x_train, y_train, x_test and y_test",
     )
     add(
         "--data-dir",
@@ -327,6 +329,19 @@ def network(text: str) -> str:
         entry_of(text)
     except NetworkFileError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def dataset(text: str) -> str:
+    """A data set of DATASETS, or a path of a user's own data, as `source.load` accepts it."""
+    if text in DATASETS:
+        return text
+    try:
+        source.find(text)
+    except DataError as error:
+        if "/" in text or os.sep in text or Path(text).suffix or Path(text).exists():
+            raise argparse.ArgumentTypeError(printable(str(error))) from None
+        return one_of((*DATASETS, "FOLDER", "FILE.npz"), "a data set")(text)
     return text
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from common.checked import RecipeError
-from common.cli.arguments import BY_FLAG, MAX_SEED, MAX_STEPS, MODES, flag, parser
+from common.cli.arguments import BY_FLAG, MAX_SEED, MODES, flag, parser
 from common.cli.paths import output_error
 from common.cli.threads import ThreadsError, default_threads
 from common.cli.trace import STEPS
-from common.data.datasets import TRAINING_IMAGES, Dataset
+from common.data.datasets import DATASETS, TRAINING_IMAGES, Dataset
 from common.frameworks import FRAMEWORKS
 from common.model.entry import Entry
 from common.model.layers import BatchNorm
@@ -30,6 +30,7 @@ from common.tables.store import is_table
 from common.training import checkpoint
 from common.training.backend import NATIVE_PARTS
 from common.training.distributed import LauncherError, World, read_world
+from common.training.fit import MAX_STEPS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,10 +183,11 @@ def _run_errors(invocation: Invocation, recipe: Recipe) -> Iterator[str]:
     """Contradictions between flags that any run may have."""
     batch_size = invocation.batch_size or recipe.batch_size
     images = TRAINING_IMAGES - (invocation.validation or 0)
-    if batch_size > images:
+    own_data = invocation.dataset not in (None, *DATASETS)  # whose size is not read yet
+    if batch_size > images and not own_data:
         yield f"--batch-size {batch_size} is more than the {images:,} training images that are left."
     epochs = max(recipe.epochs, invocation.epochs or 0)
-    if (steps := epochs * (images // batch_size)) > MAX_STEPS:
+    if (steps := epochs * (images // batch_size)) > MAX_STEPS and not own_data:
         yield f"{epochs:,} epochs of batches of {batch_size} are {steps:,} steps; at most {MAX_STEPS:,} are."
     if (last := (invocation.seed or 0) + invocation.seeds - 1) > MAX_SEED:
         yield f"The last of --seeds {invocation.seeds} would be {last:,}; a seed is at most {MAX_SEED:,}."

@@ -21,11 +21,12 @@ from common.cli.parent_watch import watch_parent
 from common.cli.paths import OutputError, write_json
 from common.cli.predict_server import serve
 from common.cli.profile import profile
-from common.cli.requested_job import requested_dataset, requested_job
+from common.cli.requested_job import on_requested_data, requested_job
 from common.cli.seeds import summary_line
 from common.cli.threads import limit_spinning
 from common.cli.trace import trace
-from common.data.datasets import DataError, Dataset, load
+from common.data.datasets import DataError, Dataset
+from common.data.source import load
 from common.frameworks import FRAMEWORKS, ROOT
 from common.model.entry import describe
 from common.model.spec import summary
@@ -102,7 +103,7 @@ def _main(backend: type[Backend], invocation: Invocation) -> int:
         return 0
     clock = machine.Clock.of_process(load=invocation.startup.load)
     job = requested_job(invocation)
-    dataset = requested_dataset(invocation, job, log=_show)
+    job, dataset = on_requested_data(invocation, job, log=_show)
     if job.results:
         store.check_writable(job.results)
         if job.save_model and job.last_epoch:

@@ -83,9 +83,15 @@ def _load(framework: Backend, path: Path, name: str) -> Model:
     Raises CheckpointError.
     """
     entry = ZOO[name]
-    state = checkpoint.load_weights(path, entry.spec)
+    saved = checkpoint.read(path)
+    checkpoint.check(saved, path, entry.spec)
+    data = saved.metadata.get("data", saved.metadata.get("dataset", "mnist"))
+    if data != "mnist":
+        raise checkpoint.CheckpointError(
+            f"{path} was trained on {data}; the page is for the digits of MNIST."
+        )
     model = framework.build(entry.spec, entry.recipe.optimizer, execution=Execution(), seed=1)
-    model.load_state_dict(state)
+    model.load_state_dict({name: saved.state[name] for name in (*entry.spec.weights, *entry.spec.statistics)})
     model.predict(np.zeros((1, *entry.spec.input_shape), np.float32))
     return model
 

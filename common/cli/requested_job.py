@@ -15,13 +15,13 @@ from common.checked import RecipeError
 from common.cli.arguments import flag, parser
 from common.cli.invocation import Invocation, varied
 from common.cli.saved_settings import check_metadata, require_epoch
-from common.data.batches import Scaling
-from common.data.datasets import CLASSES, DataError, Dataset, Digits, hold_out, load, validated
+from common.data.datasets import DATASETS, Dataset, hold_out, validated
+from common.data.source import is_own, load
 from common.model.entry import Entry
 from common.model.recipe import Recipe
-from common.model.spec import ModelSpec
 from common.training import checkpoint
 from common.training.backend import Execution, LoaderOptions
+from common.training.fit import fitted
 from common.training.job import Job, Part
 
 _NOT_SAVED = (
@@ -71,7 +71,7 @@ def requested_job(invocation: Invocation) -> Job:
             precision=settings["precision"],
             native=frozenset(settings["native"]),
             compiled=settings["compile"],
-            scaling=Scaling(recipe.mean, recipe.std),
+            scaling=recipe.scaling,
             label_smoothing=recipe.label_smoothing,
             loader=options if settings["loader"] == "native" else None,
             world=invocation.world,
@@ -105,34 +105,35 @@ def requested_job(invocation: Invocation) -> Job:
     return job
 
 
-def requested_dataset(invocation: Invocation, job: Job, *, log: Callable[[str], None]) -> Dataset:
-    """Images to train and test on, under the name that the tables use. Raises DataError."""
+def on_requested_data(invocation: Invocation, job: Job, *, log: Callable[[str], None]) -> tuple[Job, Dataset]:
+    """The job fitted to its data, and the images to train and test on, under the name that the tables use.
+
+    The metadata of a checkpoint on a user's own data have their name as `data`, and their scaling. Raises
+    DataError, and CheckpointError for a run that would continue on other data.
+    """
     name, held_out = job.settings["dataset"], job.settings["validation"]
     loading = invocation.startup.dataset
     dataset = loading.result() if loading else load(name, data_dir=invocation.data_dir, log=log)
+    data = dataset.name
+    if job.resumed and job.settings.get("data", data) != data:
+        raise checkpoint.CheckpointError(
+            f"{job.resumed} was trained on {job.settings['data']}; {name} has {data} now."
+        )
     if held_out:
-        dataset = dataclasses.replace(hold_out(dataset, held_out), name=validated(name, held_out))
-    _require_fit(job.spec, dataset)
+        dataset = dataclasses.replace(hold_out(dataset, held_out), name=validated(data, held_out))
+    job = fitted(job, dataset)
+    if is_own(data):
+        scaling = job.execution.scaling
+        log(f"Pixels in 0..1 are scaled with mean {scaling.mean:.4f} and deviation {scaling.std:.4f}.")
+        settings = {**job.settings, "data": data, "scaling": dataclasses.asdict(scaling)}
+        job = dataclasses.replace(job, settings=settings)
     if invocation.dry_run:
         dataset = dataclasses.replace(
             dataset,
-            train=_first(dataset.train, job.recipe.batch_size),
-            test=_first(dataset.test, job.test_batch_size),
+            train=dataset.train[: job.recipe.batch_size],
+            test=dataset.test[: job.test_batch_size],
         )
-    return dataset
-
-
-def _require_fit(spec: ModelSpec, dataset: Dataset) -> None:
-    """Raise DataError for a network whose input is not the images' shape, or with too few outputs."""
-    shape = (1, *dataset.train.images.shape[1:])
-    if spec.input_shape != shape:
-        raise DataError(
-            f"{spec.name} requires images of shape {spec.input_shape}; those of {dataset.name} have {shape}."
-        )
-    if spec.outputs < CLASSES:
-        raise DataError(
-            f"{spec.name} has {spec.outputs} outputs, fewer than the {CLASSES} classes of {dataset.name}."
-        )
+    return job, dataset
 
 
 def _resume_command(invocation: Invocation, recipe: Recipe) -> str:
@@ -177,7 +178,11 @@ def _settings(invocation: Invocation, entry: Entry, saved: Mapping[str, Any]) ->
     }
     fields = {name: getattr(invocation, name) for name in defaults}
     given = {name: value for name, value in fields.items() if value is not None}
-    settings = defaults | {name: saved[name] for name in defaults if name in saved}
+    settings = defaults | {name: saved[name] for name in (*defaults, "data") if name in saved}
+    if given.get("dataset", "mnist") not in DATASETS:
+        given["dataset"] = str(Path(given["dataset"]).expanduser().absolute())
+        if settings["dataset"] not in DATASETS:  # which may have moved: its digest is compared
+            settings["dataset"] = given["dataset"]
     for name, value in given.items():
         given[name] = value = list(value) if isinstance(value, tuple) else value
         if saved and value != settings[name]:
@@ -230,7 +235,3 @@ def _parts(invocation: Invocation, saved: Mapping[str, Any], entry: Entry) -> tu
         raise checkpoint.CheckpointError(
             f"{invocation.resume} names parts of its run that are none: {saved['parts']}."
         ) from None
-
-
-def _first(digits: Digits, count: int) -> Digits:
-    return Digits(digits.images[:count], digits.labels[:count])

@@ -36,7 +36,7 @@ _ALLOWED = {
     "lr": "a number above 0",
     "precision": f"one of {', '.join(PRECISIONS)}",
     "loader": f"one of {', '.join(LOADERS)}",
-    "dataset": f"one of {', '.join(DATASETS)}",
+    "dataset": f"one of {', '.join(DATASETS)}, or the path of a user's own data",
     "perturb": "ulp or null",
     "native": f"a list of {', '.join(NATIVE_PARTS)}",
     "vary": "a list of changes",
@@ -59,9 +59,11 @@ def _is_allowed(name: str, value: Any) -> bool:
         case "lr":
             number = whole or isinstance(value, float)
             return number and 0 < value < math.inf
-        case "precision" | "loader" | "dataset":
-            names = {"precision": PRECISIONS, "loader": LOADERS, "dataset": DATASETS}[name]
+        case "precision" | "loader":
+            names = {"precision": PRECISIONS, "loader": LOADERS}[name]
             return isinstance(value, str) and value in names
+        case "dataset":
+            return isinstance(value, str) and (value in DATASETS or Path(value).is_absolute())
         case "perturb":
             return value in (None, "ulp")
         case "native":

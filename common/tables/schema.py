@@ -82,7 +82,11 @@ class Run:
         ),
     ]
     dataset: Annotated[
-        str, Column("`mnist`, `fashion-mnist`; with `-validation-N` where N training images were held out")
+        str,
+        Column(
+            "`mnist`, `fashion-mnist`, or `NAME@DIGEST` of a user's own data, a digest of pixels and labels; "
+            "with `-validation-N` where N training images were held out"
+        ),
     ]
     optimizer: Annotated[str, Column("update rule and its constants that are not the default")]
     schedule: Annotated[str, Column("learning-rate schedule and its constants that are not the default")]

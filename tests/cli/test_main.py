@@ -70,7 +70,7 @@ REFUSED = {
     ),
     "unknown data set": (
         ["--dataset", "cifar"],
-        "cifar is not a data set; choose from mnist, fashion-mnist.",
+        "cifar is not a data set; choose from mnist, fashion-mnist, FOLDER, FILE.npz.",
     ),
     "unknown precision": (["--precision", "float16"], "float16 is not a precision; did you mean bfloat16?"),
     "unknown native part": (
