@@ -28,6 +28,10 @@ from common.training.backend import NATIVE_PARTS
 
 NONE, ALL = "none", "all"
 
+PLACE = ["machine", "threads"]
+SECONDS = "train_seconds"
+"""Columns of a run."""
+
 
 def variants(spec: ModelSpec) -> list[str]:
     """What each variant leaves to the frameworks: `none`, one part, ..., `all`."""
@@ -73,19 +77,26 @@ class Ablation:
     groups: Mapping[tuple[str, str], Group]
 
     @cached_property
-    def machine(self) -> str:
-        """The machine that made most of the runs with a part native. Only its runs count: times of different
-        machines cannot be compared, and on one machine a variant that changes nothing has no effect."""
-        machines = [group.runs["machine"] for (_, variant), group in self.groups.items() if variant != NONE]
-        return str(pd.concat(machines).mode().iloc[0])
+    def place(self) -> tuple[str, int]:
+        """The machine and the number of threads of most of the runs with a part native.
+
+        Only its runs count: times of different machines cannot be compared, and in one place a variant that
+        changes nothing has no effect, as all sums are rounded in one order.
+        """
+        places = [group.runs[PLACE] for (_, variant), group in self.groups.items() if variant != NONE]
+        machine, threads = pd.concat(places).value_counts().index[0]
+        return str(machine), int(threads)
 
     def values(self, framework: str, variant: str, column: str) -> dict[int, float]:
-        """By seed; empty where the variant was not run."""
+        """By seed; empty where the variant was not run. Seconds are only of runs that had the machine to
+        themselves."""
         group = self.groups.get((framework, variant))
         if group is None:
             return {}
-        runs = group.runs[group.runs["machine"] == self.machine]
-        return pooling.by_seed(Group(group.fields, runs), column)
+        selected = (group.runs[PLACE] == pd.Series(self.place, PLACE)).all(axis=1)
+        if column == SECONDS:
+            selected &= ~(group.runs["at_once"] > 1)
+        return pooling.by_seed(Group(group.fields, group.runs[selected]), column)
 
     def effect(self, framework: str, variant: str, column: str) -> Comparison | None:
         """The variant less the pinned runs, paired by seed."""
@@ -123,7 +134,7 @@ class Ablation:
         """Every effect of the page: of each variant on accuracy and seconds, and the parts of the gap."""
         for framework in FRAMEWORKS:
             for variant in variants(ZOO[self.model].spec)[1:]:
-                for column in ("accuracy", "train_seconds"):
+                for column in ("accuracy", SECONDS):
                     if effect := self.effect(framework, variant, column):
                         yield effect
         if attribution := self.attribution:

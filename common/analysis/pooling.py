@@ -1,9 +1,9 @@
 """Groups of runs that are repetitions of one another.
 
-Runs are pooled only where every setting in POOLED is equal; machine and versions may differ, because an
-accuracy should repeat anywhere. Runs of one seed are no independent repetitions: means, spreads and intervals
-are of seeds, of which a repeated one counts once, with the mean of its runs. Times are compared only among
-runs that had their machine to themselves.
+Runs are pooled only where every setting in POOLED is equal; machine, versions and threads may differ, as an
+accuracy should repeat anywhere. Runs of one seed are no independent repetitions: means, spreads and
+intervals are of seeds, of which a repeated one counts once, with the mean of its runs. Times are compared
+only among runs that had their machine to themselves.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from common.model.zoo import ZOO
 
 POOLED = (
     *("framework", "model", "dataset", "batch_size", "epochs", "optimizer", "schedule", "lr", "augment"),
-    *("native", "loader", "precision", "device", "threads", "world_size", "recipe_hash", "numerics"),
+    *("native", "loader", "precision", "device", "world_size", "recipe_hash", "numerics"),
 )
 """Runs with status ok that agree in all these columns are repetitions with different seeds."""
 
-ENVIRONMENT = ("machine", "framework_version", "python")
-"""Columns that may differ where accuracies are pooled, but not where times and memory are."""
+ENVIRONMENT = ("machine", "framework_version", "python", "threads")
+"""Columns that may differ where accuracies are pooled, but not where times and memory are. The number of
+threads decides only in which order sums are rounded, as the processor does."""
 
 DEFAULTS = {"dataset": "mnist", "native": "none", "loader": "memory", "precision": "float32"}
 """The values of a run whose command line changes none of them."""

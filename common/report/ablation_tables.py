@@ -35,8 +35,9 @@ def section(runs: pd.DataFrame) -> str:
         "Accuracies in percent, and seconds of training, are means over seeds. EFFECT is the difference from "
         "the pinned runs, paired by seed, with the 95 % confidence interval of its mean. The intervals of "
         f"this section are simultaneous, adjusted for all its {family} effects (Bonferroni): with 95 % "
-        "confidence all of them hold at once. All runs of an ablation are from one machine, so a part that "
-        "changes nothing has the effect 0. A *negative control* draws its initial weights from the "
+        "confidence all of them hold at once. All runs of an ablation are from one machine and have one "
+        "number of threads, so a part that changes nothing has the effect 0. Seconds are of runs that had "
+        "the machine to themselves. A *negative control* draws its initial weights from the "
         "distribution that the pinned runs have already, only by the framework's own generator: an effect "
         "there is chance."
     )

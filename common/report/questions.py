@@ -128,7 +128,7 @@ class Facts:
     @property
     def repeats(self) -> str:
         """Of how many seeds that were run again on one machine all runs have the same test loss."""
-        columns = ["framework", *pooling.ENVIRONMENT, "model", "seed", "numerics", "threads"]
+        columns = ["framework", *pooling.ENVIRONMENT, "model", "seed", "numerics"]
         runs = pooling.zoo_runs(self.found.tables.runs)
         again = runs[runs.duplicated(columns, keep=False)]
         parts = []

@@ -138,10 +138,10 @@ def settings(differences: Mapping[str, tuple[str, str]]) -> str:
 
 
 def device(group: Group) -> str:
-    """`cpu, 2 threads`, with the number of processes if there are several."""
-    threads, processes = group.fields["threads"], group.fields["world_size"]
-    several = "" if processes == 1 else f", {processes} processes"
-    return f"{group.fields['device']}, {threads} thread{'s' * (threads != 1)}{several}"
+    """`cpu, 2 threads` or `cpu, 1 or 2 threads`, with the number of processes if there are several."""
+    threads, processes = sorted(set(group.runs["threads"])), group.fields["world_size"]
+    number = f"{' or '.join(map(str, threads))} thread{'s' * (threads != [1])}"
+    return f"{group.fields['device']}, {number}" + ("" if processes == 1 else f", {processes} processes")
 
 
 def _from_zoo(group: Group) -> str:

@@ -58,6 +58,18 @@ def test_an_ablation_is_of_one_machine(tmp_path: Path) -> None:
     assert list(result.values("pytorch", "none", "accuracy")) == [1, 2, 3]
 
 
+def test_an_ablation_is_of_one_number_of_threads_and_times_only_runs_alone(tmp_path: Path) -> None:
+    add_variants(tmp_path, none=(99.0, 99.0), init=(99.1, 99.0))
+    for seed, at_once in ((2, 1), (4, 2)):
+        add_run(tmp_path, "under-5k", seed=seed, threads=1, accuracy=99.9, at_once=at_once)
+    runs = frames.read(tmp_path).runs
+    (result,) = ablation.ablations(runs)
+    assert max(result.values("pytorch", "none", "accuracy").values()) < 99.9
+    (result,) = ablation.ablations(runs.assign(at_once=2))
+    assert len(result.values("pytorch", "none", "accuracy")) == 3
+    assert result.effect("pytorch", "init", "train_seconds") is None
+
+
 def test_pinned_runs_alone_are_no_ablation(tmp_path: Path) -> None:
     add_variants(tmp_path, none=(99.0, 99.0))
     assert ablation.ablations(frames.read(tmp_path).runs) == []

@@ -31,7 +31,6 @@ OTHER: dict[str, Any] = {
     "loader": "stream",
     "precision": "bfloat16",
     "device": "cuda",
-    "threads": 3,
     "world_size": 2,
     "recipe_hash": "000000000000",
     "numerics": 7.0,
@@ -57,10 +56,13 @@ def test_rows_that_differ_in_one_field_are_not_pooled(tmp_path: Path, field: str
         assert pooling.differences(one.fields, two.fields, but=[field]) == {}
 
 
-@pytest.mark.parametrize("field", ["machine", "framework_version", "commit", "started", "seed", "accuracy"])
+NOT_POOLED = [*pooling.ENVIRONMENT, "commit", "started", "seed", "accuracy"]
+
+
+@pytest.mark.parametrize("field", NOT_POOLED)
 def test_rows_that_differ_in_anything_else_are(tmp_path: Path, field: str) -> None:
     add_run(tmp_path)
-    other: dict[str, Any] = {field: 5 if field in ("seed", "accuracy") else "other"}
+    other: dict[str, Any] = {field: 5 if field in ("seed", "accuracy", "threads") else "other"}
     add_run(tmp_path, **other)
     (group,) = pooling.groups(frames.read(tmp_path).runs)
     assert len(group.runs) == 2
@@ -105,10 +107,10 @@ def test_groups_come_in_the_order_of_the_zoo(tmp_path: Path) -> None:
 
 
 def test_leading_is_the_group_with_the_most_seeds(tmp_path: Path) -> None:
-    for seed, threads in ((1, 4), (1, 4), (1, 4), (2, 8), (3, 8)):
-        add_run(tmp_path, seed=seed, threads=threads)
+    for seed, processes in ((1, 1), (1, 1), (1, 1), (2, 2), (3, 2)):
+        add_run(tmp_path, seed=seed, world_size=processes)
     (group,) = pooling.largest_groups(pooling.groups(frames.read(tmp_path).runs))
-    assert group.fields["threads"] == 8
+    assert group.fields["world_size"] == 2
 
 
 def test_the_newest_arithmetic_wins_over_more_seeds(tmp_path: Path) -> None:
@@ -131,7 +133,7 @@ def test_the_newest_arithmetic_wins_over_more_seeds(tmp_path: Path) -> None:
 
 def test_an_older_arithmetic_counts_where_there_is_no_newer(tmp_path: Path) -> None:
     add_run(tmp_path, seed=1, numerics=1)
-    add_run(tmp_path, seed=1, numerics=2, threads=1)
+    add_run(tmp_path, seed=1, numerics=2, world_size=2)
     add_run(tmp_path, framework="tensorflow", seed=1, numerics=3)
     runs = frames.read(tmp_path).runs
     assert len(pooling.newest(runs)) == 3

@@ -54,7 +54,7 @@ def test_more_networks_make_a_verdict_harder(tmp_path: Path) -> None:
     assert of_four.p_equivalence == pytest.approx(4 * alone.comparison.p_equivalence)
 
 
-@pytest.mark.parametrize("field, value", [("device", "cuda"), ("threads", 1)])
+@pytest.mark.parametrize("field, value", [("device", "cuda"), ("world_size", 2)])
 def test_runs_that_differ_in_more_are_refused_with_the_field(
     tmp_path: Path, field: str, value: object
 ) -> None:

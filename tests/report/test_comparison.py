@@ -58,11 +58,11 @@ def test_a_run_without_its_pair_has_the_recorded_accuracy_beside_it(tmp_path: Pa
 
 
 def test_runs_that_are_not_compared_have_the_reason(tmp_path: Path, recorded: Tables) -> None:
-    add_run(tmp_path, "speedrun", "pytorch", threads=1)
-    add_run(tmp_path, "speedrun", "tensorflow", threads=2)
+    add_run(tmp_path, "speedrun", "pytorch", world_size=1)
+    add_run(tmp_path, "speedrun", "tensorflow", world_size=2)
     (reason,) = comparison.sentences(frames.read(tmp_path), recorded)
     assert "speedrun" in reason
-    assert "threads: 1 and 2" in reason
+    assert "world_size: 1 and 2" in reason
 
 
 def test_without_runs_of_the_recipes_there_is_nothing_to_compare(tmp_path: Path, recorded: Tables) -> None:

@@ -174,13 +174,13 @@ def test_rows_of_older_arithmetic_are_kept_apart(root: Path) -> None:
 
 
 def test_rows_of_one_network_with_other_settings_are_listed(root: Path) -> None:
-    add_run(results(root), threads=2)
+    add_run(results(root), world_size=2)
     assert run_tables.DIFFERING not in rendered(root)[0]
-    add_run(results(root), framework="tensorflow", threads=8)
+    add_run(results(root), framework="tensorflow", world_size=8)
     table, marks = rendered(root)
     for page in (table, marks):
         assert run_tables.DIFFERING in page
-        assert "TensorFlow against PyTorch: threads 8 instead of 2" in page
+        assert "TensorFlow against PyTorch: world_size 8 instead of 2" in page
 
 
 def test_failed_runs_are_counted_and_listed(root: Path) -> None:

@@ -30,13 +30,13 @@ def test_the_verdict_is_in_both_tables(tmp_path: Path, differences: list[float],
 
 def test_a_refused_comparison_is_listed(tmp_path: Path) -> None:
     add_pairs(tmp_path, [0.1, 0.2])
-    add_run(tmp_path, "nextjournal", "pytorch", threads=1)
-    add_run(tmp_path, "nextjournal", "tensorflow", threads=2)
+    add_run(tmp_path, "nextjournal", "pytorch", world_size=1)
+    add_run(tmp_path, "nextjournal", "tensorflow", world_size=2)
     tables = frames.read(tmp_path)
     for page in (verdict_tables.summary_table(tables), verdict_tables.details(tables)):
         last = page.splitlines()[-1]
         assert "nextjournal" in last
-        assert "threads" in last
+        assert "world_size" in last
 
 
 def test_no_pairs(tmp_path: Path) -> None:
