@@ -1,8 +1,9 @@
 """The verdict of each network on whether both frameworks reach the same accuracy.
 
-Compared are runs of the zoo's own recipes after the last epoch. Runs with one seed are a pair; the networks'
-tests form one family (Holm). Two sharper outcomes, each a family of its own, stand beside the accuracy: the
-ratios of error rates and of training losses.
+Compared are runs of the zoo's own recipes, after the last epoch, in pairs of one seed. A network has two
+tests, of a difference and of equivalence (`common.analysis.significance`); the p-values of all networks are
+adjusted for their number (Holm). The ratios of error rates and of training losses are tested in the same way,
+each adjusted on its own.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ OUTCOMES: dict[str, tuple[str, Callable[[float], float]]] = {
 
 @dataclass(frozen=True)
 class Pair:
-    """A network's runs of the first and of the second framework, and the comparison of their accuracies."""
+    """A network's runs in the first and in the second framework, and the comparison of their accuracies."""
 
     first: Group
     second: Group
@@ -46,9 +47,9 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """Both p-values, adjusted for the number of networks, and the verdict in words.
+    """The p-values of both tests, adjusted for the number of networks, and the verdict in words.
 
-    With one pair of runs the p-values are None and the verdict is ONE_RUN.
+    For one pair of runs the p-values are None and the verdict is ONE_RUN.
     """
 
     p_difference: float | None
@@ -60,8 +61,8 @@ class Decision:
 class ModelVerdict(Decision):
     """A network's comparison of both frameworks' accuracies and its verdict.
 
-    `more_seeds` is the number of further seeds after which an inconclusive network is decided with 80 %
-    probability; None for the others, and beyond the numbers that `common.analysis.power` tries.
+    `more_seeds` is the number of further seeds after which an inconclusive network has another verdict with a
+    probability of 80 %; None for other networks, and beyond the numbers that `common.analysis.power` tries.
     """
 
     first: Group
@@ -97,7 +98,8 @@ class RatioVerdict(Decision):
 
 @functools.lru_cache(maxsize=2)
 def judge(tables: Tables) -> tuple[list[ModelVerdict], list[str]]:
-    """The verdict of every network with pairs of runs, in the zoo's order; and why others have none."""
+    """The verdict of every network with pairs of runs, in the zoo's order, and a sentence for each network
+    whose runs cannot be compared."""
     pairs, refused = compared(tables)
     comparisons = [pair.comparison for pair in pairs]
     judged = [
@@ -116,7 +118,8 @@ def judge(tables: Tables) -> tuple[list[ModelVerdict], list[str]]:
 
 
 def judge_ratios(tables: Tables, outcome: str) -> list[RatioVerdict]:
-    """The verdict on one of OUTCOMES for every network whose values are positive, in the zoo's order."""
+    """The verdict on one of OUTCOMES, in the zoo's order, for every network whose values are all positive, as
+    logarithms require."""
     column, quantity = OUTCOMES[outcome]
     values = {}
     for pair in compared(tables)[0]:
@@ -133,23 +136,23 @@ def judge_ratios(tables: Tables, outcome: str) -> list[RatioVerdict]:
 
 
 def _decided(family: Sequence[Comparison]) -> list[Decision]:
-    """The decision on each comparison of one family of tests."""
-    different = iter(
-        significance.holm([test.p_difference for test in family if test.p_difference is not None])
-    )
-    equal = iter(significance.holm([test.p_equivalence for test in family if test.p_equivalence is not None]))
+    """The decision on each comparison, whose p-values are adjusted for the number of those that have some."""
+    differences = [test.p_difference for test in family if test.p_difference is not None]
+    equivalences = [test.p_equivalence for test in family if test.p_equivalence is not None]
+    adjusted = zip(significance.holm(differences), significance.holm(equivalences), strict=True)
     decisions = []
     for test in family:
         if test.p_difference is None:
             decisions.append(Decision(p_difference=None, p_equivalence=None, verdict=ONE_RUN))
             continue
-        adjusted = {"p_difference": next(different), "p_equivalence": next(equal)}
-        decisions.append(Decision(**adjusted, verdict=significance.verdict(**adjusted)))
+        p_difference, p_equivalence = next(adjusted)
+        verdict = significance.verdict(p_difference=p_difference, p_equivalence=p_equivalence)
+        decisions.append(Decision(p_difference=p_difference, p_equivalence=p_equivalence, verdict=verdict))
     return decisions
 
 
 def _more_seeds(comparison: Comparison, family: Sequence[Comparison]) -> int | None:
-    """The number of further seeds for one of a family, with the p-values of the others held."""
+    """The number of further seeds for one comparison of a family, whose other p-values stay as they are."""
     others = [other for other in family if other is not comparison]
     different = [other.p_difference for other in others if other.p_difference is not None]
     equal = [other.p_equivalence for other in others if other.p_equivalence is not None]
@@ -185,9 +188,9 @@ def compared(tables: Tables) -> tuple[list[Pair], list[str]]:
 def image_error(group: Group, errors: pd.DataFrame) -> float:
     """Standard error in points of a framework's mean accuracy, from the draw of the 10,000 test images.
 
-    By the spread over images of the fraction of seeds that are wrong in each. It takes images as independent;
-    as one writer made many of them, it is a lower bound. A difference of two frameworks on the same images
-    has no such error of its own: what its estimate by image would measure is the spread of seeds.
+    It is the standard deviation over images of the fraction of seeds that misclassify each, over the square
+    root of their number: a lower bound, since it takes images as independent, and one writer made many of
+    them. The difference of two frameworks, tested on the same images, does not have this error.
     """
     rows = errors.merge(group.runs[["run", "seed"]], on="run")
     runs_of_seed = group.runs.groupby("seed")["run"].count()

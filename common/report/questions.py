@@ -26,15 +26,16 @@ INTRODUCTION = """# Questions
 Written by `python -m common.report` from the tables; do not edit.
 
 What people ask when they compare PyTorch and TensorFlow. Each answer has a figure from the tables of this
-project, and the command that shows it; a command that trains takes as long as its network."""
+project, where it is from, and the command that shows it; one that trains takes as long as its network."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question, its answer in three sentences, and the command that shows it."""
+    """A question, its answer in three sentences, the address of its figures, and a command that shows it."""
 
     title: str
     answer: str
+    address: str
     command: str
 
 
@@ -107,7 +108,7 @@ class Facts:
     def effect(self, part: str) -> str:
         """The effects of leaving a part to each framework, by network and framework."""
         effects = [
-            f"{effect.mean:+.2f} (`{each.model}` in {display_name(framework)})"
+            f"{round(effect.mean, 2) + 0:+.2f} (`{each.model}` in {display_name(framework)})"  # 0: no -0.00
             for each in ablations(self.found.tables.runs)
             for framework in PAIR
             if (effect := each.effect(framework, part, "accuracy"))
@@ -174,7 +175,10 @@ class Facts:
 def page(found: Answer) -> str:
     """docs/questions.md."""
     asked = questions(Facts(found))
-    sections = [f"## {each.title}\n\n{each.answer}\n\nSee `{each.command}`." for each in asked]
+    sections = [
+        f"## {each.title}\n\n{each.answer}\n\n[Figures]({each.address}), or run `{each.command}`."
+        for each in asked
+    ]
     return "\n\n".join([INTRODUCTION, contents(each.title for each in asked), *sections]) + "\n"
 
 
@@ -193,6 +197,7 @@ def _of_definitions(facts: Facts) -> list[Question]:
             f"libraries {facts.differing_defaults} differ. With one definition of all of them the "
             f"accuracies do not: {facts.difference}. So compare the definitions first: initialisation, "
             "BatchNorm, the optimizer's epsilon, the order of Flatten, the loss, the order of the images.",
+            "../benchmarks.md#the-defaults",
             "python pytorch.py --defaults",
         ),
         Question(
@@ -201,6 +206,7 @@ def _of_definitions(facts: Facts) -> list[Question]:
             f"statistics is {facts.default('BatchNorm: weight of the new batch')}, and the running variance "
             f"is {facts.default('BatchNorm: running variance')}. Left to each framework, BatchNorm changes "
             f"the accuracy by {facts.effect('norm')}.",
+            "../benchmarks.md#ablation-of-the-defaults",
             "python -m common.bench ablation under-5k",
         ),
         Question(
@@ -208,6 +214,7 @@ def _of_definitions(facts: Facts) -> list[Question]:
             f"No, neither its value nor its place. The defaults are {facts.default('Adam')}, and epsilon is "
             f"{facts.default('Adam: epsilon')}. Left to each framework, the optimizer changes the accuracy "
             f"by {facts.effect('optimizer')}.",
+            "../benchmarks.md#ablation-of-the-defaults",
             "python -m common.bench ablation tf-model-1",
         ),
         Question(
@@ -215,6 +222,7 @@ def _of_definitions(facts: Facts) -> list[Question]:
             f"No. The kernel of a dense layer is {facts.default('kernel of a dense layer')}, its bias "
             f"{facts.default('bias of a dense layer')}. Left to each framework, the initialisation changes "
             f"the accuracy by {facts.effect('init')}.",
+            "../benchmarks.md#ablation-of-the-defaults",
             "python -m common.bench ablation tf-model-1",
         ),
         Question(
@@ -222,6 +230,7 @@ def _of_definitions(facts: Facts) -> list[Question]:
             "Only at stride 1. With a larger stride the libraries' answer is: "
             f"{facts.default('same padding with a stride')}. The networks here pad by explicit numbers, the "
             "same on all sides, in both frameworks.",
+            "../benchmarks.md#the-defaults",
             "python tf.py --defaults",
         ),
         Question(
@@ -230,6 +239,7 @@ def _of_definitions(facts: Facts) -> list[Question]:
             "after it another order of the same values. Weights that are copied without a permutation then "
             "meet the wrong inputs, and no error is raised. Here Flatten is channels first in both, and "
             f"the losses of the same weights agree to {facts.float64_error} (relative, double precision).",
+            "../benchmarks.md#first-steps",
             "python -m common.bench traces",
         ),
         Question(
@@ -239,6 +249,7 @@ def _of_definitions(facts: Facts) -> list[Question]:
             f"cannot fall below {twice:.2f} nats, since the outputs of the first softmax are between 0 and "
             "1. So a training loss that stops there shows the mistake: `nextjournal` ends with "
             f"{facts.means('nextjournal', 'loss', 'train_loss', digits=4, unit='nats')}.",
+            "../benchmarks.md#accuracy-of-the-zoos-recipes",
             "python pytorch.py --model nextjournal",
         ),
         Question(
@@ -247,6 +258,7 @@ def _of_definitions(facts: Facts) -> list[Question]:
             f"batch size, here {_batch_sizes()} images, which SGD's learning rate must undo. That both are "
             f"means here is visible in the first loss, which differs by at most {facts.first_loss} between "
             "the frameworks.",
+            "../benchmarks.md#first-steps",
             "python -m common.bench traces",
         ),
     ]
@@ -261,6 +273,7 @@ def _of_results(facts: Facts) -> list[Question]:
             f"and dropout masks the first losses agree to {facts.float64_error} (relative) in double "
             f"precision. In single precision they drift apart by {facts.later_losses} within a hundred "
             f"steps, {facts.rounding_ratios} as far as rounding alone makes one framework drift from itself.",
+            "../benchmarks.md#first-steps",
             "python -m common.bench traces",
         ),
         Question(
@@ -268,18 +281,21 @@ def _of_results(facts: Facts) -> list[Question]:
             f"Runs of one framework with different seeds spread by {facts.spreads} (standard deviation). So "
             "one run of each framework shows nothing; only means over seeds can be compared. "
             f"{_prediction(found)}",
+            "../benchmarks.md#verdicts",
             "python -m common.bench --models tf-model-1 --seeds 5",
         ),
         Question(
             "Which framework is faster?",
-            f"{answer.capitalised(answer.training(found))} {answer.capitalised(answer.prediction(found))} "
-            "Ratios hold for the processor and the networks that they were measured on.",
+            f"Training: {answer.training(found)} Prediction: {answer.prediction(found)} Ratios hold for the "
+            "processor and the networks that they were measured on.",
+            "../benchmarks.md#speed",
             "python -m common.bench aa",
         ),
         Question(
             "Which framework takes less memory?",
             f"{answer.capitalised(answer.memory(found))} This is the largest resident memory of the "
             "process, most of it the libraries themselves.",
+            "../benchmarks.md#speed-and-memory",
             "python -m common.bench aa",
         ),
         Question(
@@ -289,6 +305,7 @@ def _of_results(facts: Facts) -> list[Question]:
             f"arithmetic on the same machine, equal to the last bit of the loss were: {facts.repeats}. "
             "Another processor or another number of threads adds in another order, and the runs part like "
             "those of two seeds.",
+            "../benchmarks.md#accuracy-of-the-zoos-recipes",
             "python -m common.bench --models tf-model-1 --seeds 5",
         ),
         Question(
@@ -297,6 +314,7 @@ def _of_results(facts: Facts) -> list[Question]:
             f"single precision the frameworks differ {facts.rounding_ratios} as much as each differs from "
             "itself after a start one unit in the last place away. Speed is the kernels' as well: a "
             f"training step reaches {facts.percent_of_product} of the arithmetic of a matrix product.",
+            "../benchmarks.md#where-a-training-step-goes",
             "python -m common.bench speed profiles",
         ),
     ]
@@ -309,6 +327,7 @@ def _of_practice(facts: Facts) -> list[Question]:
             "Names do not: a decay may count steps or epochs, and begin before or after the first one. "
             "Here every rate is computed once, in NumPy, and given to both frameworks. In the recorded "
             f"epochs the rates of both are equal in {facts.equal_rates}.",
+            "gallery.md#learning-rate-per-epoch",
             "python -m common.report",
         ),
         Question(
@@ -318,6 +337,7 @@ def _of_practice(facts: Facts) -> list[Question]:
             "training batches or below: `nextjournal` has "
             f"{facts.means('nextjournal', 'accuracy', 'train_accuracy')}, with dropout, in {FIRST}. Masks "
             "differ between the frameworks even with one seed.",
+            "../benchmarks.md#accuracy-of-the-zoos-recipes",
             "python pytorch.py --model nextjournal",
         ),
         Question(
@@ -325,6 +345,7 @@ def _of_practice(facts: Facts) -> list[Question]:
             f"The usual loader takes {facts.default('usual loader')}. An order that is never shuffled is "
             "part of the recipe, and a different one a different experiment. Here one permutation an "
             f"epoch, from the seed, is used by both; over seeds the accuracy spreads by {facts.spreads}.",
+            "../benchmarks.md#against-the-frameworks-own-loaders",
             "python -m common.bench speed native-loaders",
         ),
         Question(
@@ -333,6 +354,7 @@ def _of_practice(facts: Facts) -> list[Question]:
             "Flatten are permuted. Running statistics belong to them: BatchNorm on 7 channels has "
             f"{facts.default('parameters of BatchNorm on 7 channels')}. A checkpoint of `--save-model` has "
             "neutral names, and either framework reads it with `--checkpoint` or `--resume`.",
+            "method.md",
             "python pytorch.py --model speedrun --save-model checkpoints/speedrun-pytorch.safetensors",
         ),
     ]

@@ -44,7 +44,8 @@ def section(traces: pd.DataFrame) -> str:
         "the last place of a loss), at the step where it is highest; of several seeds, the median and the "
         "quartiles.\n\n"
         "The ratios of this project's own recipes are selected: three of those recipes were changed until "
-        "seed 1 had a ratio below five (docs/recipes.md). Only other seeds show what they are without that."
+        "seed 1 had a ratio below five ([docs/recipes.md](docs/recipes.md)). Only other seeds show what they "
+        "are without that."
     )
     return "\n\n".join([note, markdown(head.split(" | "), rows, right=range(1, 7)), *_accuracies(traces)])
 

@@ -42,12 +42,15 @@ def accuracies(groups: Sequence[Group]) -> str:
         [
             *names[id(group)],
             cells.accuracy(group, "accuracy"),
-            f"{group.runs['accuracy'].min():.2f} to {group.runs['accuracy'].max():.2f} %",
+            f"{group.runs['accuracy'].min():.2f} to {group.runs['accuracy'].max():.2f}",
             _threshold(group),
-            cells.accuracy(group, "shifted_accuracy"),
-            "" if (target := ZOO[group.model].target) is None else f"{target:g} %",
         ]
         for group in groups
+    ]
+    targets = [
+        [*names[id(group)], f"{target:g} %", cells.accuracy(group, "shifted_accuracy")]
+        for group in groups
+        if (target := ZOO[group.model].target) is not None
     ]
     losses = [
         [
@@ -58,21 +61,29 @@ def accuracies(groups: Sequence[Group]) -> str:
         ]
         for group in groups
     ]
-    head = "MODEL | FRAMEWORK | ACCURACY | RUNS | THRESHOLD | TTA | TARGET"
+    head = "MODEL | FRAMEWORK | ACCURACY | RUNS % | THRESHOLD"
+    head_of_targets = "MODEL | FRAMEWORK | TARGET | ACCURACY WITH TTA"
     head_of_losses = "MODEL | FRAMEWORK | TEST LOSS | TRAIN ACCURACY | TRAIN LOSS"
     note = (
         "RUNS are the lowest and the highest run. THRESHOLD is what the mean of so many seeds must reach in "
-        "`python -m common.check`. TTA is the accuracy with test-time augmentation, in recipes that have it: "
-        "by the mean logits of five views of each test image, the image itself and its shifts up, down, left "
-        "and right. TARGET is the mean that a recipe was designed to reach, with test-time augmentation "
-        "where the recipe has it."
+        "`python -m common.check`."
+    )
+    note_on_targets = (
+        "TARGET is the mean that a recipe of this project was designed to reach, with test-time augmentation "
+        "(TTA) where the recipe has it: by the mean logits of five views of each test image, itself and its "
+        "shifts up, down, left and right."
     )
     alike = f" All runs: {devices.pop()}." if len(devices) == 1 else ""
     remarks = differing(groups)
     return "\n\n".join(
         [
             note + alike,
-            markdown(head.split(" | "), rows, right=range(2, 7)),
+            markdown(head.split(" | "), rows, right=range(2, 5)),
+            *(
+                [note_on_targets, markdown(head_of_targets.split(" | "), targets, right=(2, 3))]
+                if targets
+                else []
+            ),
             "TRAIN ACCURACY and TRAIN LOSS are means over the last epoch's training batches, with dropout "
             "and augmentation on.",
             markdown(head_of_losses.split(" | "), losses, right=range(2, 5)),

@@ -93,6 +93,8 @@ def _ratio(pairs: Pairs, model: str) -> ToldRatio | None:
 def _sooner(comparisons: Sequence[TargetComparison]) -> str:
     """In how many comparisons each framework reached the target sooner."""
     borne = [each.told.ratio for each in comparisons if each.told.borne]
+    if not borne:
+        return f"Of {len(comparisons)} networks and targets none is measured exactly enough for a ratio."
     counts = [
         sum(ratio.excludes_one and (ratio.mean < 1) == first for ratio in borne) for first in (True, False)
     ]
@@ -118,8 +120,9 @@ def section(results: Tables) -> str:
         "the images that it left out at its own speeds. MEMORY is the peak of these shortened runs. A ratio "
         "is reported where the confidence interval of each framework over itself is within "
         f"±{100 * aa.EXACT:g} % or within a third of the ratio's distance from 1 (in logarithms); elsewhere "
-        "the cell has how far that interval reaches: *A/A ±12 %*. The geometric mean is over all networks, "
-        "those without a ratio included, with Student's interval over networks.",
+        "the cell has how far that interval reaches: *A/A ±12 %*. An empty cell was not measured. The "
+        "geometric mean is over all networks, those without a ratio included, with Student's interval over "
+        "networks.",
         tables(results.speed),
     ]
     comparisons = aa.target_comparisons(results)

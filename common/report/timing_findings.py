@@ -79,7 +79,7 @@ def longest_kernel(measured: list[Timings]) -> str:
         rows = [timings.of("kernel") for timings in measured if timings.framework == name]
         longest = [str(kernels["arm"].iloc[int(kernels["value"].argmax())]) for kernels in rows]
         most = max(dict.fromkeys(longest), key=longest.count)
-        parts.append(f"{display_name(name)} {most} ({longest.count(most)} of {len(longest)} networks)")
+        parts.append(f"{display_name(name)} `{most}` ({longest.count(most)} of {len(longest)} networks)")
     return f"Most often the longest kernel: {', '.join(parts)}."
 
 

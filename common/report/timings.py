@@ -131,7 +131,10 @@ def _over_reference(timings: Timings) -> str:
 def _stage_percent(stage: str) -> Cell:
     def cell(timings: Timings) -> str:
         values = [timings.value("part", name) or 0.0 for name in STAGES]
-        return f"{100 * (timings.value('part', stage) or 0.0) / sum(values):.0f}" if any(values) else ""
+        if not any(values):
+            return ""
+        percent = 100 * (timings.value("part", stage) or 0.0) / sum(values)
+        return f"{round(percent) + 0:d}"
 
     return cell
 
@@ -154,14 +157,15 @@ def _option(option: str) -> Cell:
 
 
 def _accuracies(timings: Timings) -> str:
-    """`98.91 to 99.18`: the lowest and the highest accuracy."""
-    low, high = (timings.value("race mean accuracy", "run", column) for column in ("low", "high"))
-    return "" if low is None else f"{number(low)} to {number(high)}"
+    """`99.03 (98.91 to 99.18)`: the mean, the lowest and the highest accuracy."""
+    columns = ("value", "low", "high")
+    mean, low, high = (number(timings.value("race mean accuracy", "run", column)) for column in columns)
+    return f"{mean} ({low} to {high})" if mean else ""
 
 
 def _kernels(timings: Timings) -> str:
     kernels = timings.of("kernel").sort_values("value", ascending=False)
-    return ", ".join(f"{row.arm} {row.value:.2f}" for row in kernels.head(KERNELS).itertuples())
+    return ", ".join(f"`{row.arm}` {row.value:.2f}" for row in kernels.head(KERNELS).itertuples())
 
 
 # Tables
@@ -202,13 +206,12 @@ TABLES = (
         finding=span("Seconds of training: {}.", "race train_seconds", "run", digits=1, by_framework=True),
         note="TRAIN is seconds of training, from the images as bytes to the last step; RATIO is over the "
         f"seconds of `{REFERENCE}`; PROCESS is seconds from the start of the process. ACCURACY is the mean "
-        "over SEEDS, RUNS the lowest and the highest.",
+        "over SEEDS, with the lowest and the highest.",
         columns={
             "TRAIN S": _value("race train_seconds", "run"),
             "RATIO": _over_reference,
             "PROCESS S": _value("race total_seconds", "run"),
-            "ACCURACY %": _value("race mean accuracy", "run"),
-            "RUNS %": _accuracies,
+            "ACCURACY %": _accuracies,
             "SEEDS": _value("race mean accuracy", "run", 0, "rounds"),
         },
         needs=(("race train_seconds", "run"),),

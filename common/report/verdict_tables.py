@@ -142,9 +142,9 @@ def _differences(judged: Sequence[ModelVerdict]) -> list[str]:
     return [
         "### Differences",
         f"Pairs are runs with one seed. A difference is equivalent if it is within ±{MARGIN:g} points: "
-        "P OUTSIDE MARGIN is the larger p-value of two one-sided tests. In brackets are the p-values that "
-        "decide, adjusted for the number of networks (Holm). The margin, ten of the 10,000 test images, is a "
-        "judgement; it was first committed when 198 runs had been recorded.",
+        "P OUTSIDE MARGIN is the larger p-value of two one-sided tests. In brackets, where they differ, are "
+        "the p-values that decide, adjusted for the number of networks (Holm). The margin, ten of the 10,000 "
+        "test images, is a judgement; it was first committed when 198 runs had been recorded.",
         _seeds(judged),
         markdown(head.split(" | "), rows, right=range(1, 6)),
     ]
@@ -216,12 +216,13 @@ def _seeds(judged: Sequence[ModelVerdict]) -> str:
 
 
 def _tests(decision: Decision, comparison: Comparison) -> list[str]:
-    """The p-value of each test, with the adjusted one in brackets; empty for one pair of runs."""
+    """The p-value of each test, with the adjusted one in brackets if it differs; empty for one pair."""
     pairs = (
         (comparison.p_difference, decision.p_difference),
         (comparison.p_equivalence, decision.p_equivalence),
     )
-    return ["" if p is None else f"{cells.p_value(p)} ({cells.p_value(adjusted)})" for p, adjusted in pairs]
+    both = [(cells.p_value(p), cells.p_value(adjusted)) for p, adjusted in pairs]
+    return [p if p == adjusted else f"{p} ({adjusted})" for p, adjusted in both]
 
 
 def _range(bounds: tuple[float, float]) -> str:
