@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from backends.pytorch import device, distributed, fast, layouts, parity
+from backends.pytorch import branches, device, distributed, fast, layouts, parity
 from backends.pytorch.defaults_probe import DefaultsProbe
 from backends.pytorch.instruments import Instruments
 from backends.pytorch.native_loader import NativeLoader
@@ -45,6 +45,9 @@ def build_layer(node: spec.Node, execution: Execution) -> nn.Module:
         case layers.BatchNorm(eps=eps, momentum=momentum):
             norm = nn.BatchNorm2d if len(node.input_shape) == 3 else nn.BatchNorm1d
             return norm(channels) if "norm" in execution.native else norm(channels, eps, momentum)
+        case layers.GroupNorm(groups, eps=eps):
+            own = "norm" in execution.native
+            return nn.GroupNorm(groups, channels) if own else nn.GroupNorm(groups, channels, eps)
         case layers.Activation(function):
             return parity.ACTIVATIONS[function]()
         case layers.MaxPool(kernel_size, stride, padding=padding):
@@ -63,13 +66,17 @@ def build_layer(node: spec.Node, execution: Execution) -> nn.Module:
             return nn.Dropout(rate)
         case layers.SpatialDropout(rate):
             return nn.Dropout2d(rate)
+        case spec.Residual():
+            return branches.Residual(*(build_layers(branch, execution) for branch in node.branches))
+        case spec.Concat():
+            return branches.Concat(*(build_layers(branch, execution) for branch in node.branches))
         case _:
             assert_never(node.layer)
 
 
-def build_network(network: spec.ModelSpec, execution: Execution) -> nn.Sequential:
-    """The network, its layers under their canonical names."""
-    layers = [(node.name, build_layer(node, execution)) for node in network.nodes()]
+def build_layers(nodes: Iterable[spec.Node], execution: Execution) -> nn.Sequential:
+    """The layers of a network, or of a branch, in order, under the last part of their canonical names."""
+    layers = [(node.name.rpartition(".")[2], build_layer(node, execution)) for node in nodes]
     return nn.Sequential(OrderedDict(fast.layers(layers, execution)))
 
 
@@ -102,7 +109,7 @@ class Model:
         self.execution, self.world, self.device = execution, execution.world, device
         self.dtype = torch.float64 if execution.precision == "float64" else torch.float32
         self.memory_format = fast.memory_format(torch.contiguous_format, network, execution)
-        self.module = build_network(network, execution)
+        self.module = build_layers(network.nodes(), execution)
         self.module.to(device, self.dtype).to(memory_format=self.memory_format)
         compiled = torch.compile(self.module) if execution.compiled else self.module
         self.forward = distributed.average_gradients(compiled, self.world)

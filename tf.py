@@ -16,7 +16,7 @@ import os
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # errors are raised as exceptions
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, assert_never
 
@@ -31,7 +31,7 @@ with machine.quiet_stderr():
     import tensorflow as tf
     from tensorflow import Tensor
 
-from backends.tensorflow import device, distributed, fast, layouts, parity
+from backends.tensorflow import branches, device, distributed, fast, layouts, parity
 from backends.tensorflow.defaults_probe import DefaultsProbe
 from backends.tensorflow.instruments import Instruments
 from backends.tensorflow.native_loader import NativeLoader
@@ -61,6 +61,9 @@ def build_layer(node: spec.Node, execution: Execution) -> keras.layers.Layer:
             if "norm" in execution.native:
                 return keras.layers.BatchNormalization()
             return parity.BatchNormalization(momentum=1 - momentum, epsilon=eps)
+        case layers.GroupNorm(groups, eps=eps):
+            norm = keras.layers.GroupNormalization
+            return norm(groups) if "norm" in execution.native else norm(groups, epsilon=eps)
         case layers.Activation(function):
             return keras.layers.Activation(parity.ACTIVATIONS[function])
         case layers.MaxPool(kernel_size, stride) as pool:
@@ -79,15 +82,17 @@ def build_layer(node: spec.Node, execution: Execution) -> keras.layers.Layer:
             return keras.layers.Dropout(rate)
         case layers.SpatialDropout(rate):
             return keras.layers.SpatialDropout2D(rate)
+        case spec.Residual():
+            return branches.Residual(*(build_layers(branch, execution) for branch in node.branches))
+        case spec.Concat():
+            return branches.Concat(*(build_layers(branch, execution) for branch in node.branches))
         case _:
             assert_never(node.layer)
 
 
-def build_network(network: spec.ModelSpec, execution: Execution) -> keras.Sequential:
-    """The network, a layer for each node, for images (N, H, W, C)."""
-    channels, height, width = network.input_shape
-    layers = [build_layer(node, execution) for node in network.nodes()]
-    return keras.Sequential([keras.Input((height, width, channels)), *layers])
+def build_layers(nodes: Iterable[spec.Node], execution: Execution) -> list[keras.layers.Layer]:
+    """The layers of a network, or of a branch, in order."""
+    return [build_layer(node, execution) for node in nodes]
 
 
 def build_optimizer(
@@ -128,7 +133,9 @@ class Model:
         keras.config.set_floatx("float64" if precision == "float64" else "float32")
         keras.config.set_dtype_policy({"bfloat16": "mixed_bfloat16"}.get(precision, precision))
         self.dtype = tf.as_dtype(keras.config.floatx())
-        self.module = build_network(network, execution)
+        channels, height, width = network.input_shape
+        inputs = keras.Input((height, width, channels))
+        self.module = keras.Sequential([inputs, *build_layers(network.nodes(), execution)])
         self.optimizer = build_optimizer(optimizer, self.module.trainable_variables, execution)
         self.variables = dict(layouts.variables(self.module, network, self.optimizer, optimizer))
         self.xla = fast.compiles(execution.compiled, network, execution)

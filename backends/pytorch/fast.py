@@ -94,7 +94,7 @@ def memory_format(
     """
     if execution.loader is not None:
         return plain
-    shapes = [node.input_shape for node in network.nodes() if isinstance(node.layer, BatchNorm)]
+    shapes = [node.input_shape for node in network.leaves() if isinstance(node.layer, BatchNorm)]
     channels = [shape[0] for shape in shapes if len(shape) == 3]
     return torch.channels_last if min(channels, default=16) >= 16 else plain
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import keras
@@ -48,7 +48,7 @@ def flatten(node: spec.Node) -> keras.layers.Layer:
     Before a dense layer the order of its own inputs is kept: there the kernel is reordered, once and for all.
     """
     channels, *sides = node.input_shape
-    if channels == 1 or max(sides) == 1 or isinstance(node.following, layers.Dense):
+    if channels == 1 or max(sides, default=1) == 1 or isinstance(node.following, layers.Dense):
         return keras.layers.Flatten()
     return keras.Sequential([keras.layers.Permute((3, 1, 2)), keras.layers.Flatten()])
 
@@ -77,24 +77,30 @@ def _kernel(node: spec.Node, previous: spec.Node | None) -> Layout:
             return SAME
 
 
+def _trained(nodes: Iterable[spec.Node]) -> Iterator[tuple[str, Layout]]:
+    """Canonical name and layout of each trained array of a chain of layers, in order."""
+    previous = None
+    for node in nodes:
+        for branch in node.branches:
+            yield from _trained(branch)
+        if not node.branches:
+            for index, name in enumerate(node.weights):
+                yield name, _kernel(node, previous) if index == 0 else SAME
+        previous = node
+
+
 def variables(
     module: keras.Sequential,
     network: spec.ModelSpec,
     optimizer: keras.optimizers.Optimizer,
     kind: Optimizer,
 ) -> Iterator[tuple[str, Stored]]:
-    """Each canonical name with what stores its array; `module` has a layer for each node of `network`."""
-    trained: list[tuple[str, Layout]] = []
-    previous = None
-    for node, layer in zip(network.nodes(), module.layers, strict=True):
-        names = [*node.weights, *node.statistics]
-        arrays = [*layer.trainable_variables, *layer.non_trainable_variables] if names else []
-        for index, (name, variable) in enumerate(zip(names, arrays, strict=True)):
-            layout = _kernel(node, previous) if index == 0 else SAME
-            yield name, Stored(variable, *layout)
-            if index < len(node.weights):
-                trained.append((name, layout))
-        previous = node
+    """Each canonical name with what stores its array; `module` has the layers of `network`."""
+    trained = list(_trained(network.nodes()))
+    for (name, layout), variable in zip(trained, module.trainable_weights, strict=True):
+        yield name, Stored(variable, *layout)
+    for name, variable in zip(network.statistics, module.non_trainable_weights, strict=True):
+        yield name, Stored(variable, *SAME)
     for slot, arrays in zip(slots(kind), _slot_variables(optimizer), strict=True):
         for (name, layout), variable in zip(trained, arrays, strict=True):
             yield f"optimizer.{slot}.{name}", Stored(variable, *layout)
@@ -116,6 +122,14 @@ def _slot_variables(optimizer: keras.optimizers.Optimizer) -> list[list[keras.Va
 
 def generators(module: keras.Sequential) -> Iterator[tuple[str, keras.Variable]]:
     """The state of each dropout layer's random generator, as `random.tensorflow.NUMBER`."""
-    seeds = [getattr(layer, "seed_generator", None) for layer in module.layers]
+    seeds = [getattr(layer, "seed_generator", None) for layer in _each(module.layers)]
     for number, generator in enumerate(generator for generator in seeds if generator is not None):
         yield f"random.tensorflow.{number}", generator.state
+
+
+def _each(layers: Iterable[keras.layers.Layer]) -> Iterator[keras.layers.Layer]:
+    """The layers, each followed by those inside it."""
+    for layer in layers:
+        yield layer
+        for branch in getattr(layer, "branches", ()):
+            yield from _each(branch)

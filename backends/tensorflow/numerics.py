@@ -12,7 +12,7 @@ NARROW = 16
 
 
 def _has_narrow_norm(network: ModelSpec, optimizer: Optimizer) -> bool:
-    norms = [node for node in network.nodes() if isinstance(node.layer, BatchNorm)]
+    norms = [node for node in network.leaves() if isinstance(node.layer, BatchNorm)]
     return any(node.input_shape[0] < NARROW for node in norms)
 
 

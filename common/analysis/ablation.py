@@ -21,7 +21,7 @@ from common.analysis import pooling, significance
 from common.analysis.pooling import Group
 from common.analysis.significance import ALPHA, Comparison
 from common.frameworks import FRAMEWORKS, PAIR
-from common.model.layers import BatchNorm
+from common.model.layers import BatchNorm, GroupNorm
 from common.model.spec import ModelSpec
 from common.model.zoo import ZOO
 from common.training.backend import NATIVE_PARTS
@@ -40,7 +40,7 @@ def variants(spec: ModelSpec) -> list[str]:
 
 def inapplicable_parts(spec: ModelSpec) -> dict[str, str]:
     """Parts whose defaults change nothing in `spec`, each with the reason as a sentence."""
-    if any(isinstance(node.layer, BatchNorm) for node in spec.nodes()):
+    if any(isinstance(node.layer, BatchNorm | GroupNorm) for node in spec.leaves()):
         return {}
     return {"norm": f"{spec.name} has no BatchNorm, so --native norm changes nothing; it is not run."}
 

@@ -227,7 +227,7 @@ def _run_errors(invocation: Invocation, recipe: Recipe) -> Iterator[str]:
 
 def _normalises_one_value(spec: ModelSpec, batch_size: int) -> bool:
     """Whether a BatchNorm has one value of a channel in a batch: PyTorch refuses it, TensorFlow trains."""
-    norms = [node for node in spec.nodes() if isinstance(node.layer, BatchNorm)]
+    norms = [node for node in spec.leaves() if isinstance(node.layer, BatchNorm)]
     return batch_size == 1 and any(prod(node.input_shape[1:]) == 1 for node in norms)
 
 

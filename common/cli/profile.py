@@ -82,7 +82,7 @@ def operations(spec: ModelSpec, batch_size: int) -> float:
     Two for a multiply-add: forward, for the weights, and for the inputs of all layers but the first, whose
     inputs need no gradient.
     """
-    counts = [node.multiply_adds for node in spec.nodes() if isinstance(node.layer, Conv | Dense)]
+    counts = [node.multiply_adds for node in spec.leaves() if isinstance(node.layer, Conv | Dense)]
     return 2.0 * batch_size * (3 * sum(counts) - counts[0])
 
 

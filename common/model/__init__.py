@@ -12,13 +12,14 @@ from common.model.layers import (
     Dropout,
     Flatten,
     GlobalAvgPool,
+    GroupNorm,
     MaxPool,
     SpatialDropout,
 )
 from common.model.optimizer import SGD, Adadelta, Adam
 from common.model.recipe import Recipe
 from common.model.schedule import Constant, Linear, OneCycle, StepDecay
-from common.model.spec import ModelSpec
+from common.model.spec import Concat, ModelSpec, Residual
 
 __all__ = [
     "SGD",
@@ -28,6 +29,7 @@ __all__ = [
     "Affine",
     "AvgPool",
     "BatchNorm",
+    "Concat",
     "Constant",
     "Conv",
     "Dense",
@@ -36,6 +38,7 @@ __all__ = [
     "Entry",
     "Flatten",
     "GlobalAvgPool",
+    "GroupNorm",
     "Linear",
     "MaxPool",
     "ModelSpec",
@@ -44,6 +47,7 @@ __all__ = [
     "RandomCrop",
     "Recipe",
     "Recorded",
+    "Residual",
     "SpatialDropout",
     "StepDecay",
     "ZoomCrop",

@@ -133,6 +133,27 @@ class BatchNorm(LayerKind):
 
 
 @dataclass(frozen=True)
+class GroupNorm(LayerKind):
+    """Normalisation of each image over each of `groups` equal groups of its channels; a scale and a shift for
+    each channel. With groups=1 it is layer normalisation over channels, rows and columns."""
+
+    kind: ClassVar[str] = "GroupNorm"
+    prefix: ClassVar[str] = "norm"
+
+    groups: Size
+    _: KW_ONLY
+    eps: Annotated[float, Between(0, above=True)] = 1e-5
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if shape[0] % self.groups:
+            raise SpecError(f"groups={self.groups} must divide {shape[0]} channels.")
+        return shape
+
+    def weights(self, shape: Shape) -> dict[str, Shape]:
+        return {"weight": shape[:1], "bias": shape[:1]}
+
+
+@dataclass(frozen=True)
 class Activation(LayerKind):
     """An elementwise function with PyTorch's constants: leaky_relu's slope below zero is 0.01, elu's alpha 1,
     gelu is exact (by erf), hard_swish is x relu6(x + 3) / 6."""

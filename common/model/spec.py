@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from math import prod
-from typing import Literal
+from typing import ClassVar, Literal
 
 from common.checked import Checked
 from common.identity import is_added, kind_of
@@ -24,6 +24,8 @@ from common.model.layers import (
     Dropout,
     Flatten,
     GlobalAvgPool,
+    GroupNorm,
+    LayerKind,
     MaxPool,
     Shape,
     Size,
@@ -33,9 +35,70 @@ from common.model.layers import (
 
 Init = Literal["fan-in-uniform", "xavier-uniform"]
 
+
+@dataclass(frozen=True, init=False)
+class Residual(LayerKind):
+    """The sum of the outputs of `layers` and of `shortcut`, which is the input where it has no layers."""
+
+    kind: ClassVar[str] = "Residual"
+    prefix: ClassVar[str] = "residual"
+
+    layers: tuple[Layer, ...]
+    shortcut: tuple[Layer, ...] = ()
+
+    def __init__(
+        self, *inner: Layer, layers: tuple[Layer, ...] = (), shortcut: tuple[Layer, ...] = ()
+    ) -> None:
+        object.__setattr__(self, "layers", inner or layers)
+        object.__setattr__(self, "shortcut", shortcut)
+        self.__post_init__()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.layers:
+            self.refuse("layers=() must have at least one layer")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        end, other = _end(self.layers, shape), _end(self.shortcut, shape)
+        if end != other:
+            advice = "" if self.shortcut else ": give it a shortcut with a convolution of kernel_size 1"
+            raise SpecError(f"its layers end in shape {end}, its shortcut in {other}{advice}.")
+        return end
+
+
+@dataclass(frozen=True, init=False)
+class Concat(LayerKind):
+    """The outputs of `branches`, which all have the same input, one after another along the channels.
+
+    A branch without layers is the input itself.
+    """
+
+    kind: ClassVar[str] = "Concat"
+    prefix: ClassVar[str] = "concat"
+
+    branches: tuple[tuple[Layer, ...], ...]
+
+    def __init__(self, *inner: tuple[Layer, ...], branches: tuple[tuple[Layer, ...], ...] = ()) -> None:
+        object.__setattr__(self, "branches", inner or branches)
+        self.__post_init__()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.branches) < 2:
+            self.refuse(f"branches={self.branches} must be at least two")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        first, *others = ends = [_end(branch, shape) for branch in self.branches]
+        for number, end in enumerate(others, 2):
+            if end[1:] != first[1:]:
+                raise SpecError(f"branch1 ends in shape {first}, branch{number} in {end}.")
+        return (sum(end[0] for end in ends), *first[1:])
+
+
 Layer = (
     Conv
     | BatchNorm
+    | GroupNorm
     | Activation
     | MaxPool
     | AvgPool
@@ -44,30 +107,68 @@ Layer = (
     | Dense
     | Dropout
     | SpatialDropout
+    | Residual
+    | Concat
 )
+
+
+def _end(layers: tuple[Layer, ...], shape: Shape) -> Shape:
+    """Shape after all layers. Raises SpecError."""
+    for layer in layers:
+        shape = layer.output_shape(shape)
+    return shape
+
+
+def _branches(layer: Layer) -> dict[str, tuple[Layer, ...]]:
+    """The layers inside a layer, by the part that their branch adds to their canonical names."""
+    match layer:
+        case Residual():
+            return {"": layer.layers, "shortcut.": layer.shortcut}
+        case Concat():
+            return {f"branch{number}.": branch for number, branch in enumerate(layer.branches, 1)}
+        case _:
+            return {}
 
 
 @dataclass(frozen=True)
 class Node:
-    """A layer in its place: its name, its shapes in and out (without the batch), and the layer after it."""
+    """A layer in its place: its name, its shapes in and out (without the batch), and the layer after it.
+
+    `branches` are the nodes inside a Residual (its layers, its shortcut) or a Concat.
+    """
 
     name: str
     layer: Layer
     input_shape: Shape
     output_shape: Shape
     following: Layer | None = None
+    branches: tuple[tuple[Node, ...], ...] = ()
+
+    def leaves(self) -> Iterator[Node]:
+        """The node itself, or the nodes at any depth inside it that have no others inside, in order."""
+        if not self.branches:
+            yield self
+        for branch in self.branches:
+            for node in branch:
+                yield from node.leaves()
 
     @property
     def weights(self) -> dict[str, Shape]:
         """Shapes of the trained arrays, by canonical name, in order."""
-        shapes = self.layer.weights(self.input_shape)
-        return {f"{self.name}.{array}": shape for array, shape in shapes.items()}
+        return {
+            f"{leaf.name}.{array}": shape
+            for leaf in self.leaves()
+            for array, shape in leaf.layer.weights(leaf.input_shape).items()
+        }
 
     @property
     def statistics(self) -> dict[str, Shape]:
         """Shapes of the arrays that are kept but not trained (BatchNorm's running mean and variance)."""
-        shapes = self.layer.statistics(self.input_shape)
-        return {f"{self.name}.{array}": shape for array, shape in shapes.items()}
+        return {
+            f"{leaf.name}.{array}": shape
+            for leaf in self.leaves()
+            for array, shape in leaf.layer.statistics(leaf.input_shape).items()
+        }
 
     @property
     def parameters(self) -> int:
@@ -77,11 +178,14 @@ class Node:
     @property
     def multiply_adds(self) -> int:
         """Multiply-adds of one image's forward pass; convolutions and dense layers only, without biases."""
-        return self.layer.multiply_adds(self.input_shape)
+        return sum(leaf.layer.multiply_adds(leaf.input_shape) for leaf in self.leaves())
 
     @property
     def title(self) -> str:
-        """The layer kind and its settings that are not the default, as its constructor is written."""
+        """The layer kind and its settings that are not the default, as its constructor is written; of a layer
+        with layers inside the kind alone."""
+        if self.branches:
+            return kind_of(self.layer)
         parts = []
         for field in dataclasses.fields(self.layer):
             value = getattr(self.layer, field.name)
@@ -116,17 +220,25 @@ class ModelSpec(Checked):
             )
 
     def nodes(self) -> Iterator[Node]:
-        """The layers in order, named, with their shapes."""
+        """The layers in order, named, with their shapes; those inside a layer are its node's `branches`."""
+        return self._chain(self.layers, self.input_shape)
+
+    def leaves(self) -> Iterator[Node]:
+        """The layers at any depth that have no layers inside, in order."""
+        return (leaf for node in self.nodes() for leaf in node.leaves())
+
+    def _chain(self, layers: tuple[Layer, ...], shape: Shape, scope: str = "") -> Iterator[Node]:
         count: Counter[str] = Counter()
-        shape = self.input_shape
-        for layer, following in zip_longest(self.layers, self.layers[1:]):
+        for layer, following in zip_longest(layers, layers[1:]):
             count[layer.stem] += 1
-            name = f"{layer.stem}{count[layer.stem]}"
+            name = f"{scope}{layer.stem}{count[layer.stem]}"
+            inner = _branches(layer).items()
+            branches = tuple(tuple(self._chain(branch, shape, f"{name}.{part}")) for part, branch in inner)
             try:
                 after = layer.output_shape(shape)
             except SpecError as error:
                 raise SpecError(f"{self.name}, layer {name}: {error}") from None
-            yield Node(name, layer, shape, after, following)
+            yield Node(name, layer, shape, after, following, branches)
             shape = after
 
     @property
@@ -156,21 +268,37 @@ class ModelSpec(Checked):
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON: what the recipe hash and a checkpoint's metadata hold."""
-        return vars(self) | {"layers": [_plain(layer) for layer in self.layers]}
+        return vars(self) | {"layers": _plain(self.layers)}
 
 
-def _plain(layer: Layer) -> dict[str, object]:
-    """A layer's kind and fields, without added ones at their default."""
-    fields = [(field, getattr(layer, field.name)) for field in dataclasses.fields(layer)]
-    settings = {field.name: value for field, value in fields if not is_added(field) or value != field.default}
-    return {"kind": kind_of(layer)} | settings
+def _plain(value: object) -> object:
+    """A layer's kind and fields, without added ones at their default; also of the layers in a tuple."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if not isinstance(value, LayerKind):
+        return value
+    settings = {
+        field.name: _plain(getattr(value, field.name))
+        for field in dataclasses.fields(value)  # type: ignore[arg-type]
+        if not is_added(field) or getattr(value, field.name) != field.default
+    }
+    return {"kind": kind_of(value)} | settings
 
 
 def summary(spec: ModelSpec) -> str:
-    """The network's layers, output shapes and parameters, as a table."""
-    lines = [f"{'layer':36}{'output shape':>16}{'parameters':>14}", "-" * 66]
-    for node in spec.nodes():
-        shape = "x".join(map(str, node.output_shape))
-        lines.append(f"{node.name + '  ' + node.title:36}{shape:>16}{node.parameters:>14,}")
-    lines += ["-" * 66, f"{spec.name:36}{'':16}{spec.parameters:>14,}"]
-    return "\n".join(lines)
+    """The network's layers, output shapes and parameters, as a table; layers inside a layer are indented."""
+    rows = list(_rows(tuple(spec.nodes())))
+    width = max([36, *(len(name) + 2 for name, _, _ in rows)])
+    rule = "-" * (width + 30)
+    lines = [f"{'layer':{width}}{'output shape':>16}{'parameters':>14}", rule]
+    lines += [f"{name:{width}}{shape:>16}{parameters:>14}".rstrip() for name, shape, parameters in rows]
+    return "\n".join([*lines, rule, f"{spec.name:{width}}{'':16}{spec.parameters:>14,}"])
+
+
+def _rows(nodes: tuple[Node, ...], scope: str = "", indent: str = "") -> Iterator[tuple[str, str, str]]:
+    for node in nodes:
+        parameters = "" if node.branches else f"{node.parameters:,}"
+        name = f"{indent}{node.name.removeprefix(scope)}  {node.title}"
+        yield name, "x".join(map(str, node.output_shape)), parameters
+        for branch in node.branches:
+            yield from _rows(branch, f"{node.name}.", f"{indent}  ")

@@ -8,7 +8,7 @@ from math import prod, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from common.model.layers import Conv
+from common.model.layers import BatchNorm, Conv, GroupNorm
 from common.model.spec import ModelSpec
 
 _PURPOSE = 0x1417  # keeps these draws apart from those of the order and the augmentation
@@ -19,14 +19,15 @@ def initial(spec: ModelSpec, seed: int) -> dict[str, NDArray[np.float32]]:
 
     fan-in-uniform: kernels and biases from U(-b, b), b = 1 / sqrt(fan in) (the default of PyTorch's layers).
     xavier-uniform: kernels from U(-b, b), b = sqrt(6 / (fan in + fan out)) (Glorot and Bengio, 2010), biases
-    zero. BatchNorm starts as the identity: weight 1, bias 0, mean 0, variance 1.
+    zero. A normalisation starts as the identity: weight 1, bias 0, mean 0, variance 1.
     """
     random = np.random.default_rng([_PURPOSE, seed])
     arrays: dict[str, NDArray[np.float64]] = {}
-    for node in spec.nodes():
-        if node.statistics:
+    for node in spec.leaves():
+        if isinstance(node.layer, BatchNorm | GroupNorm):
             ones, zeros = np.ones(node.input_shape[0]), np.zeros(node.input_shape[0])
-            arrays |= dict(zip((*node.weights, *node.statistics), (ones, zeros, zeros, ones), strict=True))
+            # Weight, bias and, in batch normalisation, running mean and variance.
+            arrays |= dict(zip((*node.weights, *node.statistics), (ones, zeros, zeros, ones), strict=False))
             continue
         for name, shape in node.weights.items():
             kernel = next(iter(node.weights.values()))

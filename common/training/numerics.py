@@ -47,7 +47,7 @@ def every_run(network: ModelSpec, optimizer: Optimizer) -> bool:
 
 def layers(*kinds: type) -> Callable[[ModelSpec, Optimizer], bool]:
     """True for networks with a layer of one of `kinds`."""
-    return lambda network, optimizer: any(isinstance(layer, kinds) for layer in network.layers)
+    return lambda network, optimizer: any(isinstance(node.layer, kinds) for node in network.leaves())
 
 
 def optimizers(*kinds: type) -> Callable[[ModelSpec, Optimizer], bool]:

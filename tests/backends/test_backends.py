@@ -10,6 +10,7 @@ import pytest
 from support import reference, worker
 from support.layers import EXAMPLES
 from support.math_page import as_written
+from support.networks import vocabulary
 
 from common.data.datasets import Dataset
 from common.model import spec
@@ -22,6 +23,7 @@ from common.training import checkpoint, initial_weights
 
 Array = np.ndarray[Any, Any]
 frameworks = pytest.mark.parametrize("framework", worker.FRAMEWORKS)
+NESTED = next(entry for entry in vocabulary() if entry.name == "nested")
 networks = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 
 # Layers on 3-channel images of 9 x 9: odd sides, so nothing divides evenly.
@@ -41,6 +43,28 @@ LAYERS: dict[str, tuple[Layer, ...]] = {
     "batch norm": (spec.BatchNorm(),),
     "batch norm, other constants": (spec.BatchNorm(eps=0.1, momentum=0.3),),
     "batch norm of features": (spec.Conv(4, 3), spec.Flatten(), spec.Dense(6), spec.BatchNorm()),
+    "group norm": (spec.Conv(6, 1), spec.GroupNorm(3), spec.Conv(4, 3), spec.GroupNorm(1, eps=0.1)),
+    "group norm of features": (spec.Flatten(), spec.Dense(6), spec.GroupNorm(2)),
+    "residual": (
+        spec.Residual(
+            spec.Conv(4, 3, padding=1, stride=2),
+            spec.GroupNorm(2),
+            spec.Residual(spec.Conv(4, 1), spec.Activation()),
+            shortcut=(spec.Conv(4, 1, stride=2), spec.BatchNorm()),
+        ),
+    ),
+    "concatenation": (
+        spec.Concat((spec.Conv(2, 1),), (), (spec.Conv(4, 3, padding=1), spec.BatchNorm())),
+        spec.Concat(
+            (spec.Flatten(), spec.Dense(3)), (spec.MaxPool(3), spec.Flatten()), (spec.GlobalAvgPool(),)
+        ),
+        spec.Residual(spec.Dense(93)),
+    ),
+    "flatten, before a layer with layers inside": (
+        spec.Flatten(),
+        spec.Concat((spec.Dense(3),), ()),
+        spec.Flatten(),
+    ),
     "relu": (spec.Conv(3, 1), spec.Activation()),
     "every activation": tuple(
         layer for name in get_args(Function) for layer in (spec.Conv(3, 1), spec.Activation(name))
@@ -265,7 +289,7 @@ def test_network_has_its_parameters_and_first_logits(
 
 
 @frameworks
-@networks
+@pytest.mark.parametrize("entry", [*ENTRIES, NESTED], ids=lambda entry: entry.name)
 def test_state_goes_in_and_out_unchanged(framework: str, entry: Entry, random: np.random.Generator) -> None:
     shapes = checkpoint.state_shapes(entry.spec, entry.recipe.optimizer)
     state = {name: np.abs(random.normal(size=shape)).astype(np.float32) for name, shape in shapes.items()}

@@ -38,6 +38,11 @@ BETWEEN: dict[str, tuple[Layer, ...]] = {
     "BatchNorm, 16 channels": (spec.Conv(16, 1), spec.BatchNorm(), spec.Conv(4, 1)),
     "BatchNorm, features": (spec.Flatten(), spec.Dense(6), spec.BatchNorm(), spec.Dense(6)),
     "BatchNorm, 20 features": (spec.Flatten(), spec.Dense(20), spec.BatchNorm(), spec.Dense(6)),
+    "GroupNorm": (spec.GroupNorm(2),),
+    "Residual": (
+        spec.Residual(spec.Conv(6, 3, padding=1), spec.Activation("tanh"), shortcut=(spec.Conv(6, 1),)),
+    ),
+    "Concat": (spec.Concat((spec.Conv(2, 1), spec.BatchNorm()), (), (spec.Conv(3, 3, padding=1),)),),
     "Activation": (spec.Activation(),),
     "Activation, every function": tuple(
         layer for name in get_args(Function) for layer in (spec.Activation(name), spec.Conv(4, 1))

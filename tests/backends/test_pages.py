@@ -27,7 +27,7 @@ def pages() -> list[ast.Module]:
 
 def test_the_parts_have_the_same_names_in_the_same_order() -> None:
     first, *others = [definitions(page.body) for page in pages()]
-    assert first == ["build_layer", "build_network", "build_optimizer", "Model", "Backend"]
+    assert first == ["build_layer", "build_layers", "build_optimizer", "Model", "Backend"]
     assert others == [first] * len(others)
 
 

@@ -209,6 +209,14 @@ def test_batch_norm(shape: tuple[int, ...], eps: float, momentum: float) -> None
     agree(inference, reference.batch_norm(x, gamma, beta, mean, var, eps=eps))
 
 
+@pytest.mark.parametrize("shape", [(2, 4, 3, 5), (1, 6, 2, 1)])
+@pytest.mark.parametrize(("groups", "eps"), [(1, 1e-5), (2, 0.1)])
+def test_group_norm(shape: tuple[int, ...], groups: int, eps: float) -> None:
+    x, gamma, beta = 3 + 2 * numbers(*shape), numbers(shape[1]), numbers(shape[1], seed=1)
+    written = each_image("group_norm", x, gamma, beta, groups, eps)
+    agree(written, reference.group_norm(x, gamma, beta, groups=groups, eps=eps))
+
+
 def test_batch_norm_of_vectors_is_that_of_images_of_one_pixel() -> None:
     x, gamma, beta, mean, var = numbers(4, 3), numbers(3), numbers(3), numbers(3), np.ones(3)
     vectors = reference.batch_norm_training(x, gamma, beta, mean, var, eps=1e-5, momentum=0.1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from math import prod
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -15,8 +15,8 @@ from support.layers import EXAMPLES, node_of
 from support.math_page import TEXT, formulas
 from support.networks import without_dropout
 
-from common.model import spec
-from common.model.spec import Layer, ModelSpec, Shape, SpecError
+from common.model import layers, spec
+from common.model.spec import Layer, ModelSpec, Shape, SpecError, summary
 from common.model.zoo import ZOO
 
 # Counts and shapes
@@ -138,6 +138,36 @@ def test_title_is_the_constructor(layer: Layer, title: str) -> None:
     assert eval(f"spec.{title}") == layer
 
 
+def test_layers_inside_a_layer_are_named_after_it() -> None:
+    inner = spec.Residual(
+        spec.Conv(4, 3, padding=1, bias=False), spec.BatchNorm(), shortcut=(spec.Conv(4, 1, bias=False),)
+    )
+    concat = spec.Concat((inner,), (), (spec.Conv(1, 1), spec.Conv(3, 1)))
+    network = ModelSpec("m", (spec.Conv(2, 3), concat, spec.GlobalAvgPool(), spec.Dense(3)), (1, 6, 6))
+    assert network.weights == {
+        "conv1.weight": (2, 1, 3, 3),
+        "conv1.bias": (2,),
+        "concat1.branch1.residual1.conv1.weight": (4, 2, 3, 3),
+        "concat1.branch1.residual1.norm1.weight": (4,),
+        "concat1.branch1.residual1.norm1.bias": (4,),
+        "concat1.branch1.residual1.shortcut.conv1.weight": (4, 2, 1, 1),
+        "concat1.branch3.conv1.weight": (1, 2, 1, 1),
+        "concat1.branch3.conv1.bias": (1,),
+        "concat1.branch3.conv2.weight": (3, 1, 1, 1),
+        "concat1.branch3.conv2.bias": (3,),
+        "dense1.weight": (3, 9),
+        "dense1.bias": (3,),
+    }
+    assert set(network.statistics) == {
+        "concat1.branch1.residual1.norm1.running_mean",
+        "concat1.branch1.residual1.norm1.running_var",
+    }
+    assert network.multiply_adds == 16 * (2 * 9 + 4 * 2 * 9 + 4 * 2 + 2 + 3) + 27
+    rows = summary(network).splitlines()
+    assert next(row for row in rows if "shortcut" in row).split()[-2:] == ["4x4x4", "8"]
+    assert next(row for row in rows if "Concat" in row).split() == ["concat1", "Concat", "9x4x4"]
+
+
 def test_without_dropout_keeps_the_rest() -> None:
     network = ZOO["nextjournal"].spec
     plain = without_dropout(network)
@@ -161,6 +191,20 @@ def test_without_dropout_keeps_the_rest() -> None:
         ((spec.Conv(4, 5, dilation=2),), "conv1: a kernel with dilation 2 of 5 does not fit into 8x8."),
         ((spec.Conv(2, 3, groups=2, stride=(1, 2)),), "conv1: a depthwise convolution has one stride"),
         ((spec.AvgPool((2, 9)),), "pool1: a pool of 2x9 does not fit into 8x8."),
+        ((spec.GroupNorm(4),), "norm1: groups=4 must divide 2 channels."),
+        (
+            (spec.Residual(spec.Conv(2, 3, padding=1), spec.MaxPool(2)), spec.Flatten()),
+            "residual1: its layers end in shape (2, 4, 4), its shortcut in (2, 8, 8): give it a shortcut",
+        ),
+        (
+            (spec.Residual(spec.Conv(4, 1), spec.Residual(spec.Activation(), shortcut=(spec.Conv(3, 9),))),),
+            "m, layer residual1.residual1.shortcut.conv1: a kernel of 9 does not fit into 8x8.",
+        ),
+        (
+            (spec.Concat((spec.Flatten(),), (), (spec.GlobalAvgPool(),)),),
+            "concat1: branch1 ends in shape (128,), branch2 in (2, 8, 8).",
+        ),
+        ((spec.Concat((), (spec.Dense(3),)),), "concat1.branch2.dense1: Dense requires a vector"),
         ((spec.MaxPool(9),), "pool1: a pool of 9 does not fit into 8x8."),
         ((spec.MaxPool(8), spec.MaxPool(1), spec.MaxPool(2)), "pool3: a pool of 2 does not fit into 1x1."),
         ((spec.Flatten(), spec.MaxPool(2)), "pool1: .*(channels, height, width), got shape (128,)"),
@@ -202,7 +246,7 @@ def _convs(draw: st.DrawFn, shape: Shape) -> spec.Conv:
     groups = draw(st.sampled_from([n for n in range(1, channels + 1) if channels % n == 0]))
     return spec.Conv(
         groups * draw(st.integers(1, 3)),
-        draw(st.integers(1, min(5, min(sides) + 2 * padding))),
+        draw(st.tuples(*(st.integers(1, min(5, side + 2 * padding)) for side in sides))),
         padding=padding,
         stride=draw(st.integers(1, 3)),
         groups=groups,
@@ -213,15 +257,18 @@ def _convs(draw: st.DrawFn, shape: Shape) -> spec.Conv:
 def _anywhere() -> st.SearchStrategy[Layer]:
     rates = st.floats(0, 1, exclude_max=True)
     return (
-        st.just(spec.Activation())
-        | st.just(spec.BatchNorm())
+        st.sampled_from(get_args(layers.Function)).map(spec.Activation)
+        | st.sampled_from([spec.BatchNorm(), spec.GroupNorm(1)])
+        | st.just(spec.Residual(spec.Dropout(0.5), spec.BatchNorm(), shortcut=(spec.Activation(),)))
+        | st.just(spec.Concat((), (spec.GroupNorm(1),)))
         | rates.map(spec.Dropout)
         | st.just(spec.Flatten())
     )
 
 
 def _images(shape: Shape) -> st.SearchStrategy[Layer]:
-    pools = st.integers(1, min(shape[1:])).map(spec.MaxPool)
+    sizes = st.integers(1, min(shape[1:]))
+    pools = st.builds(spec.MaxPool, sizes, st.none() | st.integers(1, 3)) | sizes.map(spec.AvgPool)
     rates = st.floats(0, 1, exclude_max=True)
     return (
         _convs(shape) | pools | rates.map(spec.SpatialDropout) | _anywhere() | st.just(spec.GlobalAvgPool())

@@ -33,6 +33,9 @@ IMAGE = (4, 6, 7)
 EXAMPLES = (
     Example(spec.Conv(6, 3, padding=1), IMAGE, "convolution, G groups", ("conv", "depthwise")),
     Example(spec.BatchNorm(), IMAGE, "batch normalisation", ("batch_norm_training", "batch_norm_inference")),
+    Example(spec.GroupNorm(1), IMAGE, "group normalisation", ("group_norm",)),
+    Example(spec.Residual(spec.Activation("tanh")), IMAGE, "residual", ("add",)),
+    Example(spec.Concat((), (spec.Activation("tanh"),)), IMAGE, "concatenation", ("concatenate",)),
     Example(spec.Activation(), IMAGE, "activation", ("relu", "elementwise")),
     Example(spec.MaxPool(2, 2), IMAGE, "max pooling, average pooling", ("max_pool", "pool")),
     Example(spec.AvgPool(3, 2), IMAGE, "max pooling, average pooling", ("pool", "mean")),

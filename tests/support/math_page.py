@@ -32,7 +32,8 @@ def formulas() -> dict[str, Any]:
 def as_written(node: Node, state: Mapping[str, NDArray[Any]], image: Any) -> Any:
     """The node's output for one image, in inference, computed by the page's plain Python."""
     page, layer = formulas(), node.layer
-    own = {name.split(".")[1]: state[name].tolist() for name in (*node.weights, *node.statistics)}
+    arrays = () if node.branches else (*node.weights, *node.statistics)
+    own = {name.rpartition(".")[2]: state[name].tolist() for name in arrays}
     zeros = [0.0] * node.output_shape[0]
     match layer:
         case spec.Conv():
@@ -43,6 +44,17 @@ def as_written(node: Node, state: Mapping[str, NDArray[Any]], image: Any) -> Any
             planes = image if isinstance(image[0], list) else [[[value]] for value in image]
             normed = page["batch_norm_inference"](planes, *own.values(), layer.eps)
             return normed if isinstance(image[0], list) else [plane[0][0] for plane in normed]
+        case spec.GroupNorm():
+            planes = image if isinstance(image[0], list) else [[[value]] for value in image]
+            normed = page["group_norm"](planes, *own.values(), layer.groups, layer.eps)
+            return normed if isinstance(image[0], list) else [plane[0][0] for plane in normed]
+        case spec.Residual() | spec.Concat():
+            outputs = []
+            for branch in node.branches:
+                outputs.append(image)
+                for inner in branch:
+                    outputs[-1] = as_written(inner, state, outputs[-1])
+            return page["add"](*outputs) if isinstance(layer, spec.Residual) else page["concatenate"](outputs)
         case spec.MaxPool() | spec.AvgPool():
             size, padding = pair(layer.kernel_size), pair(layer.padding)
             stride = size if layer.stride is None else pair(layer.stride)
@@ -59,7 +71,7 @@ def as_written(node: Node, state: Mapping[str, NDArray[Any]], image: Any) -> Any
         case spec.GlobalAvgPool():
             return page["global_avg_pool"](image)
         case spec.Flatten():
-            return page["flatten"](image)
+            return page["flatten"](image) if isinstance(image[0], list) else image
         case spec.Dropout() | spec.SpatialDropout():
             return image
         case _:

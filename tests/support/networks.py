@@ -24,6 +24,20 @@ VOCABULARY = {
         spec.Flatten(),
         spec.Dense(10),
     ),
+    "nested": (
+        spec.Conv(4, 5, stride=4),
+        spec.Residual(
+            spec.Conv(6, 3, padding=1, bias=False),
+            spec.BatchNorm(),
+            spec.Activation(),
+            spec.Residual(spec.Conv(6, 1), spec.Dropout(0.25)),
+            shortcut=(spec.Conv(6, 1), spec.GroupNorm(3)),
+        ),
+        spec.Concat((spec.Conv(2, 1),), (), (spec.GroupNorm(1), spec.Conv(3, 3, padding=1))),
+        spec.Concat((spec.Flatten(), spec.Dense(12)), (spec.Flatten(),), (spec.GlobalAvgPool(),)),
+        spec.Dense(10),
+        spec.Residual(spec.Dense(10)),
+    ),
 }
 """Layers of small networks, in which each kind and setting that the zoo lacks trains."""
 

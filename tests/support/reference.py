@@ -7,7 +7,7 @@ tuned for speed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import erf, sqrt
 from typing import assert_never
 
@@ -92,6 +92,15 @@ def batch_norm_training(
     )
 
 
+def group_norm(x: Array, weight: Array, bias: Array, *, groups: int, eps: float) -> Array:
+    """x (N, C, ...), each image and group of channels normalised, then scaled and shifted by channel."""
+    grouped = x.reshape(len(x), groups, -1)
+    mean, var = grouped.mean(2, keepdims=True), grouped.var(2, keepdims=True)
+    shape = (1, -1) + (1,) * (x.ndim - 2)
+    normal = ((grouped - mean) / np.sqrt(var + eps)).reshape(x.shape)
+    return normal * weight.reshape(shape) + bias.reshape(shape)
+
+
 def relu(x: Array) -> Array:
     """max(x, 0), elementwise."""
     return np.maximum(x, 0.0)
@@ -171,6 +180,15 @@ def apply(node: Node, weights: Mapping[str, Array], x: Array, training: bool = F
             else:
                 y = batch_norm(x, weight, bias, mean, var, eps=layer.eps)
             return y, dict(zip(node.statistics, (mean, var), strict=True))
+        case spec.GroupNorm():
+            weight, bias = (weights[name] for name in node.weights)
+            y = group_norm(x, weight, bias, groups=layer.groups, eps=layer.eps)
+        case spec.Residual() | spec.Concat():
+            ends = [chain(branch, weights, x, training) for branch in node.branches]
+            outputs = [end for end, _ in ends]
+            statistics = {name: array for _, kept in ends for name, array in kept.items()}
+            y = outputs[0] + outputs[1] if isinstance(layer, spec.Residual) else np.concatenate(outputs, 1)
+            return y, statistics
         case spec.Activation():
             y = ACTIVATIONS[layer.function](x)
         case spec.MaxPool():
@@ -192,6 +210,17 @@ def apply(node: Node, weights: Mapping[str, Array], x: Array, training: bool = F
     return y, {}
 
 
+def chain(
+    nodes: Iterable[Node], weights: Mapping[str, Array], x: Array, training: bool = False
+) -> tuple[Array, Arrays]:
+    """(output, statistics after it) of nodes one after another."""
+    statistics: Arrays = {}
+    for node in nodes:
+        x, updated = apply(node, weights, x, training)
+        statistics |= updated
+    return x, statistics
+
+
 def forward(
     network: ModelSpec, weights: Mapping[str, Array], images: Array, training: bool = False
 ) -> tuple[Array, Arrays]:
@@ -202,11 +231,7 @@ def forward(
     """
     x = np.asarray(images, np.float64)
     held = {name: np.asarray(array, np.float64) for name, array in weights.items()}
-    statistics: Arrays = {}
-    for node in network.nodes():
-        x, updated = apply(node, held, x, training)
-        statistics |= updated
-    return x, statistics
+    return chain(network.nodes(), held, x, training)
 
 
 def softmax(logits: Array) -> Array:
