@@ -10,7 +10,8 @@ import pytest
 from support import reference, worker
 from support.layers import EXAMPLES
 from support.math_page import as_written
-from support.networks import vocabulary
+from support.networks import EXAMPLES as DOCUMENTED
+from support.networks import VOCABULARY
 
 from common.data.datasets import Dataset
 from common.model import spec
@@ -23,8 +24,6 @@ from common.training import checkpoint, initial_weights
 
 Array = np.ndarray[Any, Any]
 frameworks = pytest.mark.parametrize("framework", worker.FRAMEWORKS)
-NESTED = next(entry for entry in vocabulary() if entry.name == "nested")
-networks = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 
 # Layers on 3-channel images of 9 x 9: odd sides, so nothing divides evenly.
 LAYERS: dict[str, tuple[Layer, ...]] = {
@@ -274,11 +273,12 @@ def test_update_rule_is_as_in_numpy(
 
 
 @frameworks
-@networks
+@pytest.mark.parametrize("entry", [*ENTRIES, *DOCUMENTED], ids=lambda entry: entry.name)
 def test_network_has_its_parameters_and_first_logits(
     framework: str, entry: Entry, few_digits: Dataset
 ) -> None:
-    """The very network of the zoo: as many weights as its source says, and NumPy's logits of real digits."""
+    """The very networks of the zoo and of docs/examples: as many weights as their sources say, and NumPy's
+    logits of real digits."""
     images = entry.recipe.to_input(few_digits.test.images[:8])
     state = initial_weights.initial(entry.spec, 3)
     expected, _ = reference.forward(entry.spec, state, images)
@@ -289,7 +289,7 @@ def test_network_has_its_parameters_and_first_logits(
 
 
 @frameworks
-@pytest.mark.parametrize("entry", [*ENTRIES, NESTED], ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", [*ENTRIES, VOCABULARY], ids=lambda entry: entry.name)
 def test_state_goes_in_and_out_unchanged(framework: str, entry: Entry, random: np.random.Generator) -> None:
     shapes = checkpoint.state_shapes(entry.spec, entry.recipe.optimizer)
     state = {name: np.abs(random.normal(size=shape)).astype(np.float32) for name, shape in shapes.items()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support import worker
-from support.networks import vocabulary, without_dropout
+from support.networks import VOCABULARY, without_dropout
 
 from common.data.augment import augmented
 from common.data.batches import Scaling, epoch_order
@@ -32,7 +32,7 @@ as_it_is_or_plain = pytest.mark.parametrize("plain", [False, True], ids=["as it 
     "entry, plain",
     [
         *((entry, plain) for entry in ENTRIES for plain in (False, True)),
-        *((entry, False) for entry in vocabulary()),
+        (VOCABULARY, False),
     ],
     ids=lambda value: getattr(value, "name", "fast.py emptied" if value else "as it is"),
 )

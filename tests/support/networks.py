@@ -5,47 +5,39 @@ from __future__ import annotations
 import dataclasses
 from typing import get_args
 
-from common.model import spec
-from common.model.entry import PROJECT, Entry
+from common.frameworks import ROOT
+from common.model import own_network, spec
+from common.model.entry import Entry
 from common.model.layers import Function
 from common.model.optimizer import Adam
 from common.model.recipe import Recipe
 from common.model.spec import ModelSpec
 
-_ACTIVATIONS = [layer for name in get_args(Function) for layer in (spec.Conv(4, 1), spec.Activation(name))]
-VOCABULARY = {
-    "activations": (spec.Conv(4, 5, stride=4), *_ACTIVATIONS, spec.Flatten(), spec.Dense(10)),
-    "windows": (
-        spec.Conv(4, (3, 5), padding=(0, 2), stride=(2, 1)),
-        spec.MaxPool(3, 2, padding=1),
-        spec.Conv(4, 3, dilation=(1, 2), padding=(1, 2), groups=4),
-        spec.Conv(6, 2, dilation=2),
-        spec.AvgPool((3, 2), (1, 2), padding=(1, 0)),
-        spec.Flatten(),
-        spec.Dense(10),
+LAYERS = (
+    spec.Conv(4, (3, 5), padding=(0, 2), stride=(2, 1)),
+    spec.MaxPool(3, 2, padding=1),
+    spec.Concat(*((spec.Conv(2, 1), spec.Activation(name)) for name in get_args(Function))),
+    spec.Conv(16, 3, dilation=(1, 2), padding=(1, 2), groups=16),
+    spec.Conv(6, 2, dilation=2),
+    spec.AvgPool((3, 2), (1, 2), padding=(1, 0)),
+    spec.Residual(
+        spec.Conv(6, 3, padding=1, bias=False),
+        spec.BatchNorm(),
+        spec.Activation(),
+        spec.Residual(spec.Conv(6, 1), spec.Dropout(0.25)),
+        shortcut=(spec.Conv(6, 1), spec.GroupNorm(3)),
     ),
-    "nested": (
-        spec.Conv(4, 5, stride=4),
-        spec.Residual(
-            spec.Conv(6, 3, padding=1, bias=False),
-            spec.BatchNorm(),
-            spec.Activation(),
-            spec.Residual(spec.Conv(6, 1), spec.Dropout(0.25)),
-            shortcut=(spec.Conv(6, 1), spec.GroupNorm(3)),
-        ),
-        spec.Concat((spec.Conv(2, 1),), (), (spec.GroupNorm(1), spec.Conv(3, 3, padding=1))),
-        spec.Concat((spec.Flatten(), spec.Dense(12)), (spec.Flatten(),), (spec.GlobalAvgPool(),)),
-        spec.Dense(10),
-        spec.Residual(spec.Dense(10)),
-    ),
-}
-"""Layers of small networks, in which each kind and setting that the zoo lacks trains."""
+    spec.Concat((spec.Conv(2, 1),), (), (spec.GroupNorm(1), spec.Conv(3, 3, padding=1))),
+    spec.Concat((spec.Flatten(), spec.Dense(12)), (spec.Flatten(),), (spec.GlobalAvgPool(),)),
+    spec.Dense(10),
+    spec.Residual(spec.Dense(10)),
+)
+RECIPE = Recipe(Adam(), lr=1e-2, batch_size=16, epochs=1)
+VOCABULARY = Entry(ModelSpec("vocabulary", LAYERS), RECIPE)
+"""A small network of the kinds and settings of layers that the zoo lacks."""
 
-
-def vocabulary() -> list[Entry]:
-    """The networks of VOCABULARY, with a recipe."""
-    recipe = Recipe(Adam(), lr=1e-2, batch_size=16, epochs=1)
-    return [Entry(ModelSpec(name, layers), recipe, PROJECT) for name, layers in VOCABULARY.items()]
+EXAMPLES = [own_network.load(str(path)) for path in sorted(ROOT.glob("docs/examples/*.py"))]
+"""The networks that the documentation shows."""
 
 
 def without_dropout(network: ModelSpec) -> ModelSpec:
