@@ -191,7 +191,11 @@ def _words(verdict: ModelVerdict) -> str:
 def _plan(judged: Sequence[ModelVerdict]) -> str:
     """Whether the planned seeds are there."""
     short = sum(verdict.missing_seeds > 0 for verdict in judged)
-    state = f"{short} of {len(judged)} networks are short of it" if short else "every network has reached it"
+    state = (
+        f"{short} of {len(judged)} networks lack some of theirs"
+        if short
+        else "every network has all of its own"
+    )
     return (
         f"The number of seeds was planned for each network, and none are added to change a verdict; {state}."
     )

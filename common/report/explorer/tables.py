@@ -119,11 +119,13 @@ def speed(tables: Tables) -> Table:
         Heading("unit", f"of {first} and {second}", number=False),
         Heading(first, f"mean of {FIRST}"),
         Heading(second, f"mean of {SECOND}"),
-        Heading("ratio", f"{FIRST} over {SECOND}, geometric mean; empty where the clock does not bear it"),
+        Heading(
+            "ratio", f"{FIRST} over {SECOND}, geometric mean; empty where the measurement is too inexact"
+        ),
         Heading("low", "lower end of the ratio's 95 % confidence interval"),
         Heading("high", "upper end of the ratio's 95 % confidence interval"),
         Heading("n", "rounds of the session, or pairs of runs"),
-        Heading("clock error", "how far the interval of a framework over itself reaches", "percent"),
+        Heading("A/A error", "how far the interval of a framework over itself reaches", "percent"),
     )
     rows = []
     for quantity in aa.QUANTITIES:
@@ -142,8 +144,8 @@ def speed(tables: Tables) -> Table:
         )
     note = (
         f"A ratio above 1 means that {FIRST} is quicker in training and prediction, and that it takes more "
-        "memory or seconds in the others. It is reported where the clock bears it: where each framework over "
-        f"itself is within ±{100 * aa.EXACT:g} %, or within a third of the ratio's distance from 1."
+        "memory or seconds in the others. It is reported where each framework over itself (A/A) "
+        f"is within ±{100 * aa.EXACT:g} %, or within a third of the ratio's distance from 1."
     )
     return Table("speed", "Speed and memory", note, headings, rows)
 
