@@ -13,16 +13,20 @@ from numpy.typing import NDArray
 from common.messages import InputError
 from common.port import causes, pairing
 from common.port.pairing import Names, Step, Trace
+from common.port.updates import Rule
 from common.port.workers import Workers
 
 Array = NDArray[Any]
 
-MARGIN = 16.0
-"""A difference counts beyond so many times the floor: the two sum in other orders, which a floor that comes
-from weights alone does not include."""
+MARGIN = {"float64": 1000.0, "float32": 16.0}
+"""A difference counts beyond so many times the floor. The two sum in other orders, which moves of the weights
+do not show; in double precision what is written differently is still far beyond it."""
 
 DRAWS = (1, 2)
 """Seeds of the random moves of the weights by one unit in the last place."""
+
+ROUNDED = "agrees but for a rounded constant"
+"""The verdict where a framework keeps a constant in single precision, and nothing else differs."""
 
 STAGES = ("weights", "forward", "statistics", "loss", "gradient", "optimizer", "training")
 EPSILON = {"float32": float(np.finfo(np.float32).eps), "float64": float(np.finfo(np.float64).eps)}
@@ -65,8 +69,8 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A comparison: the difference relative to the largest value, the floor, and `agrees`, `differs`, or
-    `agrees in float32` where a constant that a framework keeps in single precision makes the difference."""
+    """A comparison: the difference relative to the largest value, the floor, and `agrees`, `differs` or
+    ROUNDED."""
 
     stage: str
     precision: str
@@ -112,7 +116,19 @@ class Check:
         self.steps: list[Step] = []
         self.names = Names()
         self.flats: list[pairing.Flat] = []
-        self.unknown: set[str] = set()  # stages with a difference that nothing explains
+        # Stages with a difference that nothing explains.
+        self.doubles: dict[object, Array] = {}
+        self.before = before
+        self.unknown: set[str] = set() if before is None else set(before.unknown)
+        self.left_heads: list[int] = [] if before is None else list(before.left_heads)
+        self.heads: dict[int, str] = {} if before is None else dict(before.heads)
+        self.outputs: Array = np.zeros(0)
+        self.y: Array = np.zeros(0)
+        self.forms = "as they are", "as they are"
+        self.standard: dict[str, Any] | None = None if before is None else before.standard
+        self.trained: list[str] = []
+        self.factors: list[float] = []
+        self.rule: Rule | None = None if before is None else before.rule
 
     def load(self) -> None:
         """Load both models and the batch. Raises InputError."""
@@ -146,7 +162,7 @@ class Check:
                 )
             shape = right if right is not None else _channels_last(left or ())
             generator = np.random.default_rng(self.question.seed)
-            x = generator.normal(size=(self.question.batch_size, *shape))
+            x = generator.normal(size=(self.question.batch_size, *shape)).astype(np.float32)
         elif right is not None and list(x.shape[1:]) != list(right):
             moved = np.moveaxis(x, 1, -1) if x.ndim > 2 else x
             if list(moved.shape[1:]) != list(right):
@@ -161,7 +177,24 @@ class Check:
 
     def mend(self) -> None:
         """Tell both sides what is mended so far."""
-        self.workers.both("mend", left={"skipped": self.left_skips}, right={"mends": self.right_mends})
+        self.workers.both(
+            "mend",
+            left={"skipped": self.left_skips, "heads": self.left_heads},
+            right={"mends": self.right_mends},
+        )
+
+    def labels(self, side: int) -> Array:
+        """The labels as the loss of a side takes them."""
+        one_hot = self.standard is None and self.forms[side] == "one-hot"
+        return np.eye(self.outputs.shape[-1])[self.y] if one_hot else self.y
+
+    def rounding(self, key: object, array: Array) -> float:
+        """How far one side's array is from its own in double precision, if that was computed before."""
+        if self.precision == "float64":
+            self.doubles[key] = array
+        elif self.before is not None and key in self.before.doubles:
+            return pairing.difference(array, self.before.doubles[key])
+        return 0.0
 
     def traces(self, *, ulp: int | None = None) -> tuple[Trace, Trace]:
         """What both do with the batch in inference mode."""
@@ -188,7 +221,7 @@ class Check:
 
     def beyond(self, difference: float, floor: float) -> bool:
         """Whether a difference is more than rounding."""
-        return not difference <= MARGIN * max(floor, self.epsilon)
+        return not difference <= MARGIN[self.precision] * max(floor, self.epsilon)
 
     def find(self, stage: str, where: str, cause: str, difference: float, floor: float, fix: Any) -> None:
         """Record a finding, once for all precisions."""

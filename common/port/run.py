@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from common.port import forward, weights
+from common.port import forward, gradient, loss, optimizer, statistics, training, weights
 from common.port.check import STAGES, Check, Question, Report
 from common.port.workers import Workers
 
-RUN = {"weights": weights.run, "forward": forward.run}
+RUN = {
+    "weights": weights.run,
+    "forward": forward.run,
+    "statistics": statistics.run,
+    "loss": loss.run,
+    "gradient": gradient.run,
+    "optimizer": optimizer.run,
+    "training": training.run,
+}
 
 
 def compare(workers: Workers, question: Question) -> Report:
@@ -22,7 +30,7 @@ def compare(workers: Workers, question: Question) -> Report:
         check = Check(workers, question, precision, report, before=check)
         check.load()
         for stage in STAGES:
-            if stage in RUN:
+            if stage not in report.skipped:
                 RUN[stage](check)
             if stage in check.unknown:
                 report.skipped.update(dict.fromkeys(STAGES[STAGES.index(stage) + 1 :], f"{stage} differs"))

@@ -69,6 +69,7 @@ class Session:
         self.tracer = Tracer()
         self.tracer.attach(self.model)
         self.skipped: list[int] = []
+        self.heads: list[int] = []
         self.frozen: set[str] = set()
         shape = getattr(module, "input_shape", None)
         return {
@@ -101,23 +102,25 @@ class Session:
         state = self.model.state_dict()
         return {name: tensor.numpy(force=True) for name, tensor in state.items() if tensor.ndim}
 
-    def write(self, arrays: Mapping[str, Array], *, frozen: Sequence[str] = ()) -> None:
+    def write(self, arrays: Mapping[str, Array], *, frozen: Sequence[str] | None = None) -> None:
         """Set arrays of the state by name; the `frozen` ones are not trained any more."""
         state = self.model.state_dict()
         with torch.no_grad():
             for name, array in arrays.items():
                 state[name].copy_(torch.from_numpy(np.array(array)))
-        self.frozen = set(frozen)
+        if frozen is not None:
+            self.frozen = set(frozen)
 
-    def mend(self, *, skipped: Sequence[int] = ()) -> None:
-        """Compute as the other side does from now on: `skipped` are operations that become the identity."""
-        self.skipped = list(skipped)
+    def mend(self, *, skipped: Sequence[int] = (), heads: Sequence[int] = ()) -> None:
+        """Compute as the other side does from now on: `skipped` are operations that become the identity, and
+        `heads` those that do but for the user's own loss."""
+        self.skipped, self.heads = list(skipped), list(heads)
 
     def trace(self, *, training: bool = False, ulp: int | None = None, arrays: bool = True) -> Any:
         """The operations in order, and the outputs; with `ulp` from weights and inputs moved by one unit."""
         with self._kept(), self._moved(ulp), torch.no_grad():
             self.model.train(training)
-            with self.tracer.recording(skipped=self.skipped, dropout_off=training):
+            with self._recording(dropout_off=training):
                 outputs = self.model(self.inputs)
         operations = []
         for index, operation in enumerate(self.tracer.operations):
@@ -139,9 +142,9 @@ class Session:
 
     def statistics(self, *, ulp: int | None = None) -> Arrays:
         """All buffers after one batch in training mode without dropout."""
-        with self._kept(), self._moved(ulp), torch.no_grad():
+        with self._kept(), self._moved(ulp, shuffled=True), torch.no_grad():
             self.model.train()
-            with self.tracer.recording(skipped=self.skipped, dropout_off=True):
+            with self._recording(dropout_off=True):
                 self.model(self.inputs)
             return {name: buffer.numpy().copy() for name, buffer in self.model.named_buffers() if buffer.ndim}
 
@@ -160,22 +163,26 @@ class Session:
         keep: bool = False,
     ) -> dict[str, Any]:
         """Loss and gradients in training mode without dropout, by the user's loss or a `standard` one."""
-        with contextlib.nullcontext() if keep else self._kept(), self._moved(ulp):
+        with contextlib.nullcontext() if keep else self._kept(), self._moved(ulp, shuffled=True) as order:
             self.model.train()
-            value = self._backward(self._labels(labels), standard)
+            value = self._backward(self._labels(labels[order]), standard)
             trained = self._trained()
             found = {name: p.grad for name, p in trained.items()}
         gradients = {name: g.numpy().copy() for name, g in found.items() if g is not None}
         return {"loss": value, "gradients": gradients}
 
     def optimizer(self) -> dict[str, Any]:
-        """The user's optimizer: its class, its settings and those of its groups."""
+        """The user's optimizer: its class and those above it, its settings, and those of each group."""
         optimizer = self._optimizer()
         groups = [
             {name: value for name, value in group.items() if name != "params" and _plain(value)}
             for group in optimizer.param_groups
         ]
-        return {"class": type(optimizer).__name__, "settings": groups[0], "groups": groups}
+        return {
+            "classes": [kind.__name__ for kind in type(optimizer).__mro__],
+            "settings": groups[0],
+            "groups": groups,
+        }
 
     def optimize(self, gradients: Sequence[Mapping[str, Array]], factors: Sequence[float]) -> list[Arrays]:
         """The trained weights after each step on given gradients, at the optimizer's rate times a factor."""
@@ -202,10 +209,10 @@ class Session:
     ) -> dict[str, Any]:
         """Losses and the state after steps of the user's optimizer, without dropout."""
         values = []
-        with self._kept(), self._moved(ulp):
+        with self._kept(), self._moved(ulp, shuffled=True) as order:
             self.model.train()
             optimizer, rates = self._with_rates()
-            targets = self._labels(labels)
+            targets = self._labels(labels[order])
             for factor in factors:
                 for group, rate in zip(optimizer.param_groups, rates, strict=True):
                     group["lr"] = rate * factor
@@ -236,7 +243,8 @@ class Session:
 
     def _backward(self, labels: torch.Tensor, standard: Mapping[str, Any] | None) -> float:
         self.model.zero_grad(set_to_none=True)
-        with self.tracer.recording(skipped=self.skipped if standard else (), dropout_off=True):
+        skipped = [*self.skipped, *self.heads] if standard else self.skipped
+        with self.tracer.recording(skipped=skipped, dropout_off=True):
             outputs = self.model(self.inputs)
         if standard is None:
             value = self.own_loss(outputs, labels)
@@ -244,6 +252,9 @@ class Session:
             value = losses.standard(_tensors(outputs)[0], labels, **standard)
         value.backward()
         return float(value)
+
+    def _recording(self, *, dropout_off: bool) -> Any:
+        return self.tracer.recording(skipped=[*self.skipped, *self.heads], dropout_off=dropout_off)
 
     @contextlib.contextmanager
     def _kept(self) -> Iterator[None]:
@@ -256,17 +267,23 @@ class Session:
             self.model.eval()
 
     @contextlib.contextmanager
-    def _moved(self, seed: int | None) -> Iterator[None]:
-        """Move every weight and input by one unit in the last place; the caller restores the weights."""
-        inputs = self.inputs
+    def _moved(self, seed: int | None, *, shuffled: bool = False) -> Iterator[Array]:
+        """Move every weight and input by one unit in the last place; the caller restores the weights.
+
+        With `shuffled` the examples are in another order, which their sums over a batch then are too. Yields
+        the order of the examples.
+        """
+        inputs, order = self.inputs, np.arange(len(self.inputs))
         if seed is not None:
             generator = torch.Generator().manual_seed(seed)
             with torch.no_grad():
                 for parameter in self.model.parameters():
                     parameter.copy_(_one_ulp(parameter, generator))
-            self.inputs = _one_ulp(inputs, generator)
+            if shuffled:
+                order = np.random.default_rng(seed).permutation(len(order))
+            self.inputs = _one_ulp(inputs[torch.from_numpy(order)], generator)
         try:
-            yield
+            yield order
         finally:
             self.inputs = inputs
 

@@ -46,9 +46,9 @@ PARAMETERS = {
 
 def layer(part: Any, call: Any, inputs: Tensor, outputs: Tensor) -> Description:
     """Kind and attributes of a layer or an operation of a functional graph, from its inputs and outputs."""
-    name = type(part).__name__
-    if not type(part).__module__.startswith("keras."):
-        return _unknown(f"layer {name}", part, call, inputs, outputs)
+    name = next(kind.__name__ for kind in type(part).__mro__ if kind.__module__.startswith("keras."))
+    if name in ("Layer", "Operation"):
+        return _unknown(f"layer {type(part).__name__}", part, call, inputs, outputs)
     match name:
         case "Conv1D" | "Conv2D" | "Conv3D" | "DepthwiseConv1D" | "DepthwiseConv2D":
             return "conv", _convolution(part, inputs, outputs)

@@ -111,12 +111,13 @@ class Session:
         """All arrays by name."""
         return {name: item.to_pytorch(np.array(item.variable)) for name, item in self.stored.items()}
 
-    def write(self, arrays: Mapping[str, Array], *, frozen: Sequence[str] = ()) -> None:
+    def write(self, arrays: Mapping[str, Array], *, frozen: Sequence[str] | None = None) -> None:
         """Set arrays by name; the `frozen` ones are not trained any more."""
         for name, array in arrays.items():
             item = self.stored[name]
             item.variable.assign(item.to_keras(np.asarray(array)).reshape(item.variable.shape))
-        self.frozen = set(frozen)
+        if frozen is not None:
+            self.frozen = set(frozen)
 
     def mend(self, *, mends: Sequence[Mapping[str, Any]] = ()) -> None:
         """Compute operations as the other side does from now on (see backends/tensorflow/port/mend.py)."""
@@ -150,7 +151,7 @@ class Session:
 
     def statistics(self, *, ulp: int | None = None) -> Arrays:
         """All statistics after one batch in training mode without dropout."""
-        with self._kept(), self._moved(ulp), self._recording(dropout_off=True):
+        with self._kept(), self._moved(ulp, shuffled=True), self._recording(dropout_off=True):
             self.model(self.inputs, training=True)
             values = self.read()
         return {name: array for name, array in values.items() if ".running_" in name}
@@ -169,8 +170,8 @@ class Session:
         keep: bool = False,
     ) -> dict[str, Any]:
         """Loss and gradients in training mode without dropout, by the user's loss or a `standard` one."""
-        with contextlib.nullcontext() if keep else self._kept(), self._moved(ulp):
-            value, found = self._backward(self._labels(labels), standard)
+        with contextlib.nullcontext() if keep else self._kept(), self._moved(ulp, shuffled=True) as order:
+            value, found = self._backward(self._labels(labels[order]), standard)
         gradients = {
             name: self.stored[name].to_pytorch(np.array(tf.convert_to_tensor(gradient)))
             for name, gradient in found.items()
@@ -179,7 +180,7 @@ class Session:
         return {"loss": value, "gradients": gradients}
 
     def optimizer(self) -> dict[str, Any]:
-        """The user's optimizer: its class and its settings."""
+        """The user's optimizer: its class and those above it, its settings, and those of each group."""
         optimizer = self._optimizer()
         settings = {
             name: value
@@ -190,7 +191,11 @@ class Session:
         if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
             settings["schedule"] = type(rate).__name__
         settings["learning_rate"] = float(np.array(optimizer.learning_rate))
-        return {"class": type(optimizer).__name__, "settings": settings, "groups": [settings]}
+        return {
+            "classes": [kind.__name__ for kind in type(optimizer).__mro__],
+            "settings": settings,
+            "groups": [settings],
+        }
 
     def optimize(self, gradients: Sequence[Mapping[str, Array]], factors: Sequence[float]) -> list[Arrays]:
         """The trained weights after each step on given gradients, at the optimizer's rate times a factor."""
@@ -219,10 +224,10 @@ class Session:
     ) -> dict[str, Any]:
         """Losses and the state after steps of the user's optimizer, without dropout."""
         values = []
-        with self._kept(), self._moved(ulp):
+        with self._kept(), self._moved(ulp, shuffled=True) as order:
             trained = self._trained()
             optimizer, rate = self._built(trained)
-            targets = self._labels(labels)
+            targets = self._labels(labels[order])
             for factor in factors:
                 value, found = self._backward(targets, standard)
                 values.append(value)
@@ -294,16 +299,22 @@ class Session:
                 variable.assign(array)
 
     @contextlib.contextmanager
-    def _moved(self, seed: int | None) -> Iterator[None]:
-        """Move every weight and input by one unit in the last place; the caller restores the weights."""
-        inputs = self.inputs
+    def _moved(self, seed: int | None, *, shuffled: bool = False) -> Iterator[Array]:
+        """Move every weight and input by one unit in the last place; the caller restores the weights.
+
+        With `shuffled` the examples are in another order, which their sums over a batch then are too. Yields
+        the order of the examples.
+        """
+        inputs, order = self.inputs, np.arange(len(self.inputs))
         if seed is not None:
             generator = np.random.default_rng(seed)
             for variable in self.model.trainable_variables:
                 variable.assign(_one_ulp(np.array(variable), generator))
-            self.inputs = tf.constant(_one_ulp(inputs.numpy(), generator))
+            if shuffled:
+                order = generator.permutation(len(order))
+            self.inputs = tf.constant(_one_ulp(inputs.numpy()[order], generator))
         try:
-            yield
+            yield order
         finally:
             self.inputs = inputs
 

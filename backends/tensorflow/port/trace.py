@@ -117,12 +117,16 @@ class Tracer:
             if change is not None:
                 inputs = mend.changed_inputs(change, inputs)
             first = inputs[0] if isinstance(inputs, list | tuple) and inputs else inputs
+            statistics = [] if change is None else list(getattr(part, "non_trainable_variables", []))
+            before = [tf.identity(variable.value) for variable in statistics]
             outputs = compute(inputs)
             if not isinstance(outputs, tf.Tensor) or not isinstance(first, tf.Tensor):
                 return outputs
             kind, attributes = description(first, outputs)
             if change is not None:
                 attributes = {**attributes, **change["attributes"]}
+                for variable, array in zip(statistics, before, strict=True):
+                    variable.assign(array)  # what the layer computes itself is not kept
                 outputs = mend.mended(part, kind, attributes, change, compute, inputs, outputs)
             if kind == "dropout" and self.dropout_off:
                 outputs = first

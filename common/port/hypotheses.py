@@ -1,0 +1,200 @@
+"""What may explain a difference at a place of the forward pass: each hypothesis with its mend and its fix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from common.port import causes, pairing
+from common.port.check import Check
+from common.port.pairing import Operation, Step, Trace
+
+Place = tuple[int, str]
+"""Number of the step in the alignment, and "inputs", "outputs" or "model" (the model's outputs)."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A comparison of two arrays at a place, and the layout in which they are closest."""
+
+    place: Place
+    where: str
+    difference: float
+    floor: float
+    layout: str
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A cause, what each side computes otherwise if it is right, and the fix; or several in one place."""
+
+    cause: str
+    mends: Sequence[dict[str, Any]] = ()
+    skips: Sequence[int] = ()
+    fix: dict[str, str] = field(default_factory=dict)
+    where: str = ""
+    parts: Sequence[Hypothesis] = ()
+    left_heads: Sequence[int] = ()
+    heads: dict[int, str] = field(default_factory=dict)
+
+
+def hypotheses(
+    check: Check, steps: Sequence[Step], point: Point, view: tuple[Trace, Trace]
+) -> Iterator[Hypothesis]:
+    number, what = point.place
+    before = steps[:number] if what != "model" else steps
+    alone = _alone(before)
+    if what == "model":
+        yield from _heads(steps, alone, point)
+        yield from _flatten(steps, view, point)
+        return
+    step = steps[number]
+    assert step.left
+    assert step.right
+    if what == "outputs" and step is [other for other in steps if other.left and other.right][-1]:
+        yield from _heads(steps, [], point)
+    if what == "outputs":
+        yield from _attributes(check, step, steps, number)
+    yield from _extra(alone)
+    yield from _scaling(check, step)
+    if what == "outputs" and step.left.outputs.ndim == 2:
+        yield from _flatten(steps, view, point)
+
+
+def _alone(steps: Sequence[Step]) -> list[Step]:
+    """Operations of one side alone since the last pair."""
+    result: list[Step] = []
+    for step in reversed(steps):
+        if step.left is not None and step.right is not None:
+            break
+        result.append(step)
+    return result
+
+
+def _attributes(check: Check, step: Step, steps: Sequence[Step], number: int) -> Iterator[Hypothesis]:
+    """Each attribute that differs, as PyTorch has it."""
+    left, right = step.left, step.right
+    assert left
+    assert right
+    if left.kind != right.kind:
+        return
+    own, other = dict(left.attributes), dict(right.attributes)
+    if "pads" in own:
+        own["pads"] = _with_pad_before(steps, number, "left", own["pads"])
+        other["pads"] = _with_pad_before(steps, number, "right", other["pads"])
+        own_first, mended = own["pads"], _without(own["pads"], other["pads"], right.attributes["pads"])
+    names = [name for name in own if name not in ("bias", "groups") and own[name] != other.get(name)]
+    for name in names:
+        cause = causes.of_attribute(left.kind, name, left.attributes, right.attributes)
+        if cause is None:
+            continue
+        value = own[name]
+        changed = {name: value}
+        if name == "pads":
+            if mended is None:
+                continue
+            changed = {"pads": mended, **({"counts_padding": own["counts_padding"]} if "mode" in own else {})}
+            left = _replaced(left, pads=own_first)
+        if left.kind == "activation":
+            changed = {**own}
+        mend = {"index": right.index, "attributes": changed}
+        yield Hypothesis(cause, [mend], fix=causes.fix(cause, left, right))
+        if left.kind == "activation":
+            return
+
+
+def _replaced(operation: Operation, **attributes: Any) -> Operation:
+    return replace(operation, attributes={**operation.attributes, **attributes})
+
+
+def _with_pad_before(steps: Sequence[Step], number: int, side: str, pads: Any) -> Any:
+    """The pads of an operation and of a padding of its side alone just before it."""
+    for step in _alone(steps[:number]):
+        operation = getattr(step, side)
+        if (
+            operation is not None
+            and operation.kind == "pad"
+            and len(operation.attributes["pads"]) == len(pads)
+        ):
+            extra = operation.attributes["pads"]
+            return [[a + c, b + d] for (a, b), (c, d) in zip(pads, extra, strict=True)]
+    return pads
+
+
+def _without(wanted: Any, present: Any, own: Any) -> Any:
+    """The pads that an operation needs of its own to have the wanted ones in all; None if fewer than none."""
+    result = [
+        [a - (b - c) for a, b, c in zip(first, second, third, strict=True)]
+        for first, second, third in zip(wanted, present, own, strict=True)
+    ]
+    return None if min(min(pair) for pair in result) < 0 else result
+
+
+def _extra(alone: Sequence[Step]) -> Iterator[Hypothesis]:
+    """Each operation without a partner as if it were not there."""
+    for step in alone:
+        operation = step.left or step.right
+        assert operation
+        if operation.kind != "activation":
+            continue
+        fix = causes.fix("activation", step.left, step.right)
+        if step.left:
+            yield Hypothesis("activation", (), [operation.index], fix=fix, where=step.name)
+        else:
+            mend = {"index": operation.index, "skip": True}
+            yield Hypothesis("activation", [mend], fix=fix, where=step.name)
+
+
+def _scaling(check: Check, step: Step) -> Iterator[Hypothesis]:
+    """Inputs of the two that are a multiple of each other, plus a constant."""
+    left, right = step.left, step.right
+    assert left
+    assert right
+    for array in pairing.layouts(left.inputs, right.inputs, check.flats).values():
+        x, y = left.inputs.ravel(), array.ravel()
+        if x.std() == 0 or y.std() == 0:
+            continue
+        scale = float(((x - x.mean()) * (y - y.mean())).mean() / x.var())
+        if scale == 0:
+            continue
+        offset = float(y.mean() - scale * x.mean())
+        if pairing.difference(scale * x + offset, y) > 1e3 * check.epsilon:
+            continue
+        if abs(scale - 1) < 1e-9 and abs(offset) < 1e-9 * abs(x).max():
+            continue
+        mend = {"index": right.index, "scale": scale, "offset": offset}
+        fix = causes.fix("input-scaling", left, right, scale=scale, offset=offset)
+        yield Hypothesis("input-scaling", [mend], fix=fix)
+
+
+def _heads(steps: Sequence[Step], alone: Sequence[Step], point: Point) -> Iterator[Hypothesis]:
+    """Softmax or the like at the end of one side, or another one at the end of each."""
+    last = [step for step in [*alone, *steps[-1:]] if _is_head(step.left) or _is_head(step.right)]
+    lefts = [step.left for step in last if step.left is not None and _is_head(step.left)]
+    rights = [step.right for step in last if step.right is not None and _is_head(step.right)]
+    mends = [{"index": operation.index, "skip": True, "head": True} for operation in rights]
+    fix = causes.fix("softmax-output", lefts[0] if lefts else None, rights[0] if rights else None)
+    if mends or lefts:
+        functions = {0: lefts, 1: rights}
+        yield Hypothesis(
+            "softmax-output",
+            mends,
+            fix=fix,
+            left_heads=[operation.index for operation in lefts],
+            heads={side: str(own[-1].attributes["function"]) for side, own in functions.items() if own},
+        )
+    yield from _extra(alone)
+
+
+def _is_head(operation: Operation | None) -> bool:
+    return operation is not None and operation.attributes.get("function") in causes.PROBABILITIES
+
+
+def _flatten(steps: Sequence[Step], view: tuple[Trace, Trace], point: Point) -> Iterator[Hypothesis]:
+    """The features of the last Flatten in PyTorch's order."""
+    for operation in reversed(view[1].operations):
+        if operation.kind == "flatten" and operation.inputs.ndim == 4:
+            mend = {"index": operation.index, "channels_first": True}
+            yield Hypothesis("flatten-order", [mend], fix=causes.fix("flatten-order", None, operation))
+            return

@@ -1,0 +1,138 @@
+"""The stage of the statistics: what one batch in training mode, without dropout, leaves in every BatchNorm;
+and what the dropout itself is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.port import causes, pairing
+from common.port.check import DRAWS, Check
+from common.port.pairing import Operation, Step
+
+Array = NDArray[Any]
+STAGE = "statistics"
+ATTRIBUTES = ({"momentum"}, {"unbiased"}, {"momentum", "unbiased"})
+"""What is tried, the fewest first."""
+
+
+def run(check: Check) -> None:
+    """Compare running means and variances, then kind and rate of each dropout."""
+    norms = [s for s in check.steps if s.left and s.right and s.left.kind == s.right.kind == "batchnorm"]
+    if norms:
+        _running(check, norms)
+    for step in _dropouts(check.steps):
+        _dropout(check, step)
+
+
+def _dropouts(steps: Sequence[Step]) -> list[Step]:
+    """Dropout of both sides in pairs; those that are in other places on the two sides, in order."""
+    paired = [step for step in steps if "dropout" in _kinds(step)]
+    lefts = [step.left for step in paired if step.right is None]
+    rights = [step.right for step in paired if step.left is None]
+    both = [step for step in paired if step.left is not None and step.right is not None]
+    return both + [Step(left, right) for left, right in zip_longest(lefts, rights)]
+
+
+def _kinds(step: Step) -> set[str]:
+    return {side.kind for side in (step.left, step.right) if side is not None}
+
+
+def _running(check: Check, norms: list[Step]) -> None:
+    before, floors = _measured(check, norms)
+    explained: dict[str, tuple[set[str], dict[str, Any]]] = {}
+    beyond = [step for step in norms if check.beyond(before[step.name], floors[step.name])]
+    for names in ATTRIBUTES if beyond else ():
+        tried = {}
+        for step in beyond:
+            assert step.left
+            assert step.right
+            wanted = {name: step.left.attributes[name] for name in names}
+            if step.name not in explained and wanted.items() - step.right.attributes.items():
+                wanted["momentum"] = wanted.get("momentum", step.right.attributes["momentum"]) or 1.0
+                tried[step.name] = {"index": step.right.index, "attributes": wanted}
+        check.workers.right.ask("mend", mends=[*check.right_mends, *tried.values()])
+        after = _differences(check, norms, check.workers.both("statistics"))
+        check.mend()
+        for step in beyond:
+            if step.name in tried and not check.beyond(after[step.name], floors[step.name]):
+                explained[step.name] = names, tried[step.name]
+    for step in norms:
+        apart, floor = before[step.name], floors[step.name]
+        check.row(STAGE, step.name, apart, floor)
+        if step.name in explained:
+            names, mend = explained[step.name]
+            check.right_mends.append(mend)
+            for name in sorted(names):
+                cause = causes.BY_ATTRIBUTE["batchnorm", name]
+                fix = causes.fix(cause, step.left, step.right)
+                check.find(STAGE, step.name, cause, apart, floor, fix)
+        elif step in beyond:
+            check.find(STAGE, step.name, "unknown", apart, floor, causes.both("", ""))
+    check.mend()
+
+
+def _measured(check: Check, norms: list[Step]) -> tuple[dict[str, float], dict[str, float]]:
+    """The difference at each BatchNorm, and its floor: what a move of one unit makes on either side."""
+    answers = check.workers.both("statistics")
+    floors = dict.fromkeys((step.name for step in norms), check.epsilon)
+    for step in norms:
+        for side, operation in enumerate((step.left, step.right)):
+            for name in _names(operation):
+                floors[step.name] = max(
+                    floors[step.name], check.rounding((STAGE, side, name), answers[side][name])
+                )
+    for seed in DRAWS:
+        moved = check.workers.both("statistics", left={"ulp": seed}, right={"ulp": seed})
+        for step in norms:
+            for side, operation in enumerate((step.left, step.right)):
+                for name in _names(operation):
+                    change = pairing.difference(answers[side][name], moved[side][name])
+                    floors[step.name] = max(floors[step.name], change)
+    return _differences(check, norms, answers), floors
+
+
+def _differences(
+    check: Check, norms: list[Step], answers: tuple[Mapping[str, Array], Mapping[str, Array]]
+) -> dict[str, float]:
+    right = check.names.to_pytorch(answers[1])
+    return {
+        step.name: max(
+            (
+                pairing.difference(answers[0][name], right[name])
+                for name in _names(step.left)
+                if name in right
+            ),
+            default=0.0,
+        )
+        for step in norms
+    }
+
+
+def _names(operation: Operation | None) -> list[str]:
+    assert operation
+    return [f"{operation.layer}.{name}" for name in operation.weights if name.startswith("running_")]
+
+
+def _dropout(check: Check, step: Step) -> None:
+    """Record dropout of another kind or rate. Masks are random, so kinds and rates are read, not measured."""
+    kinds = [_kind(step.left), _kind(step.right)]
+    if kinds[0] == kinds[1]:
+        check.row(STAGE, step.name, 0.0, 0.0)
+        return
+    apart = 1.0 if kinds[0][1] != kinds[1][1] else abs(kinds[0][0] - kinds[1][0])
+    check.row(STAGE, step.name, apart, 0.0, "differs")
+    fix = causes.fix("dropout-kind", step.left, step.right)
+    check.find(STAGE, step.name, "dropout-kind", apart, 0.0, fix)
+
+
+def _kind(operation: Operation | None) -> tuple[float, bool]:
+    """Rate, and whether whole channels are dropped, where they are more than single values."""
+    if operation is None or not operation.attributes["rate"]:
+        return 0.0, False
+    rate = float(np.round(operation.attributes["rate"], 7))
+    return rate, bool(operation.attributes["channels"] and operation.inputs.ndim > 2)
