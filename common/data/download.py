@@ -75,7 +75,8 @@ class Mirror:
 
         # The timeouts of requests hold for each address of a host and not for looking the host up, so a
         # network that drops packets would cost minutes. Hence a limit for the whole of the first answer.
-        check = pooch.HTTPDownloader(timeout=self.answer_seconds)
+        # The longer one inside never ends first, so the sentence does not depend on how busy the machine is.
+        check = pooch.HTTPDownloader(timeout=self.answer_seconds + STALL_SECONDS)
         within(
             self.answer_seconds,
             lambda: check(f"{self.url}{FILES[0]}.gz", None, None, check_only=True),
