@@ -20,9 +20,10 @@ from common.analysis import frames
 from common.analysis.answer import answer_of
 from common.cli.parser import Parser
 from common.cli.paths import output_error, path
-from common.data.datasets import DataError, load
+from common.data.datasets import DataError
+from common.data.source import load
 from common.frameworks import ROOT
-from common.report import answer, comparison, plots
+from common.report import answer, comparison, own_pictures, plots
 from common.report.explorer import page as explorer
 from common.report.explorer.page import LibraryError
 from common.report.pages import ReportError, pages, report, stale, write
@@ -41,6 +42,11 @@ def parser() -> Parser:
         type=path,
         metavar="DIR",
         help="folder of the tables (default: results); another one gets its own report.md and plots",
+    )
+    add(
+        "--dataset",
+        metavar="FOLDER|FILE.npz",
+        help="your own data, on which runs in DIR were tested: adds pictures of them to DIR/report.md",
     )
     add("--data-dir", type=path, metavar="DIR", help="the folder of the data set (default: the user's cache)")
     modes = result.add_mutually_exclusive_group()
@@ -63,6 +69,8 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
     results = (options.results or root / "results").resolve()
     if options.results and not results.is_dir():
         command.error(f"--results {options.results}: there is no such folder.")
+    if options.dataset and not options.results:
+        command.error("--dataset is for --results DIR, whose report.md gets the pictures.")
     if options.html and (fault := output_error(options.html)):
         command.error(f"--html: {fault}")
     try:
@@ -71,11 +79,15 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
             files.write(options.html, explorer.page(tables).encode())
             print(f"Wrote {options.html}.")
             return 0
+        own = load(options.dataset, data_dir=options.data_dir, log=print) if options.dataset else None
+        own_planned = own_pictures.planned(tables, own) if own else []
+        if own and not own_planned:
+            raise ReportError(f"{results / 'results.csv'} has no finished run on {own.name}.")
         recorded = None if results == (root / "results").resolve() else frames.read(root / "results")
         if recorded is None:
             wanted = pages(tables, root=root)
         else:
-            wanted = {results / "report.md": report(tables, recorded=recorded)}
+            wanted = {results / "report.md": report(tables, recorded=recorded, own=own_planned)}
         if options.check:
             return _check(wanted)
         if tables.runs.empty:
@@ -87,6 +99,9 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
         if dataset is not None:
             figures = plots.draw(tables, dataset, results / "plots")
             print(f"Wrote {len(figures)} figures to {results / 'plots'}.")
+        if own:
+            figures = own_pictures.draw(tables, own, results / "plots")
+            print(f"Wrote {len(figures)} figures of {own.name} to {results / 'plots'}.")
         for page, text in wanted.items():
             write(page, text)
             print(f"Wrote {page}.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from common.analysis.frames import Tables
 from common.report import plots
 
@@ -11,8 +13,13 @@ NO_RUNS = "No runs yet."
 def block(tables: Tables, link: str) -> str:
     """Every picture but the README's, under its title; `link` is the address of their folder."""
     pictures = [picture for picture in plots.planned(tables) if picture.file != plots.ANSWER]
-    parts = [f"## {picture.title}\n\n{image(picture, link)}\n\n{picture.caption}" for picture in pictures]
-    return "\n\n".join(parts) or NO_RUNS
+    return listed(pictures, link) or NO_RUNS
+
+
+def listed(pictures: Iterable[plots.Picture], link: str) -> str:
+    """The pictures in the folder at the address `link`, each under its title and above its caption."""
+    parts = (f"## {picture.title}\n\n{image(picture, link)}\n\n{picture.caption}" for picture in pictures)
+    return "\n\n".join(parts)
 
 
 def image(picture: plots.Picture, link: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from common import files
@@ -18,6 +18,7 @@ from common.analysis.frames import Tables
 from common.model.zoo import ZOO
 from common.report import benchmarks, comparison, gallery, questions, readme, reference, scaling, sources
 from common.report.markdown import listed
+from common.report.plots import Picture
 
 MARKED = {
     "README.md": "results",
@@ -61,10 +62,11 @@ def pages(tables: Tables, *, root: Path) -> dict[Path, str]:
     return result
 
 
-def report(tables: Tables, *, recorded: Tables) -> str:
+def report(tables: Tables, *, recorded: Tables, own: Sequence[Picture] = ()) -> str:
     """The text of report.md for the tables of another folder than results/.
 
-    It has a comparison with the `recorded` tables, results and pictures, and all of benchmarks.md.
+    It has a comparison with the `recorded` tables, results, pictures, also of a user's `own` data, and all
+    of benchmarks.md.
     """
     parts = [
         "# Comparison",
@@ -73,6 +75,7 @@ def report(tables: Tables, *, recorded: Tables) -> str:
         readme.results_block(tables, "plots", benchmarks="#benchmarks"),
         "# Pictures",
         gallery.block(tables, "plots"),
+        *(["# Pictures of your own data", gallery.listed(own, "plots")] if own else []),
         benchmarks.page(tables),
     ]
     return "\n\n".join(parts)

@@ -264,7 +264,7 @@ def _of_errors(material: Material) -> list[Picture]:
             f"confusion-{confused}.png",
             f"{confused}: confusion matrix",
             "The colour scale excludes the diagonal.",
-            partial(_confusion, model=confused),
+            partial(confusion, model=confused),
         ),
     ]
     misclassified = set(material.errors["run"])
@@ -275,7 +275,7 @@ def _of_errors(material: Material) -> list[Picture]:
             "it was wrong. `python -m common.demo` shows those of every network."
         )
         pictures.append(
-            Picture("wrong-digits.png", "Test images misclassified most often", caption, _wrong_digits)
+            Picture("wrong-digits.png", "Test images misclassified most often", caption, wrong_images)
         )
     model = EVERY_WRONG_IMAGE
     if model in models and example_run(material, model)[1] in misclassified:
@@ -315,27 +315,30 @@ def _predictions(material: Material) -> Figure:
     return digit_figures.row(test, captions, heading=f"Predictions of {description}")
 
 
-def _confusion(material: Material, *, model: str) -> Figure:
-    labels = material.digits().test.labels
+def confusion(material: Material, *, model: str) -> Figure:
+    """The confusion matrices of a network, one for each framework."""
+    labels, classes = material.digits().test.labels, material.digits().classes
     matrices = {}
     for group in material.of(model):
         errors = material.errors[material.errors["run"].isin(set(group.runs["run"]))]
         runs = len(group.runs)
         matrices[display_name(group.framework)] = (
-            digit_figures.confusion_matrix(labels, errors, runs=runs),
+            digit_figures.confusion_matrix(labels, errors, runs=runs, classes=len(classes)),
             runs,
         )
-    return digit_figures.confusion(matrices, model=model)
+    return digit_figures.confusion(matrices, model=model, classes=classes)
 
 
-def _wrong_digits(material: Material) -> Figure:
+def wrong_images(material: Material) -> Figure:
+    """The test images that the networks misclassify most often."""
     shares = {
         run: 1 / (len(material.groups) * len(group.runs))
         for group in material.groups
         for run in group.runs["run"]
     }
     errors = material.errors.assign(share=material.errors["run"].map(shares))
-    return digit_figures.most_often_wrong(material.digits().test, errors)
+    dataset = material.digits()
+    return digit_figures.most_often_wrong(dataset.test, errors, classes=dataset.classes)
 
 
 def _wrong_in_run(material: Material, *, model: str) -> Figure:

@@ -379,12 +379,22 @@ def served(folder: Path, models: Iterable[str]) -> list[Any]:
     return [json.loads(line) for line in output.getvalue().splitlines()[1:]]
 
 
-def save(folder: Path, model: str, value: float) -> None:
+def save(folder: Path, model: str, value: float, **metadata: str) -> None:
     spec = ZOO[model].spec
     state = {
         name: np.full(shape, value, np.float32) for name, shape in (spec.weights | spec.statistics).items()
     }
-    checkpoint.write(checkpoint_path(folder, model, "pytorch"), state, {"model": model})
+    checkpoint.write(checkpoint_path(folder, model, "pytorch"), state, {"model": model, **metadata})
+
+
+def test_networks_of_other_data_are_refused(tmp_path: Path) -> None:
+    save(tmp_path, "speedrun", 0.0, dataset="mnist")
+    save(tmp_path, "best", 0.0, dataset="fashion-mnist")
+    save(tmp_path, "smallest", 0.0, dataset="/home/letters", data="letters@0123456789ab")
+    digits, fashion, letters = served(tmp_path, ["speedrun", "best", "smallest"])
+    assert "probabilities" in digits
+    assert "was trained on fashion-mnist; the page is for the digits of MNIST." in fashion["error"]
+    assert "was trained on letters@0123456789ab" in letters["error"]
 
 
 def test_no_checkpoint_ends_the_process_or_has_an_answer_that_is_no_number(tmp_path: Path) -> None:

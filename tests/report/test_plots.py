@@ -279,7 +279,7 @@ def test_networks_count_the_same_whatever_their_number_of_runs(tmp_path: Path) -
         add_run(tmp_path, "tf-model-1", seed=seed, errors={1: 7})
     add_run(tmp_path, "nextjournal", errors={2: 8, 5: 6})
     material = plots._material(frames.read(tmp_path), digits())
-    assert texts(plots._wrong_digits(material)) == ["1 → 7\n50 %", "2 → 8\n50 %", "5 → 6\n50 %"]
+    assert texts(plots.wrong_images(material)) == ["1 → 7\n50 %", "2 → 8\n50 %", "5 → 6\n50 %"]
 
 
 def test_every_wrong_image_of_a_run_is_shown() -> None:
