@@ -28,7 +28,7 @@ _Ratio = Annotated[float, Between(0, above=True)]
 _STREAM = 0xA06  # keeps these draws apart from those of the order and of the weights
 _ELASTIC_STREAM = 0xE1A
 _CROP_ATTEMPTS = 10
-_CHUNK = 256  # images per pass of the elastic warp: the maps of more do not fit into the caches
+_CHUNK = 256 * 28 * 28  # pixels per pass of the elastic warp: the maps of more do not fit into the caches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,8 +185,9 @@ def warp_elastically(
         cv2.resize(knots, (len(knots), side), interpolation=cv2.INTER_CUBIC) for side in (height, width)
     )
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
-    for start in range(0, len(images), _CHUNK):
-        chunk = slice(start, start + _CHUNK)
+    count = max(1, _CHUNK // (height * width))
+    for start in range(0, len(images), count):
+        chunk = slice(start, start + count)
         positions = of_rows @ offsets[chunk] @ of_columns.T + np.stack([columns, rows])
         affine = maps[chunk].astype(np.float32)
         x, y = np.moveaxis(np.einsum("nij,njhw->nihw", affine[:, :, :2], positions), 1, 0)

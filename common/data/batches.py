@@ -7,7 +7,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from common.data.datasets import DataError
 
-_CHUNK = 4096  # images whose pixels are counted at once
+_CHUNK = 1 << 22  # pixels that are counted at once
 
 ORDER = 0x6F72646572
 """Keeps the epoch orders' random stream apart from others of the same seed (the bytes spell "order")."""
@@ -35,8 +35,9 @@ def scaling_of(images: NDArray[np.uint8]) -> Scaling:
     Raises DataError where all pixels are equal.
     """
     counts = np.zeros(256, np.int64)
-    for start in range(0, len(images), _CHUNK):
-        counts += np.bincount(images[start : start + _CHUNK].ravel(), minlength=256)
+    pixels = images.reshape(-1)
+    for start in range(0, len(pixels), _CHUNK):
+        counts += np.bincount(pixels[start : start + _CHUNK], minlength=256)
     values, total = np.arange(256) / 255, counts.sum()
     mean = float((counts * values).sum() / total)
     std = float(np.sqrt((counts * (values - mean) ** 2).sum() / total))

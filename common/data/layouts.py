@@ -235,6 +235,7 @@ def _decode(name: str, content: bytes) -> NDArray[np.uint8]:
     # Imported here: most runs have no pictures.
     from PIL import Image, ImageOps
 
+    Image.MAX_IMAGE_PIXELS = None  # it would warn on stderr; the sides are checked below
     try:
         with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
             _require_sides(name, image.height, image.width)

@@ -21,7 +21,7 @@ MEAN_HEIGHT, MEAN_WIDTH = 5.5, 3.5
 """Mean standard deviations of the rows and columns of MNIST's deskewed training digits, in pixels of its
 28 x 28; in images of another size as many 28ths of the height and of the width."""
 
-_CHUNK = 4096  # images whose moments are computed in one product
+_CHUNK = 4096 * SIDE**2  # pixels whose moments are computed in one product
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,10 @@ def image_moments(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     row, column = (axis.ravel() for axis in np.mgrid[:height, :width].astype(np.float64))
     powers = np.stack([np.ones_like(row), row, column, row * row, column * column, row * column], axis=1)
     # Integers far below 2^53: exact, in whatever order they are added.
+    count = max(1, _CHUNK // (height * width))
     sums = [
-        images[start : start + _CHUNK].reshape(-1, height * width).astype(np.float64) @ powers
-        for start in range(0, len(images), _CHUNK)
+        images[start : start + count].reshape(-1, height * width).astype(np.float64) @ powers
+        for start in range(0, len(images), count)
     ]
     mass, rows, columns, rows_rows, columns_columns, rows_columns = np.concatenate(
         [np.empty((0, 6)), *sums]
