@@ -96,7 +96,8 @@ def load(
             decoded = source.layout(contents)
             _keep(cached, decoded, lambda line: log(f"{source.name}: {line}"))
     except DataError as error:
-        raise DataError(printable(f"{source.path}: {error}")) from None
+        named = str(error).startswith(source.path.name)
+        raise DataError(printable(f"{'' if named else f'{source.path}: '}{error}")) from None
     except OSError as error:
         raise DataError(
             printable(f"{error.filename or source.path} cannot be read: {error.strerror or error}.")
