@@ -45,7 +45,10 @@ def recorded_number(
 
 
 def with_number(row: Cells, *, contains: Callable[[str, str], bool] = contains) -> tuple[Cells, bool]:
-    """The row with its number, and whether its network is computed differently today or left the zoo."""
+    """The row with its number, and whether its network is computed differently today or left the zoo. Of a
+    network of a user's own file that cannot be decided: its row stays."""
+    if row["model_file"]:
+        return row, False
     entry = ZOO.get(row["model"])
     if entry is None:
         return row, True

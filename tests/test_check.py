@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.tables import add_run
+from support.tables import OWN, add_run
 
 from common import check
 from common.analysis.thresholds import threshold
@@ -234,3 +234,36 @@ def test_runs_without_epochs_fail_in_a_sentence(tmp_path: Path, capsys: pytest.C
     out = capsys.readouterr().out
     assert "no rows in epochs.csv" in out
     assert "nan" not in out
+
+
+NETWORK = """from dataclasses import replace
+from common.model import Entry, Recorded
+from common.model.zoo import ZOO
+BASE = ZOO["tf-model-1"]
+MINE = Entry(replace(BASE.spec, name="mine"), BASE.recipe, accuracy={accuracy})
+"""
+
+
+def test_a_network_of_an_own_file_is_compared_with_what_its_file_records(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(NETWORK.format(accuracy="Recorded(mean=98.0, sd=0.1, seeds=10)"))
+    add_run(tmp_path, entry=OWN, accuracy=98.0)
+    assert run(tmp_path) == 1
+    assert "--models FILE.py checks mine" in capsys.readouterr().err
+    assert run(tmp_path, "--models", str(file)) == 0
+    assert "mine" in capsys.readouterr().out
+    add_run(tmp_path, entry=OWN, framework="tensorflow", accuracy=97.0)
+    assert run(tmp_path, "--models", str(file)) == 1
+    assert "below the threshold" in capsys.readouterr().out
+
+
+def test_an_own_file_without_accuracies_has_no_threshold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(NETWORK.format(accuracy="None"))
+    add_run(tmp_path, entry=OWN, accuracy=98.0)
+    assert run(tmp_path, "--models", str(file)) == 0
+    assert "All 0 comparisons pass; 1 have no threshold" in capsys.readouterr().out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import re
 import typing
 from collections.abc import Iterable
@@ -14,6 +16,7 @@ from common.analysis.pooling import TEST_IMAGES
 from common.data.datasets import TRAINING_IMAGES
 from common.data.layouts import MAX_BYTES
 from common.data.source import is_own
+from common.model.zoo import ZOO
 from common.tables.schema import TABLES, columns, header
 from common.tables.store import ResultsError, line_of_row, rows
 
@@ -52,6 +55,27 @@ def read(folder: Path) -> Tables:
     _refuse(folder / "errors.csv", "index", errors["index"], outside, "no index of a test image")
     _refuse(folder / "errors.csv", "predicted", errors["predicted"], errors["predicted"] < 0, "no class")
     return tables
+
+
+@functools.lru_cache(maxsize=4)
+def apart(tables: Tables) -> tuple[Tables, Tables]:
+    """The tables of the zoo's networks, and those of networks of users' own files (`model_file`). Measured
+    times and traces name no file: they are of own networks where their network is not in the zoo."""
+    of_zoo, own = {}, {}
+    runs = set(tables.runs.loc[tables.runs["model_file"] != "", "run"])
+    for field in dataclasses.fields(Tables):
+        rows = getattr(tables, field.name)
+        if field.name == "defaults":  # of the frameworks alone
+            of_zoo[field.name] = own[field.name] = rows
+            continue
+        if "model_file" in rows:
+            selected = rows["model_file"] != ""
+        elif "run" in rows:
+            selected = rows["run"].isin(runs)
+        else:
+            selected = ~rows["model"].isin(set(ZOO))
+        of_zoo[field.name], own[field.name] = rows[~selected], rows[selected]
+    return Tables(**of_zoo), Tables(**own)
 
 
 def _test_images(dataset: str) -> int:

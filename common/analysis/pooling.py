@@ -166,7 +166,12 @@ def _number(numerics: pd.Series[float]) -> pd.Series[float]:
 
 def zoo_runs(runs: pd.DataFrame) -> pd.DataFrame:
     """The default rows with the zoo's own network and recipe: those that the README reports."""
-    hashes = {entry.name: recipe_hash(entry.spec, entry.recipe) for entry in ZOO.values()}
+    return recipe_runs(runs, ZOO.values())
+
+
+def recipe_runs(runs: pd.DataFrame, entries: Iterable[Entry]) -> pd.DataFrame:
+    """The default rows with the network and the recipe of one of `entries`."""
+    hashes = {entry.name: recipe_hash(entry.spec, entry.recipe) for entry in entries}
     return default_runs(runs[runs["recipe_hash"] == runs["model"].map(hashes)])
 
 

@@ -48,8 +48,10 @@ def test_a_row_without_a_number_has_that_of_its_commit(commit: str, expected: in
 
 
 def test_a_row_of_a_network_that_left_the_zoo_is_superseded() -> None:
-    row = {"numerics": "", "model": "no-such-network", "framework": "pytorch", "commit": ""}
+    row = {"numerics": "", "model": "no-such-network", "framework": "pytorch", "commit": "", "model_file": ""}
     assert with_number(row) == (row, True)
+    own = row | {"model_file": "net.py@0123456789ab"}
+    assert with_number(own) == (own, False)
 
 
 def test_superseded_runs_leave_the_tables_with_their_epochs_and_errors(tmp_path: Path) -> None:
