@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tensorflow import Tensor
 
 from common.model import spec
-from common.model.layers import Conv
+from common.model.layers import Conv, Dropout, SpatialDropout
 from common.training.backend import Execution
 from common.training.keep_last import keep_last
 
@@ -30,10 +30,12 @@ def compiles(requested: bool, network: spec.ModelSpec, execution: Execution) -> 
     """Whether XLA compiles a network's steps, by what was measured on a CPU.
 
     It makes dense networks quicker: a step of tf-model-1 takes 0.5 ms instead of 1.0. Convolutions it slows.
-    It is off where processes exchange gradients in every step.
+    It is off where processes exchange gradients in every step, and for dropout with masks from NumPy, which
+    XLA cannot call.
     """
-    dense = not any(isinstance(node.layer, Conv) for node in network.leaves())
-    return requested or (dense and execution.world.size == 1)
+    kinds = {type(node.layer) for node in network.leaves()}
+    masked = execution.masks is not None and not kinds.isdisjoint({Dropout, SpatialDropout})
+    return requested or (Conv not in kinds and execution.world.size == 1 and not masked)
 
 
 def keep_on_device(to_device: F) -> F:
