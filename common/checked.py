@@ -53,7 +53,7 @@ class Checked:
 
     def refuse(self, reason: str) -> typing.NoReturn:
         """Raise `error` with the kind and the reason."""
-        raise self.error(f"{_name(type(self))}: {reason}{'' if reason.endswith('?') else '.'}")
+        raise self.error(f"{_name(type(self))}: {reason}.")
 
 
 def _names(choice: Any) -> list[str]:
@@ -98,11 +98,11 @@ def _words(hint: Any) -> str:
 
 
 def _nearest(hint: Any, value: object) -> str:
-    """The allowed text most like a text that is not, in words; empty where none is."""
+    """The allowed text nearest to one that is not allowed, in words; empty where none is near."""
     if typing.get_origin(hint) is not Literal or not isinstance(value, str):
         return ""
     nearest = difflib.get_close_matches(value.lower(), [str(member) for member in typing.get_args(hint)], n=1)
-    return f"; did you mean {nearest[0]!r}?" if nearest else ""
+    return f"; the nearest is {nearest[0]!r}" if nearest else ""
 
 
 def _name(kind: type) -> str:

@@ -167,8 +167,12 @@ def test_a_wrong_value_is_refused_with_the_field(kind: type, fields: dict[str, t
 @pytest.mark.parametrize(
     ("make", "allowed"),
     [
-        (lambda: Activation("Tahn"), "or 'tanh' or 'sigmoid' or 'hard_swish'; did you mean 'tanh'?"),  # type: ignore[arg-type]
+        (lambda: Activation("Tahn"), "or 'tanh' or 'sigmoid' or 'hard_swish'; the nearest is 'tanh'."),  # type: ignore[arg-type]
         (lambda: Conv(4, 3, dilation=2, stride=2), "dilation=2 requires stride=1, not 2"),
+        (
+            lambda: Conv(4, 3, padding=(0, 1, 0, 1)),
+            "must be a whole number or (rows, columns)",
+        ),  # type: ignore[arg-type]
         (lambda: Activation("x"), "or 'sigmoid' or 'hard_swish'."),  # type: ignore[arg-type]
         (lambda: ModelSpec("m", LAYERS, init="he"), "'fan-in-uniform' or 'xavier-uniform'"),
         (lambda: Adam(beta1=1), "a number of at least 0 and below 1"),

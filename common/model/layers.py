@@ -83,6 +83,7 @@ class Conv(LayerKind):
     dilation: Sizes = added_field(1)
 
     def __post_init__(self) -> None:
+        _check_padding(self)
         super().__post_init__()
         if max(pair(self.dilation)) > 1 and max(pair(self.stride)) > 1:
             self.refuse(f"dilation={self.dilation} requires stride=1, not {self.stride}, as in TensorFlow")
@@ -184,6 +185,7 @@ class _Pool(LayerKind):
     padding: Margins = added_field(0)
 
     def __post_init__(self) -> None:
+        _check_padding(self)
         super().__post_init__()
         margins, sides = pair(self.padding), pair(self.kernel_size)
         if any(2 * margin > side for margin, side in zip(margins, sides, strict=True)):
@@ -281,6 +283,16 @@ def _image(shape: Shape) -> tuple[int, int, int]:
     if len(shape) != 3:
         raise SpecError(f"expected (channels, height, width), got shape {shape}.")
     return shape[0], shape[1], shape[2]
+
+
+def _check_padding(layer: Conv | _Pool) -> None:
+    """Refuse names of paddings, and paddings that differ between opposite sides, which PyTorch lacks."""
+    padding: object = layer.padding
+    if isinstance(padding, str) or (isinstance(padding, tuple) and len(padding) != 2):
+        layer.refuse(
+            f"padding={padding!r:.80} must be a whole number or (rows, columns), as opposite sides have the "
+            "same padding in PyTorch"
+        )
 
 
 def pair(setting: Sizes | Margins) -> tuple[int, int]:

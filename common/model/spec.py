@@ -61,8 +61,7 @@ class Residual(LayerKind):
     def output_shape(self, shape: Shape) -> Shape:
         end, other = _end(self.layers, shape), _end(self.shortcut, shape)
         if end != other:
-            advice = "" if self.shortcut else ": give it a shortcut with a convolution of kernel_size 1"
-            raise SpecError(f"its layers end in shape {end}, its shortcut in {other}{advice}.")
+            raise SpecError(f"its layers end in shape {end}, its shortcut in {other}; both must be the same.")
         return end
 
 

@@ -194,7 +194,7 @@ def test_without_dropout_keeps_the_rest() -> None:
         ((spec.GroupNorm(4),), "norm1: groups=4 must divide 2 channels."),
         (
             (spec.Residual(spec.Conv(2, 3, padding=1), spec.MaxPool(2)), spec.Flatten()),
-            "residual1: its layers end in shape (2, 4, 4), its shortcut in (2, 8, 8): give it a shortcut",
+            "residual1: its layers end in shape (2, 4, 4), its shortcut in (2, 8, 8); both must be the same.",
         ),
         (
             (spec.Residual(spec.Conv(4, 1), spec.Residual(spec.Activation(), shortcut=(spec.Conv(3, 9),))),),
