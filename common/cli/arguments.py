@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from common.cli.parser import Parser
 from common.cli.paths import path
@@ -45,16 +45,9 @@ MODES: dict[str, frozenset[str]] = {
 """What a script does instead of a run, by the name of its flag, with the other flags that it accepts."""
 
 
-class _Parser(Parser):
-    """A parser with errors of one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
 def parser(framework: str) -> Parser:
     """The command line of the script of `framework`, a name in FRAMEWORKS."""
-    result = _Parser(
+    result = Parser(
         prog=FRAMEWORKS[framework].script,
         description="Train and test a network; the run becomes a row in results/results.csv. "
         "Settings without a flag come from the network's recipe.",

@@ -1,11 +1,11 @@
-"""A parser of command lines that loses nothing that was given: a repeated list adds up, another repeated flag
-is refused."""
+"""A parser of command lines with errors of one line, which loses nothing that was given: a repeated list adds
+up, another repeated flag is refused."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 
 class Parser(argparse.ArgumentParser):
@@ -16,6 +16,10 @@ class Parser(argparse.ArgumentParser):
         self.given: set[str] = set()
         for name in (None, "store"):
             self.register("action", name, _Store)
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 2 and the message in one line, without argparse's list of all flags."""
+        self.exit(2, f"{self.prog}: {message}\n")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse as argparse does; a parser can be used again."""
