@@ -80,6 +80,10 @@ QUANTITIES: dict[str, Callable[[pd.DataFrame, Recipe], pd.Series[float]]] = {
 """The quantities that are compared: images a second, MiB and seconds, from the measurements of the runs."""
 
 
+ZOO_RECIPES: Mapping[str, Recipe] = {name: entry.recipe for name, entry in ZOO.items()}
+"""The recipes of the zoo's networks."""
+
+
 @dataclass(frozen=True)
 class AAPair:
     """A quantity of one framework in arms A and B, by round of a session."""
@@ -130,13 +134,16 @@ def bears(error: float, ratio: float) -> bool:
     return error <= max(math.log1p(EXACT), abs(math.log(ratio)) / 3)
 
 
-def aa_pairs(speed: pd.DataFrame, quantity: str) -> dict[tuple[str, str], AAPair]:
-    """By network and framework: a quantity in the last session that measured it."""
+def aa_pairs(
+    speed: pd.DataFrame, quantity: str, recipes: Mapping[str, Recipe] = ZOO_RECIPES
+) -> dict[tuple[str, str], AAPair]:
+    """By network and framework: a quantity in the last session that measured it, of the networks in
+    `recipes`."""
     pairs = {}
     for (model, framework), runs in _sessions(speed):
         try:
-            values = QUANTITIES[quantity](runs, ZOO[model].recipe).dropna()
-        except KeyError:  # an older session, or a network that left the zoo
+            values = QUANTITIES[quantity](runs, recipes[model]).dropna()
+        except KeyError:  # an older session, or another network
             continue
         by_arm: dict[str, dict[int, float]] = {"A": {}, "B": {}}
         for name, value in values.items():
@@ -246,21 +253,23 @@ def first_epoch_at(target: float, epochs: pd.DataFrame) -> pd.DataFrame:
     return ordered[ordered["accuracy"] >= target].groupby("run")[["epoch", "seconds"]].first()
 
 
+def alone(runs: pd.DataFrame) -> pd.Series[bool]:
+    """Whether each run had its machine to itself: neither another run nor, by the load before it, much other
+    work."""
+    cores = runs["machine"].str.extract(r"(\d+) cores", expand=False).astype(float).fillna(1)
+    return (runs["at_once"] == 1) & ~(runs["load_before"] > LOAD_PER_CORE * cores)
+
+
 def same_code_pairs(runs: pd.DataFrame) -> list[tuple[str, Sequence[list[str]]]]:
     """For each network the names of paired runs, a list for each framework of PAIR in the same order.
 
-    A pair has one seed, one clean commit and one machine to itself: neither another run nor, by the load
-    before it, much other work. A seed counts once, by its last pair, and of several machines that with the
-    most pairs counts.
+    A pair has one seed, one clean commit and one machine to itself (`alone`). A seed counts once, by its last
+    pair, and of several machines that with the most pairs counts.
     """
     judged = pooling.judged_runs(runs)
     clean = (judged["commit"] != "") & ~judged["commit"].str.endswith("-dirty")
-    cores = judged["machine"].str.extract(r"(\d+) cores", expand=False).astype(float).fillna(1)
-    idle = ~(judged["load_before"] > LOAD_PER_CORE * cores)
-    alone = judged[clean & (judged["at_once"] == 1) & idle].drop_duplicates(
-        ["framework", *SAME_CODE], keep="last"
-    )
-    sides = [alone.loc[alone["framework"] == framework, [*SAME_CODE, "started", "run"]] for framework in PAIR]
+    timed = judged[clean & alone(judged)].drop_duplicates(["framework", *SAME_CODE], keep="last")
+    sides = [timed.loc[timed["framework"] == framework, [*SAME_CODE, "started", "run"]] for framework in PAIR]
     pairs = sides[0].merge(sides[1], on=list(SAME_CODE), suffixes=("", "_second")).sort_values("started")
     pairs = pairs.drop_duplicates(["model", "machine", "seed"], keep="last").sort_values("seed")
     result: list[tuple[str, Sequence[list[str]]]] = []

@@ -21,6 +21,7 @@ from common.bench.measure import Session, row, run_session, train
 from common.cli.arguments import MAX_SEEDS, number
 from common.cli.profile import ROUNDS, summarise
 from common.data.datasets import TRAINING_IMAGES, load
+from common.model.own_network import entry_of
 from common.model.zoo import ZOO
 from common.tables import machine, store
 from common.tables.schema import SpeedRow
@@ -53,13 +54,13 @@ class Length:
         """The options of the scripts."""
         epochs = [] if self.epochs is None else ["--epochs", str(self.epochs)]
         held_out = ["--validation", str(self.held_out)] if self.held_out else []
-        return epochs + held_out + (["--vary", "tta_shift=0"] if ZOO[model].recipe.tta_shift else [])
+        return epochs + held_out + (["--vary", "tta_shift=0"] if entry_of(model).recipe.tta_shift else [])
 
     def counts(self, model: str) -> dict[str, int]:
         """Images that each epoch trains and tests on, and numbers of images trained and tested in all."""
         from common.analysis.pooling import TEST_IMAGES
 
-        recipe = ZOO[model].recipe
+        recipe = entry_of(model).recipe
         epochs = recipe.epochs if self.epochs is None else self.epochs
         training_images = TRAINING_IMAGES - self.held_out
         test_images = self.held_out or TEST_IMAGES
@@ -100,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print how long it will take; measure every network; print the ratios."""
     named = dict.fromkeys(options.models)
-    options.models = [model for model in named if ZOO[model].judged or len(named) < len(ZOO)]
+    options.models = [model for model in named if entry_of(model).judged or len(named) < len(ZOO)]
     return run_session(options, lambda session: _measure(session, options.rounds))
 
 
@@ -114,7 +115,8 @@ def _measure(session: Session, count: int) -> str:
             f"{model}: {session.append('speed.csv', rounds(session, model, count))} measurements", flush=True
         )
     rows = frames.frame(session.folder, "speed.csv")
-    return speed_ratios.tables(rows[rows["sitting"] == session.started])
+    recipes = {entry.name: entry.recipe for entry in map(entry_of, session.models)}
+    return speed_ratios.tables(rows[rows["sitting"] == session.started], recipes)
 
 
 def rounds(session: Session, model: str, count: int) -> Iterator[SpeedRow]:
@@ -132,7 +134,7 @@ def rounds(session: Session, model: str, count: int) -> Iterator[SpeedRow]:
         for index in range(1, count + 1):
             turn = 1 if index % 2 else -1
             started_at = time.perf_counter()
-            ZOO[model].recipe.preprocess(images)
+            entry_of(model).recipe.preprocess(images)
             constants = counts | {"preprocess_seconds": time.perf_counter() - started_at}
             for place, arm in enumerate(ARMS[::turn]):
                 for framework in session.frameworks[:: -turn if place else turn]:
@@ -142,7 +144,7 @@ def rounds(session: Session, model: str, count: int) -> Iterator[SpeedRow]:
                             f"{run['at_once']} runs were on this machine at once while {model} was measured; "
                             "an A/A test needs the machine to itself."
                         )
-                    yield from _rows(run, constants, model=model, arm=f"{arm} {index}")
+                    yield from _rows(run, constants, model=entry_of(model).name, arm=f"{arm} {index}")
 
 
 def _rows(
@@ -179,8 +181,8 @@ def _expected(model: str, frameworks: Sequence[str], rows: Sequence[Mapping[str,
     from common.analysis.pooling import TEST_IMAGES
 
     counts, total = LENGTHS.get(model, SHORT).counts(model), 0.0
-    preprocessed = counts["training_images"] + counts["test_images"] if ZOO[model].recipe.moments else 0
-    settings = {"model": model, "status": "ok", "loader": "memory", "dataset": "mnist"}
+    preprocessed = counts["training_images"] + counts["test_images"] if entry_of(model).recipe.moments else 0
+    settings = {"model": entry_of(model).name, "status": "ok", "loader": "memory", "dataset": "mnist"}
     for framework in frameworks:
         wanted = settings | {"framework": framework}
         recorded = [

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import argparse
 
-from common.bench.arguments import add_execution, add_folders, add_frameworks, add_seeds, seeds
-from common.cli.arguments import one_of
-from common.model.zoo import ZOO
+from common.bench.arguments import add_execution, add_folders, add_frameworks, add_seeds, network, seeds
+from common.model.own_network import entry_of
 
 SEEDS = 10
 
@@ -18,7 +17,7 @@ SEEDS = 10
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `bench ablation`."""
     parser.add_argument(
-        "model", type=one_of(ZOO, "a network of the zoo"), metavar="MODEL", help="a network of the zoo"
+        "model", type=network, metavar="MODEL", help="a network of the zoo, or FILE.py or FILE.py:NAME"
     )
     add_frameworks(parser)
     add_seeds(parser, default=SEEDS)
@@ -32,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     from common.bench import execution, tasks
     from common.tables import machine
 
-    spec = ZOO[options.model].spec
+    spec = entry_of(options.model).spec
     for sentence in ablation.inapplicable_parts(spec).values():
         print(sentence)
     wanted = tasks.tasks_of([options.model], options.frameworks, seeds(options), ablation.variants(spec))

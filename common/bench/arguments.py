@@ -7,7 +7,9 @@ from pathlib import Path
 
 from common.cli.arguments import MAX_SEED, MAX_SEEDS, MAX_THREADS, number, one_of
 from common.cli.paths import path
+from common.data.datasets import DATASETS
 from common.frameworks import FRAMEWORKS
+from common.model.own_network import NetworkFileError, entry_of
 from common.model.zoo import ZOO
 
 
@@ -20,10 +22,30 @@ def add_models(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--models",
         nargs="+",
-        type=one_of(ZOO, "a network of the zoo"),
+        type=network,
         default=tuple(ZOO),
+        metavar="MODEL",
+        help="networks of the zoo, or of files: FILE.py or FILE.py:NAME (default: all of the zoo)",
+    )
+
+
+def network(text: str) -> str:
+    """A name in the zoo, or the address of a network in a file; the file is run."""
+    try:
+        entry_of(text)
+    except NetworkFileError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def add_dataset(parser: argparse.ArgumentParser) -> None:
+    """--dataset NAME."""
+    parser.add_argument(
+        "--dataset",
+        type=one_of(DATASETS, "a data set"),
+        default="mnist",
         metavar="NAME",
-        help="networks of the zoo (default: all)",
+        help="data set to train and test on (default: %(default)s)",
     )
 
 
@@ -62,20 +84,20 @@ def seeds(options: argparse.Namespace) -> range:
     return range(options.first_seed, options.first_seed + options.seeds)
 
 
-def add_folders(parser: argparse.ArgumentParser) -> None:
+def add_folders(parser: argparse.ArgumentParser, *, results: str = "results") -> None:
     """--results DIR and --data-dir DIR."""
-    add_results(parser)
+    add_results(parser, default=results)
     parser.add_argument(
         "--data-dir", type=path, metavar="DIR", help="folder of the data set (default: the user's cache)"
     )
 
 
-def add_results(parser: argparse.ArgumentParser) -> None:
+def add_results(parser: argparse.ArgumentParser, *, default: str = "results") -> None:
     """--results DIR."""
     parser.add_argument(
         "--results",
         type=path,
-        default=Path("results"),
+        default=Path(default),
         metavar="DIR",
         help="folder of the tables (default: %(default)s)",
     )

@@ -11,11 +11,14 @@ from functools import partial
 from pathlib import Path
 
 from common import files
-from common.bench import cluster, tasks
+from common.bench import cluster, local, tasks
 from common.bench.lock import locked
 from common.bench.tasks import Finished, Task
 from common.tables import store
 from common.tables.cores import cores_each
+
+LOG = "bench.log"
+"""The file in the folder of the tables that has what the runs printed."""
 
 RESULTS, TRIALS = "results.csv", "trials.csv"
 """The tables of runs, and of trials, of which only the row is kept and not the epochs and errors."""
@@ -31,7 +34,7 @@ def run_missing(
         print("\n".join(map(str, todo())))
         return 0
     store.check_writable(options.results)
-    files.is_file(options.results / "bench.log")  # a pipe in its place would wait for a reader
+    files.is_file(options.results / LOG)  # a pipe in its place would wait for a reader
     with locked(options.results):
         return _run_all(todo(), options, table)
 
@@ -45,12 +48,13 @@ def _missing(wanted: Sequence[Task], folder: Path, *, machine: str | None, table
 
 def _run_all(todo: Sequence[Task], options: argparse.Namespace, table: str) -> int:
     """Run the tasks here, or with --cluster or --workers by Dask; an exit status."""
-    record = partial(_record_all, todo=todo, folder=options.results, table=table)
-    log = options.results / "bench.log"
     address, workers = getattr(options, "cluster", None), getattr(options, "workers", None) or 0
     if address is None and not workers:
-        finished = tasks.run_sequentially(todo, data_dir=options.data_dir, threads=options.threads, log=log)
-        return record(finished, slots=lambda: 1)
+        return run_here(
+            todo, options.results, data_dir=options.data_dir, threads=options.threads, table=table
+        )
+    record = partial(_record_all, todo=todo, folder=options.results, table=table)
+    log = options.results / LOG
     threads = options.threads or (cores_each(workers) if workers else None)
     try:
         with cluster.connected(address, workers=workers) as client:
@@ -62,6 +66,23 @@ def _run_all(todo: Sequence[Task], options: argparse.Namespace, table: str) -> i
     except cluster.ClusterError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
+
+
+def run_here(
+    todo: Sequence[Task],
+    folder: Path,
+    *,
+    data_dir: Path | None,
+    threads: int | None,
+    workers: int = 1,
+    table: str = RESULTS,
+) -> int:
+    """Run the tasks on this machine, `workers` at once, and record each as it ends; an exit status."""
+    log = folder / LOG
+    run = partial(local.run_here, todo, workers=workers, data_dir=data_dir, threads=threads)
+    # Of several runs at once the log has the last lines of each: their lines would be mixed.
+    finished = run(log=log) if workers == 1 else _logged(run(), log)
+    return _record_all(finished, todo=todo, folder=folder, table=table, slots=lambda: workers)
 
 
 def _logged(finished: Generator[Finished], log: Path) -> Generator[Finished]:
@@ -93,15 +114,15 @@ def _record_all(
                 done = len(todo) - len(remaining) - failed
                 _report_progress(remaining, folder, done=done, failed=failed, slots=slots())
     except KeyboardInterrupt as stop:
-        if isinstance(stop, tasks.Interrupted):
-            store.merge(folder, _kept(stop.outcome.tables, table))
+        for outcome in stop.outcomes if isinstance(stop, tasks.Interrupted) else ():
+            store.merge(folder, _kept(outcome.tables, table))
         print(f"\nInterrupted; run it again to continue. {len(remaining)} tasks are missing.")
         return 130
     except store.ResultsError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     if failed:
-        print(f"{failed} tasks failed: see {folder / 'bench.log'}.", file=sys.stderr)
+        print(f"{failed} tasks failed: see {folder / LOG}.", file=sys.stderr)
     return 1 if failed else 0
 
 

@@ -11,6 +11,7 @@ from common.bench.arguments import add_folders, add_frameworks, add_models
 from common.cli.arguments import number
 from common.data.datasets import DataError, load
 from common.frameworks import display_name
+from common.model.own_network import entry_of
 from common.report.markdown import markdown
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     digits = misclassified.misclassified_digits(frames.read(options.results), labels)
-    print(table(digits, options.models, options.frameworks, options.count))
+    models = [entry_of(model).name for model in options.models]
+    print(table(digits, models, options.frameworks, options.count))
     return 0
 
 

@@ -12,6 +12,7 @@ import argparse
 from itertools import product
 
 from common.bench.arguments import (
+    add_dataset,
     add_execution,
     add_folders,
     add_frameworks,
@@ -22,7 +23,7 @@ from common.bench.arguments import (
 from common.cli.arguments import MAX_THREADS, number
 from common.data.datasets import TRAINING_IMAGES
 from common.model.overrides import with_overrides
-from common.model.zoo import ZOO
+from common.model.own_network import entry_of
 
 SEEDS = 3
 
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_frameworks(parser)
     add_seeds(parser, default=SEEDS)
     add_folders(parser)
+    add_dataset(parser)
     parser.add_argument(
         "--vary",
         nargs="+",
@@ -74,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
 
     for model, changes in product(options.models, options.vary or []):
         refuse_repeated(changes)
-        with_overrides(ZOO[model].recipe, changes)  # raises RecipeError before anything runs
+        with_overrides(entry_of(model).recipe, changes)  # raises RecipeError before anything runs
     wanted = tasks.tasks_of(
         options.models,
         options.frameworks,
@@ -82,6 +84,7 @@ def run(options: argparse.Namespace) -> int:
         overrides=options.vary or [()],
         validation=options.validation,
         accelerated=options.accelerated,
+        data=options.dataset,
     )
     trials = bool(options.vary or options.validation)
     table = execution.TRIALS if trials else execution.RESULTS

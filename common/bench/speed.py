@@ -23,6 +23,7 @@ from common.cli.arguments import one_of
 from common.cli.parent_watch import ends_with_parent
 from common.cli.profile import ROUNDS, summarise
 from common.frameworks import FRAMEWORKS, ROOT
+from common.model.own_network import entry_of
 from common.tables import store
 from common.tables.schema import SpeedRow
 
@@ -50,7 +51,7 @@ def profiles(session: Session, *words: str) -> Iterator[SpeedRow]:
             written = run_json(session.command(framework, model, *words, "--profile"))
             measurements = written.pop("figures")
             for measurement in measurements:
-                yield row(framework=framework, model=model, **measurement, **written)
+                yield row(framework=framework, model=entry_of(model).name, **measurement, **written)
 
 
 def overhead(session: Session) -> Iterator[SpeedRow]:

@@ -22,7 +22,7 @@ def table(wanted: Sequence[Task], rows: Sequence[dict[str, str]]) -> str:
     rows_by_key = tasks.finished_rows(rows)
     seeds_by_change: dict[tuple[str, str, str], list[list[dict[str, str]]]] = {}
     for task in wanted:
-        change = task.model, task.framework, " ".join(task.vary) or "none"
+        change = task.name, task.framework, " ".join(task.vary) or "none"
         seeds_by_change.setdefault(change, []).append(rows_by_key.get(tasks.key(task), []))
     lines = []
     for (model, framework, changes), seeds in seeds_by_change.items():

@@ -8,7 +8,8 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Generator, Sequence
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -23,17 +24,22 @@ from common.data.datasets import validated
 from common.frameworks import FRAMEWORKS, ROOT
 from common.model.entry import Entry
 from common.model.overrides import with_overrides
+from common.model.own_network import entry_of
 from common.model.recipe import recipe_hash
-from common.model.zoo import ZOO
 from common.tables import machine, schema, store
 
 MAX_ATTEMPTS = 2  # of a task that fails
 LAST_LINES = 20
+POLL_SECONDS = 0.1
+DEFAULT_DATASET = str(pooling.DEFAULTS["dataset"])
 
 
 @dataclass(frozen=True)
 class Task:
-    """One run: a network in a framework with a seed, and what differs from the zoo's recipe."""
+    """One run: a network in a framework with a seed, and what differs from its own recipe.
+
+    `model` is a name in the zoo or the address of a file, FILE.py[:NAME].
+    """
 
     model: str
     framework: str
@@ -42,22 +48,29 @@ class Task:
     accelerated: bool = False  # on an accelerator
     vary: tuple[str, ...] = ()  # changes of the recipe, as `with_overrides` reads them
     validation: int = 0  # training images held out to test on
+    data: str = DEFAULT_DATASET  # the data set, as --dataset names it
 
     def __str__(self) -> str:
+        data = [] if self.data == DEFAULT_DATASET else [self.data]
         native = [] if self.variant == ablation.NONE else [f"native {self.variant}"]
-        return " ".join([self.model, self.framework, f"seed {self.seed}", *native, *self.vary])
+        return " ".join([self.name, self.framework, f"seed {self.seed}", *data, *native, *self.vary])
+
+    @property
+    def name(self) -> str:
+        """The network's name in the tables."""
+        return entry_of(self.model).name
 
     @property
     def entry(self) -> Entry:
         """The network with its changed recipe. Raises RecipeError for a change that the recipe does not
         allow."""
-        entry = ZOO[self.model]
+        entry = entry_of(self.model)
         return dataclasses.replace(entry, recipe=with_overrides(entry.recipe, self.vary))
 
     @property
     def dataset(self) -> str:
         """The column `dataset` of the run."""
-        return validated("mnist", self.validation)
+        return validated(self.data, self.validation)
 
     def command(self, folder: Path, data_dir: Path | None = None, *, threads: int | None = None) -> list[str]:
         """The command line of the run, which writes its tables to `folder`."""
@@ -66,6 +79,7 @@ class Task:
         words += [] if self.accelerated else ["--no-accel"]
         words += ["--data-dir", str(data_dir)] if data_dir else []
         words += ["--threads", str(threads)] if threads else []
+        words += ["--dataset", self.data] if self.data != DEFAULT_DATASET else []
         words += ["--validation", str(self.validation)] if self.validation else []
         rest = []
         for name, _, value in (change.partition("=") for change in self.vary):
@@ -116,11 +130,11 @@ class Finished:
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C while a task ran; `outcome` has the row of the interrupted run."""
+    """Ctrl-C while tasks ran; `outcomes` have the rows of the interrupted runs."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcomes: Sequence[Outcome]) -> None:
         super().__init__()
-        self.outcome = outcome
+        self.outcomes = outcomes
 
 
 def tasks_of(
@@ -132,6 +146,7 @@ def tasks_of(
     overrides: Sequence[Sequence[str]] = ((),),
     validation: int = 0,
     accelerated: bool = False,
+    data: str = DEFAULT_DATASET,
 ) -> list[Task]:
     """All tasks, in the order in which they run, each once.
 
@@ -140,7 +155,7 @@ def tasks_of(
     models, frameworks = list(dict.fromkeys(models)), list(dict.fromkeys(frameworks))
     changes = {model: _distinct(model, overrides) for model in models}
     return [
-        Task(model, framework, seed, variant, accelerated, vary, validation)
+        Task(model, framework, seed, variant, accelerated, vary, validation, data)
         for seed, model in product(seeds, models)
         for vary, variant, framework in product(
             changes[model], variants, frameworks[:: 1 if seed % 2 else -1]
@@ -152,7 +167,7 @@ def _distinct(model: str, overrides: Sequence[Sequence[str]]) -> list[tuple[str,
     """The first of those changes that make the same recipe, as `lr=0.1` and `lr=0.10` do."""
     if len(overrides) == 1:
         return [tuple(overrides[0])]
-    entry = ZOO[model]
+    entry = entry_of(model)
     by_hash: dict[str, tuple[str, ...]] = {}
     for changes in map(tuple, overrides):
         recipe = with_overrides(entry.recipe, changes)
@@ -204,7 +219,7 @@ def _number(row: dict[str, str]) -> float:
 def key(task: Task) -> tuple[object, ...]:
     """The settings that a task shares with its rows."""
     entry = task.entry
-    settings = task.model, task.framework, str(task.seed), ablation.native_column(task.variant)
+    settings = task.name, task.framework, str(task.seed), ablation.native_column(task.variant)
     return *settings, recipe_hash(entry.spec, entry.recipe), task.dataset, task.accelerated
 
 
@@ -216,7 +231,7 @@ def seconds_left(todo: Sequence[Task], rows: Sequence[dict[str, str]]) -> float 
         return None
 
     def expected(task: Task) -> float:
-        same_model = [row for row in timed if row["model"] == task.model]
+        same_model = [row for row in timed if row["model"] == task.name]
         same = [row for row in same_model if row["framework"] == task.framework]
         epoch = fmean(float(row["total_seconds"]) / int(row["epochs"]) for row in same or same_model or timed)
         return epoch * task.entry.recipe.epochs
@@ -225,12 +240,17 @@ def seconds_left(todo: Sequence[Task], rows: Sequence[dict[str, str]]) -> float 
 
 
 def run_task(
-    task: Task, *, data_dir: Path | None = None, threads: int | None = None, log: Path | None = None
+    task: Task,
+    *,
+    data_dir: Path | None = None,
+    threads: int | None = None,
+    log: Path | None = None,
+    stop: threading.Event | None = None,
 ) -> Outcome:
     """The outcome of `task`, run in a results folder of its own; what it prints is appended to `log`, if
     named.
 
-    On Ctrl-C the run is interrupted and records that; Interrupted is raised with its outcome.
+    When `stop` is set the run is interrupted and records that; Interrupted is raised with its outcome.
     """
     with tempfile.TemporaryDirectory(prefix="template-ml-") as name:
         folder = Path(name)
@@ -246,14 +266,10 @@ def run_task(
                 start_new_session=True,
                 **child,
             )
-            interrupted = False
-            try:
-                process.wait()
-            except KeyboardInterrupt:
-                interrupted = True
-                if os.name == "posix":  # a Windows console sends it to every process
-                    process.send_signal(signal.SIGINT)
-                process.wait()
+            interrupted = not _ended(process, stop)
+            if interrupted and os.name == "posix":  # a Windows console sends it to every process
+                process.send_signal(signal.SIGINT)
+            process.wait()
         outcome = Outcome(
             status=process.returncode,
             tables=store.complete_tables(folder),
@@ -264,20 +280,18 @@ def run_task(
             seconds=clock.wall_seconds(),
         )
     if interrupted:
-        raise Interrupted(outcome)
+        raise Interrupted([outcome])
     return outcome
 
 
-def run_sequentially(
-    todo: Sequence[Task], *, data_dir: Path | None, threads: int | None, log: Path
-) -> Generator[Finished]:
-    """Every task as it ends, run on this machine; a task that failed has been attempted again before."""
-    for task in todo:
-        for attempt in range(1, MAX_ATTEMPTS + 1):
-            ended = Finished(task, run_task(task, data_dir=data_dir, threads=threads, log=log))
-            if ended.completed or attempt == MAX_ATTEMPTS:
-                yield ended
-                break
+def _ended(process: subprocess.Popen[bytes], stop: threading.Event | None) -> bool:
+    """Wait until the process ends, or until `stop` is set; whether it has ended."""
+    if stop is None:
+        process.wait()
+    while process.poll() is None:
+        if stop and stop.wait(POLL_SECONDS):
+            return False
+    return True
 
 
 def failed_row(task: Task, reason: str, *, machine_name: str) -> schema.Run:

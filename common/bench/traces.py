@@ -11,6 +11,7 @@ from common.bench.arguments import add_folders, add_frameworks, add_models
 from common.bench.measure import Session, run_json, run_session
 from common.cli.arguments import MAX_SEEDS, number, one_of
 from common.frameworks import ROOT
+from common.model.own_network import entry_of
 from common.tables import machine
 from common.tables.schema import TraceRow
 
@@ -75,7 +76,7 @@ def traces(
         start = TraceRow(
             sitting="",
             framework=framework,
-            model=model,
+            model=entry_of(model).name,
             precision=precision,
             perturb=perturb,
             seed=seed,

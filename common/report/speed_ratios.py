@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from common.analysis import aa
-from common.analysis.aa import AAPair, TargetComparison, ToldRatio
+from common.analysis.aa import ZOO_RECIPES, AAPair, TargetComparison, ToldRatio
 from common.analysis.frames import Tables
 from common.analysis.pooling import sort_key
 from common.frameworks import PAIR, display_name
+from common.model.recipe import Recipe
 from common.model.zoo import ZOO
 from common.report import cells
 from common.report.markdown import markdown
@@ -49,9 +50,9 @@ def noise(error: float) -> str:
     return f"±{percent:.0f} %" if percent <= 100 else "beyond ±100 %"
 
 
-def tables(speed: pd.DataFrame) -> str:
-    """The ratios of all networks and quantities, then the values and A/A ratios behind them."""
-    pairs = {quantity: aa.aa_pairs(speed, quantity) for quantity in aa.QUANTITIES}
+def tables(speed: pd.DataFrame, recipes: Mapping[str, Recipe] = ZOO_RECIPES) -> str:
+    """The ratios of all networks in `recipes` and quantities, then the values and A/A ratios behind them."""
+    pairs = {quantity: aa.aa_pairs(speed, quantity, recipes) for quantity in aa.QUANTITIES}
     names = {model for of_quantity in pairs.values() for model, _ in of_quantity}
     if not names:
         return "Not measured yet: `python -m common.bench aa`."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,48 @@ def test_a_changed_recipe_is_a_different_task(tmp_path: Path) -> None:
     assert missing(tasks, store.rows(tmp_path, "results.csv")) == [changed]
     add(tmp_path, changed, dataset="mnist-validation-10000", recipe_hash=changed_hash)
     assert missing(tasks, store.rows(tmp_path, "results.csv")) == []
+
+
+NETWORK = """
+from common.model import Adam, Dense, Flatten, ModelSpec, Recipe
+
+NETWORK = ModelSpec("mine", (Flatten(), Dense(10)))
+RECIPE = Recipe(Adam(), lr=0.001, batch_size=100, epochs=1)
+"""
+
+
+def test_a_network_of_a_file_is_a_task(tmp_path: Path) -> None:
+    """Its rows are told from those of another version by the recipe, whatever the file is called."""
+    file, copy, edited = (tmp_path / f"{name}.py" for name in ("net", "copy", "edited"))
+    file.write_text(NETWORK)
+    copy.write_text(f"{NETWORK}# a remark")
+    edited.write_text(NETWORK.replace("epochs=1", "epochs=2"))
+    (task,) = tasks_of([str(file)], ["pytorch"], [1])
+    assert str(task) == "mine pytorch seed 1"
+    assert pickle.loads(pickle.dumps(task)) == task  # noqa: S301
+    command = task.command(tmp_path)
+    assert command[command.index("--model") + 1] == str(file)
+    assert missing([task], store.rows(tmp_path, "results.csv")) == [task]
+    add(tmp_path, task)
+    rows = store.rows(tmp_path, "results.csv")
+    assert rows[0]["model"] == "mine"
+    others = tasks_of([str(file), str(copy), str(edited), "tf-model-1"], ["pytorch"], [1])
+    assert missing(others, rows) == others[2:]
+    assert seconds_left(others[2:3], rows) == pytest.approx(2 * float(rows[0]["total_seconds"]))
+
+
+def test_another_data_set_is_a_different_task(tmp_path: Path) -> None:
+    """Also where training images are held out."""
+    tasks = [
+        *tasks_of(["tf-model-1"], ["pytorch"], [1]),
+        *tasks_of(["tf-model-1"], ["pytorch"], [1], data="fashion-mnist"),
+        *tasks_of(["tf-model-1"], ["pytorch"], [1], data="fashion-mnist", validation=100),
+    ]
+    assert [task.dataset for task in tasks] == ["mnist", "fashion-mnist", "fashion-mnist-validation-100"]
+    assert ["--dataset" in task.command(tmp_path) for task in tasks] == [False, True, True]
+    for count, task in enumerate(tasks, start=1):
+        add(tmp_path, task, dataset=task.dataset)
+        assert missing(tasks, store.rows(tmp_path, "results.csv")) == tasks[count:]
 
 
 def test_expected_seconds_are_those_of_the_runs_most_like_the_task(tmp_path: Path) -> None:
