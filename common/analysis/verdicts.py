@@ -101,8 +101,19 @@ def judge(tables: Tables) -> tuple[list[ModelVerdict], list[str]]:
     """The verdict of every network with pairs of runs, in the zoo's order, and a sentence for each network
     whose runs cannot be compared."""
     pairs, refused = compared(tables)
+    return _judged(pairs), refused
+
+
+def alone(first: Group, second: Group) -> ModelVerdict:
+    """The verdict of one network by itself, adjusted for no other. Raises ValueError for groups that differ
+    in more than the framework, and for groups without a seed in common."""
+    return _judged([Pair(first, second, significance.compare(*pooling.paired(first, second)))])[0]
+
+
+def _judged(pairs: Sequence[Pair]) -> list[ModelVerdict]:
+    """The verdicts of a family of networks."""
     comparisons = [pair.comparison for pair in pairs]
-    judged = [
+    return [
         ModelVerdict(
             **vars(decision),
             first=pair.first,
@@ -114,7 +125,6 @@ def judge(tables: Tables) -> tuple[list[ModelVerdict], list[str]]:
         )
         for pair, decision in zip(pairs, _decided(comparisons), strict=True)
     ]
-    return judged, refused
 
 
 def judge_ratios(tables: Tables, outcome: str) -> list[RatioVerdict]:

@@ -22,6 +22,7 @@ from common.tables.store import ResultsError
 
 SUBCOMMANDS = {
     "run": "run network x framework x seed where the tables have no row yet (the default)",
+    "compare": "train one network, your own or one of the zoo, in both frameworks and print the verdict",
     "speed": "measure times: steps, their parts, loaders, time to an accuracy, start-up",
     "ablation": "run a network with one part after the other left to each framework's own defaults",
     "traces": "record the losses of first steps in double and single precision, and first epochs over seeds",

@@ -43,7 +43,7 @@ def figure(answer: Answer) -> Figure:
     panels = result.subplots(1, 1 + len(PANELS), sharey=True)
     differences = {pair.model: Point(pair.comparison.mean, pair.comparison.interval) for pair in answer.pairs}
     reach = max([3 * MARGIN, *(1.2 * abs(point.value) for point in differences.values())])
-    _panel(panels[0], models, differences, centre=0.0, more_is_better=True, limits=(-reach, reach))
+    draw_points(panels[0], models, differences, centre=0.0, more_is_better=True, limits=(-reach, reach))
     panels[0].axvspan(-MARGIN, MARGIN, color="#eeeeee", zorder=0)
     panels[0].xaxis.set_major_locator(MaxNLocator(nbins=4))
     panels[0].set(title="Test accuracy", xlabel=f"{_names(' less ')}, points")
@@ -58,7 +58,7 @@ def figure(answer: Answer) -> Figure:
             [1.3, *(end for point in points.values() for end in (point.value, 1 / point.value))]
         )
         more_is_better = name not in BETTER_BELOW
-        _panel(axes, models, points, centre=1.0, more_is_better=more_is_better, limits=(1 / reach, reach))
+        draw_points(axes, models, points, centre=1.0, more_is_better=more_is_better, limits=(1 / reach, reach))
         axes.xaxis.set_major_locator(FixedLocator(STEPS))
         axes.xaxis.set_major_formatter(FixedFormatter([f"{step:g}" for step in STEPS]))
         axes.xaxis.set_minor_locator(NullLocator())
@@ -78,7 +78,7 @@ def _names(between: str) -> str:
     return between.join(map(display_name, PAIR))
 
 
-def _panel(
+def draw_points(
     axes: Axes,
     models: Sequence[str],
     points: Mapping[str, Point],

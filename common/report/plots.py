@@ -95,17 +95,22 @@ def draw(tables: Tables, dataset: Dataset, folder: Path) -> list[Path]:
 
 
 def save(picture: Picture, material: Material, folder: Path) -> Path:
-    """Draw one picture as PNG, which is never half written."""
+    """Draw one picture as PNG; its path."""
+    path = folder / picture.file
+    write_png(path, partial(picture.draw, material))
+    return path
+
+
+def write_png(path: Path, draw: Callable[[], Figure]) -> None:
+    """Draw a figure as a PNG of few colours, which is never half written."""
     buffer = io.BytesIO()
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # ignores a user's own matplotlibrc
         matplotlib.rcParams.update(STYLE)
-        figure = picture.draw(material)
+        figure = draw()
         FigureCanvasAgg(figure)
         figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    path = folder / picture.file
     files.write(path, _with_palette(buffer.getvalue()))
-    return path
 
 
 def _with_palette(png: bytes) -> bytes:

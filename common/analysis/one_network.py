@@ -1,0 +1,87 @@
+"""One network in both frameworks, of the zoo or of a user's own file: accuracies, verdict, times, memory.
+
+All runs of its recipe on one data set count for the accuracy. Times and memory are those of pairs of runs
+that had one machine to themselves.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from common.analysis import aa, pooling, significance, verdicts
+from common.analysis.frames import Tables
+from common.analysis.pooling import Group
+from common.analysis.significance import Ratio
+from common.analysis.verdicts import ModelVerdict
+from common.frameworks import PAIR
+from common.model.entry import Entry
+
+MEASURED = ("train_seconds", "total_seconds", "images_per_second", "peak_memory_mib")
+"""Columns of results.csv that are compared of runs alone on their machine."""
+
+
+@dataclass(frozen=True, eq=False)
+class OneNetwork:
+    """The rows of a network's recipe on a data set, and what they say about the frameworks."""
+
+    entry: Entry
+    dataset: str
+    tables: Tables
+
+    @cached_property
+    def groups(self) -> Mapping[str, Group]:
+        """The runs that are pooled, by framework of PAIR that has some."""
+        groups = pooling.largest_groups(pooling.groups(pooling.newest(self.tables.runs)))
+        return {group.framework: group for group in groups if group.framework in PAIR}
+
+    @cached_property
+    def verdict(self) -> ModelVerdict | None:
+        """The verdict of this network alone, adjusted for no other; None without runs with one seed in both
+        frameworks."""
+        if len(self.groups) < len(PAIR):
+            return None
+        first, second = (self.groups[name] for name in PAIR)
+        return verdicts.alone(first, second) if set(first.runs["seed"]) & set(second.runs["seed"]) else None
+
+    @cached_property
+    def timed(self) -> pd.DataFrame:
+        """Pairs of runs that had their machine to themselves, by seed: the columns MEASURED of the first
+        framework, and with `_second` those of the second. They share machine, threads, versions of the code
+        and of Python; of several such settings those of the last run count."""
+        runs = self.tables.runs
+        runs = runs[(runs["status"] == "ok") & aa.alone(runs)].sort_values("started")
+        sides = [runs[runs["framework"] == name] for name in PAIR]
+        pairs = sides[0].merge(sides[1], on=list(aa.SAME_CODE), suffixes=("", "_second"))
+        if len(pairs):
+            last = pairs.sort_values("started_second").iloc[-1]
+            shared = [name for name in aa.SAME_CODE if name != "seed"]
+            pairs = pairs[(pairs[shared] == last[shared]).all(axis="columns")]
+        return pairs.drop_duplicates("seed", keep="last").set_index("seed").sort_index()
+
+    def values(self, column: str) -> tuple[list[float], list[float]]:
+        """A column of MEASURED in both frameworks, by pair; without the pairs that lack it."""
+        pairs = self.timed[[column, f"{column}_second"]].dropna()
+        return pairs.iloc[:, 0].tolist(), pairs.iloc[:, 1].tolist()
+
+    def ratio(self, column: str) -> Ratio | None:
+        """First over second framework in a column of MEASURED; None where no pair has it."""
+        first, second = self.values(column)
+        return significance.ratio(first, second) if first else None
+
+
+def one_network(tables: Tables, entry: Entry, dataset: str) -> OneNetwork:
+    """The comparison of a network's own recipe on a data set, by its runs in float32 from memory."""
+    settings = pooling.default_settings(entry) | {"dataset": dataset}
+    runs = tables.runs
+    for column in ("model", "recipe_hash", *pooling.DEFAULTS):
+        runs = runs[runs[column] == settings[column]]
+    names = set(runs["run"])
+    epochs, errors = (rows[rows["run"].isin(names)] for rows in (tables.epochs, tables.errors))
+    speed, traces = (rows[rows["model"] == entry.name] for rows in (tables.speed, tables.traces))
+    own = dataclasses.replace(tables, runs=runs, epochs=epochs, errors=errors, speed=speed, traces=traces)
+    return OneNetwork(entry, dataset, own)

@@ -1,0 +1,122 @@
+"""`bench compare MODEL`: one network in both frameworks, from nothing to the verdict in words.
+
+The accuracies are of as many runs at once as there are cores, one thread each, which is quicker than one run
+after the other on all cores. Times and memory are of one pair of runs, which follow one another with the
+machine to themselves. What the folder of the tables has already is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from common.bench.arguments import UsageError, add_dataset, add_folders, add_seeds, network, seeds
+from common.cli.arguments import MAX_THREADS, number
+from common.cli.paths import output_error, path
+from common.frameworks import PAIR
+
+if TYPE_CHECKING:
+    from common.analysis.one_network import OneNetwork
+    from common.bench.plan import Plan
+    from common.bench.tasks import Task
+
+SEEDS = 10
+UNUSUAL = re.compile(r"[^\w.+-]")
+"""Characters that the name of the picture's file does not have."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `bench compare`."""
+    parser.add_argument(
+        "model", type=network, metavar="MODEL", help="FILE.py, FILE.py:NAME, or a network of the zoo"
+    )
+    add_dataset(parser)
+    add_seeds(parser, default=SEEDS)
+    add_folders(parser, results="runs")
+    parser.add_argument(
+        "--workers",
+        type=number(int, 1, MAX_THREADS),
+        metavar="N",
+        help="runs at once, one thread each (default: the number of cores)",
+    )
+    parser.add_argument(
+        "--html",
+        type=path,
+        metavar="FILE",
+        help="write FILE too: a page with every run and the curves, to sort and filter, offline",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the runs that are missing, and run none"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run what is missing, print the comparison and write the picture; an exit status as of `bench run`."""
+    from common.bench import execution, plan, tasks
+    from common.bench.lock import locked
+    from common.tables import store
+    from common.tables.cores import cores
+
+    if options.html and (fault := output_error(options.html)):
+        raise UsageError(f"--html: {fault}")
+    wanted = tasks.tasks_of([options.model], PAIR, seeds(options), data=options.dataset)
+    rows = store.rows(options.results, execution.RESULTS)
+    recorded = _recorded(options.results, wanted[0])
+    planned = plan.plan_of(wanted, rows, recorded, workers=options.workers or cores())
+    if options.dry_run:
+        print("\n".join(map(str, planned.missing)))
+        return 0
+    # Before anything is written: a network that a framework cannot train ends here.
+    seconds = plan.seconds_of_a_run(planned, rows, data_dir=options.data_dir)
+    print(plan.announcement(planned, seconds), flush=True)
+    store.check_writable(options.results)
+    with locked(options.results):
+        status = _run(planned, options)
+    if status != 130:
+        _report(_recorded(options.results, wanted[0]), options.results, options.html)
+    return status
+
+
+def _run(planned: Plan, options: argparse.Namespace) -> int:
+    """Run both parts of the plan; an exit status."""
+    from common.bench import execution
+    from common.tables.cores import cores
+
+    status = 0
+    for todo, workers, threads in (
+        (planned.together, planned.workers, planned.threads),
+        (planned.alone, 1, cores()),
+    ):
+        if todo and status in (0, 1):
+            ended = execution.run_here(
+                todo, options.results, data_dir=options.data_dir, threads=threads, workers=workers
+            )
+            status = max(status, ended)
+    return status
+
+
+def _recorded(folder: Path, task: Task) -> OneNetwork:
+    """The comparison of a task's network on its data set, by the tables in `folder`."""
+    from common.analysis import frames
+    from common.analysis.one_network import one_network
+
+    return one_network(frames.read(folder), task.entry, task.dataset)
+
+
+def _report(network: OneNetwork, folder: Path, html: Path | None) -> None:
+    """Print the comparison; write its picture into `folder`, and the explorer of its rows to `html`."""
+    from common import files
+    from common.report import one_network, one_network_figure
+    from common.report.explorer import page
+    from common.report.plots import write_png
+
+    print(f"\n{one_network.text(network)}\n")
+    name = UNUSUAL.sub("-", f"{network.entry.name}-{network.dataset}")
+    picture = folder / f"{name}.png"
+    write_png(picture, lambda: one_network_figure.figure(network))
+    print(f"Wrote {picture}.")
+    if html:
+        files.write(html, page.page(network.tables).encode())
+        print(f"Wrote {html}.")
