@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 
-from common.bench.arguments import add_execution, add_folders, add_frameworks, add_seeds, network, seeds
+from common.bench.arguments import add_execution, add_folders, add_frameworks, add_seeds, seeds
+from common.cli.arguments import network
 from common.model.own_network import entry_of
 
 SEEDS = 10

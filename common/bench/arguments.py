@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from common.cli.arguments import MAX_SEED, MAX_SEEDS, MAX_THREADS, number, one_of
+from common.cli.arguments import MAX_SEED, MAX_SEEDS, MAX_THREADS, network, number, one_of
 from common.cli.paths import path
 from common.data.datasets import DATASETS
 from common.frameworks import FRAMEWORKS
-from common.model.own_network import NetworkFileError, entry_of
 from common.model.zoo import ZOO
 
 
@@ -27,15 +26,6 @@ def add_models(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="networks of the zoo, or of files: FILE.py or FILE.py:NAME (default: all of the zoo)",
     )
-
-
-def network(text: str) -> str:
-    """A name in the zoo, or the address of a network in a file; the file is run."""
-    try:
-        entry_of(text)
-    except NetworkFileError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return text
 
 
 def add_dataset(parser: argparse.ArgumentParser) -> None:

@@ -12,8 +12,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from common.bench.arguments import UsageError, add_dataset, add_folders, add_seeds, network, seeds
-from common.cli.arguments import MAX_THREADS, number
+from common.bench.arguments import UsageError, add_dataset, add_folders, add_seeds, seeds
+from common.cli.arguments import MAX_THREADS, network, number
 from common.cli.paths import output_error, path
 from common.frameworks import PAIR
 

@@ -301,6 +301,7 @@ def failed_row(task: Task, reason: str, *, machine_name: str) -> schema.Run:
     columns |= pooling.default_settings(entry) | {
         "native": ablation.native_column(task.variant),
         "dataset": task.dataset,
+        "model_file": entry.file or None,
     }
     columns |= {
         "framework": task.framework,

@@ -51,7 +51,7 @@ class Runs:
     def _add(self, folder: Path, task: Task, threads: int, at_once: float) -> None:
         place = {"machine": "here", "threads": threads, "at_once": at_once, "load_before": 0.1}
         columns = {"seed": task.seed, "dataset": task.dataset, "run": store.new_run(), **place}
-        add_run(folder, task.model, task.framework, accuracy=90 + task.seed / 100, **columns)
+        add_run(folder, framework=task.framework, entry=task.entry, accuracy=90 + task.seed / 100, **columns)
 
     def seconds_of(self, todo: Sequence[Task], **_: object) -> list[float]:
         self.probed += todo

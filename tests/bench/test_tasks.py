@@ -11,13 +11,14 @@ from support.tables import add_run
 from common.bench.reason import error_line
 from common.bench.tasks import Task, missing, seconds_left, tasks_of
 from common.frameworks import PAIR
+from common.model.own_network import entry_of
 from common.model.recipe import recipe_hash
 from common.tables import store
 
 
 def add(folder: Path, task: Task, **columns: object) -> None:
     """Append a row as a run of the zoo's own recipe would leave it."""
-    add_run(folder, task.model, task.framework, seed=task.seed, **columns)
+    add_run(folder, framework=task.framework, entry=entry_of(task.model), seed=task.seed, **columns)
 
 
 @pytest.mark.parametrize(
