@@ -1,4 +1,5 @@
-"""docs/scale.md: the wall time of the same tasks with one worker and with two, and the predicted makespan.
+"""docs/scale.md: the wall time of the same tasks with one worker and with two, and the predicted makespan;
+and that of runs one after the other and at once.
 
 The prediction is list scheduling: tasks start in order, each on the first free worker, and occupy it for the
 mean recorded seconds of a run plus the mean overhead of a task; before the first one, the cluster starts.
@@ -25,10 +26,14 @@ MEASURES = {
 }
 """What speed.csv has of each number of workers, in seconds."""
 
-INTRODUCTION = """# How long a matrix takes
+AT_ONCE, ONE, MANY = "at once wall", "one after the other", "at once"
+"""The measure of speed.csv with the seconds of the same runs in two arms, and the arms."""
 
-Written by `python -m common.report` from the tables; measured by `python -m common.bench scaling`.
+TITLE = """# How long a matrix takes
 
+Written by `python -m common.report` from the tables; measured by `python -m common.bench scaling`."""
+
+INTRODUCTION = """\
 The same tasks were run by one worker and by two. PREDICTED is list scheduling from what the single worker
 measured: tasks start in order, each on the first free worker, and occupy it for RUN S plus OVERHEAD S; before
 the first one, the cluster starts (START S)."""
@@ -66,9 +71,15 @@ def predicted(session: pd.DataFrame) -> dict[int, float]:
 
 def page(tables: Tables) -> str:
     """docs/scale.md; empty where nothing was measured."""
+    parts = [*_of_workers(tables), *at_once(tables)]
+    return "\n\n".join([TITLE, *parts, MEMORY]) + "\n" if parts else ""
+
+
+def _of_workers(tables: Tables) -> list[str]:
+    """The table of the numbers of workers; nothing where none was measured."""
     session = last_session(tables)
     if session.empty:
-        return ""
+        return []
     rows = []
     for workers, prediction in predicted(session).items():
         measured = session[session["arm"] == f"{workers} workers"].set_index("measure")
@@ -78,12 +89,31 @@ def page(tables: Tables) -> str:
         rows.append([str(workers), str(measured["rounds"].iloc[0]), *seconds, error])
     head = "WORKERS | TASKS | START S | RUN S | OVERHEAD S | PREDICTED S | MEASURED S | ERROR"
     last = session.iloc[-1]
-    parts = [
+    return [
         INTRODUCTION,
         f"Runs of `{last['model']}` in both frameworks, each on one thread, on one machine "
         f"({last['machine']}). Two workers share the machine's memory and caches, so a run takes longer "
         "there than the prediction assumes.",
         markdown(head.split(" | "), rows, right=range(8)),
-        MEMORY,
     ]
-    return "\n\n".join(parts) + "\n"
+
+
+def at_once(tables: Tables) -> list[str]:
+    """The table of runs one after the other and at once, by network; nothing where none was measured."""
+    rows: pd.DataFrame = tables.speed[tables.speed["measure"] == AT_ONCE]
+    session = rows[rows["sitting"] == rows["sitting"].max()]
+    lines = []
+    for model in dict.fromkeys(session["model"]):
+        by_arm = session[session["model"] == model].set_index("arm")
+        one, many = (float(by_arm["value"][arm]) for arm in (ONE, MANY))
+        seconds = (f"{one:.1f}", f"{many:.1f}", f"{one / many:.2f}")
+        lines.append([f"`{model}`", str(by_arm["rounds"].iloc[0]), *seconds])
+    if not lines:
+        return []
+    threads = int(session[session["arm"] == ONE]["threads"].iloc[0])
+    return [
+        f"Runs in both frameworks one after the other on {threads} threads each, and {threads} at once on "
+        "one thread each, as `python -m common.bench compare` runs those of which only the accuracy counts. "
+        "RATIO is how many times sooner the runs at once have ended.",
+        markdown(["MODEL", "RUNS", "ONE AFTER THE OTHER S", "AT ONCE S", "RATIO"], lines, right=range(1, 5)),
+    ]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from common.bench import local, tasks
+from common.bench import local, scaling, tasks
+from common.bench.measure import Session
 from common.bench.tasks import Finished, Interrupted, Outcome, Task
 
 TASKS = [Task("tf-model-1", "pytorch", seed) for seed in range(1, 5)]
@@ -108,3 +111,21 @@ def test_the_tasks_that_run_end_with_a_generator_that_is_closed(monkeypatch: pyt
     finished.close()
     assert TASKS[1] in stopped
     assert len(stopped) <= 2
+
+
+def test_runs_one_after_the_other_and_at_once_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On all cores each, and on one thread each."""
+    ran: list[tuple[int, int]] = []
+    monkeypatch.setattr(scaling, "cores", lambda: 3)
+
+    def run_here(todo: Sequence[Task], *, workers: int, threads: int, **_: object) -> Iterator[Finished]:
+        ran.append((workers, threads))
+        return (Finished(task, outcome(task)) for task in todo)
+
+    monkeypatch.setattr(local, "run_here", run_here)
+    session = Session(folder=Path(), data_dir=None, models=(), frameworks=("pytorch", "tensorflow"))
+    rows = list(scaling.at_once(session))
+    assert ran == [(1, 3), (3, 1)] * len(scaling.SMALL)
+    assert [(row.model, row.rounds) for row in rows[::2]] == [
+        (model, 2 * scaling.SMALL_SEEDS) for model in scaling.SMALL
+    ]

@@ -58,6 +58,23 @@ def test_the_page_has_the_predicted_and_the_measured_seconds(tmp_path: Path) -> 
     assert "| 2 | 24 | 1.0 | 11.0 | 1.0 | 122.0 | 144.0 | -15.3 % |" in page
 
 
+def test_the_page_has_the_runs_at_once(tmp_path: Path) -> None:
+    """Of the last session, whether or not workers were measured."""
+    about = {"measure": scaling.AT_ONCE, "framework": "", "model": "speedrun", "unit": "s", "rounds": 6}
+    for session, values in (("2025", (1.0, 1.0)), ("2026", (40.0, 20.0))):
+        rows = [
+            measure.row(
+                **about, sitting=session, arm=arm, threads=threads, value=value, low=value, high=value
+            )
+            for arm, threads, value in zip((scaling.ONE, scaling.MANY), (2, 1), values, strict=True)
+        ]
+        store.append_rows(tmp_path, "speed.csv", rows)
+    page = scaling.page(frames.read(tmp_path))
+    assert "| `speedrun` | 6 | 40.0 | 20.0 | 2.00 |" in page
+    assert "on 2 threads each, and 2 at once" in page
+    assert "PREDICTED" not in page
+
+
 @pytest.mark.slow
 def test_the_recorded_prediction_is_within_15_percent() -> None:
     """For both measured numbers of workers."""
