@@ -58,7 +58,9 @@ def figure(answer: Answer) -> Figure:
             [1.3, *(end for point in points.values() for end in (point.value, 1 / point.value))]
         )
         more_is_better = name not in BETTER_BELOW
-        draw_points(axes, models, points, centre=1.0, more_is_better=more_is_better, limits=(1 / reach, reach))
+        draw_points(
+            axes, models, points, centre=1.0, more_is_better=more_is_better, limits=(1 / reach, reach)
+        )
         axes.xaxis.set_major_locator(FixedLocator(STEPS))
         axes.xaxis.set_major_formatter(FixedFormatter([f"{step:g}" for step in STEPS]))
         axes.xaxis.set_minor_locator(NullLocator())
