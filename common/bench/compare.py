@@ -59,7 +59,8 @@ def run(options: argparse.Namespace) -> int:
     from common.tables import store
     from common.tables.cores import cores
 
-    if options.html and (fault := output_error(options.html)):
+    in_results = options.html and options.html.parent.resolve() == options.results.resolve()
+    if options.html and not in_results and (fault := output_error(options.html)):
         raise UsageError(f"--html: {fault}")
     wanted = tasks.tasks_of([options.model], PAIR, seeds(options), data=options.dataset)
     rows = store.rows(options.results, execution.RESULTS)

@@ -87,7 +87,7 @@ def test_a_file_reaches_a_verdict_and_runs_nothing_twice(
 ) -> None:
     """The pair of the first seed runs last and alone, on all cores."""
     folder = tmp_path / "results"
-    html = tmp_path / "page.html"
+    html = folder / "page.html"  # the folder is made by the first run
     assert compare(network, folder, "--html", str(html)) == 0
     seeds = [(task.seed, threads) for task, threads in runs.ran]
     assert sorted(seeds[:4]) == [(2, 1), (2, 1), (3, 1), (3, 1)]
