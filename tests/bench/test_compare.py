@@ -152,6 +152,16 @@ def test_a_pair_that_shared_its_machine_is_repeated(
     assert "trains" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name, value", [("bench.plan.cores", 1), ("tables.machine.name", "another")])
+def test_times_of_other_cores_or_another_machine_are_measured_again(
+    runs: Runs, network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    assert compare(network, tmp_path) == 0
+    monkeypatch.setattr(f"common.{name}", lambda: value)
+    assert compare(network, tmp_path) == 0
+    assert [task.seed for task, _ in runs.ran[6:]] == [1, 1]
+
+
 def test_an_interrupted_comparison_goes_on(
     runs: Runs, network: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
