@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from common.cli.arguments import MAX_SEED, MAX_SEEDS, MAX_THREADS, network, number, one_of
+from common.cli.arguments import MAX_SEED, MAX_SEEDS, MAX_THREADS, dataset, network, number, one_of
 from common.cli.paths import path
 from common.data.datasets import DATASETS
 from common.frameworks import FRAMEWORKS
@@ -29,13 +29,13 @@ def add_models(parser: argparse.ArgumentParser) -> None:
 
 
 def add_dataset(parser: argparse.ArgumentParser) -> None:
-    """--dataset NAME."""
+    """--dataset NAME|FOLDER|FILE.npz."""
     parser.add_argument(
         "--dataset",
-        type=one_of(DATASETS, "a data set"),
+        type=dataset,
         default="mnist",
-        metavar="NAME",
-        help="data set to train and test on (default: %(default)s)",
+        metavar="NAME|FOLDER|FILE.npz",
+        help=f"data set to train and test on: {', '.join(DATASETS)}, or your own (default: %(default)s)",
     )
 
 

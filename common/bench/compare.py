@@ -20,7 +20,7 @@ from common.frameworks import PAIR
 if TYPE_CHECKING:
     from common.analysis.one_network import OneNetwork
     from common.bench.plan import Plan
-    from common.bench.tasks import Task
+    from common.bench.tasks import Data, Task
 
 SEEDS = 10
 UNUSUAL = re.compile(r"[^\w.+-]")
@@ -56,13 +56,15 @@ def run(options: argparse.Namespace) -> int:
     """Run what is missing, print the comparison and write the picture; an exit status as of `bench run`."""
     from common.bench import execution, plan, tasks
     from common.bench.lock import locked
+    from common.bench.requested_data import requested_data
     from common.tables import store
     from common.tables.cores import cores
 
     in_results = options.html and options.html.parent.resolve() == options.results.resolve()
     if options.html and not in_results and (fault := output_error(options.html)):
         raise UsageError(f"--html: {fault}")
-    wanted = tasks.tasks_of([options.model], PAIR, seeds(options), data=options.dataset)
+    data = requested_data(options, [options.model])
+    wanted = tasks.tasks_of([options.model], PAIR, seeds(options), data=data)
     rows = store.rows(options.results, execution.RESULTS)
     recorded = _recorded(options.results, wanted[0])
     planned = plan.plan_of(wanted, rows, recorded, workers=options.workers or cores())
@@ -76,7 +78,9 @@ def run(options: argparse.Namespace) -> int:
     with locked(options.results):
         status = _run(planned, options)
     if status != 130:
-        _report(_recorded(options.results, wanted[0]), options.results, options.html)
+        _report(_recorded(options.results, wanted[0]), options)
+        if note := resolution(data):
+            print(note)
     return status
 
 
@@ -106,8 +110,21 @@ def _recorded(folder: Path, task: Task) -> OneNetwork:
     return one_network(frames.read(folder), task.entry, task.dataset)
 
 
-def _report(network: OneNetwork, folder: Path, html: Path | None) -> None:
-    """Print the comparison; write its picture into `folder`, and the explorer of its rows to `html`."""
+def resolution(data: Data) -> str:
+    """A remark where one test image is more than the margin of equivalent accuracies; else nothing."""
+    from common.analysis.significance import MARGIN
+
+    points = 100 / data.test_images
+    if points <= MARGIN:
+        return ""
+    return (
+        f"{data.name} has {data.test_images:,} test images, so one of them is {points:.2g} points: more than "
+        f"the ±{MARGIN:g} within which accuracies count as equivalent."
+    )
+
+
+def _report(network: OneNetwork, options: argparse.Namespace) -> None:
+    """Print the comparison; write its picture, and with --html the explorer of its rows."""
     from common import files
     from common.report import one_network, one_network_figure
     from common.report.explorer import page
@@ -115,9 +132,9 @@ def _report(network: OneNetwork, folder: Path, html: Path | None) -> None:
 
     print(f"\n{one_network.text(network)}\n")
     name = UNUSUAL.sub("-", f"{network.entry.name}-{network.dataset}")
-    picture = folder / f"{name}.png"
+    picture = options.results / f"{name}.png"
     write_png(picture, lambda: one_network_figure.figure(network))
     print(f"Wrote {picture}.")
-    if html:
-        files.write(html, page.page(network.tables).encode())
-        print(f"Wrote {html}.")
+    if options.html:
+        files.write(options.html, page.page(network.tables).encode())
+        print(f"Wrote {options.html}.")

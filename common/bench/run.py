@@ -71,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the missing tasks; 0 if every one has its row at the end, else 1; 130 on Ctrl-C."""
     from common.bench import execution, sweep, tasks
+    from common.bench.requested_data import requested_data
     from common.cli.invocation import refuse_repeated
     from common.tables import store
 
@@ -84,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         overrides=options.vary or [()],
         validation=options.validation,
         accelerated=options.accelerated,
-        data=options.dataset,
+        data=requested_data(options, options.models),
     )
     trials = bool(options.vary or options.validation)
     table = execution.TRIALS if trials else execution.RESULTS

@@ -35,6 +35,18 @@ DEFAULT_DATASET = str(pooling.DEFAULTS["dataset"])
 
 
 @dataclass(frozen=True)
+class Data:
+    """A data set: its name in the tables, as --dataset names it, and its number of test images."""
+
+    name: str = DEFAULT_DATASET
+    address: str = DEFAULT_DATASET
+    test_images: int = pooling.TEST_IMAGES
+
+
+MNIST = Data()
+
+
+@dataclass(frozen=True)
 class Task:
     """One run: a network in a framework with a seed, and what differs from its own recipe.
 
@@ -48,10 +60,10 @@ class Task:
     accelerated: bool = False  # on an accelerator
     vary: tuple[str, ...] = ()  # changes of the recipe, as `with_overrides` reads them
     validation: int = 0  # training images held out to test on
-    data: str = DEFAULT_DATASET  # the data set, as --dataset names it
+    data: Data = MNIST
 
     def __str__(self) -> str:
-        data = [] if self.data == DEFAULT_DATASET else [self.data]
+        data = [] if self.data == MNIST else [self.data.name]
         native = [] if self.variant == ablation.NONE else [f"native {self.variant}"]
         return " ".join([self.name, self.framework, f"seed {self.seed}", *data, *native, *self.vary])
 
@@ -70,7 +82,7 @@ class Task:
     @property
     def dataset(self) -> str:
         """The column `dataset` of the run."""
-        return validated(self.data, self.validation)
+        return validated(self.data.name, self.validation)
 
     def command(self, folder: Path, data_dir: Path | None = None, *, threads: int | None = None) -> list[str]:
         """The command line of the run, which writes its tables to `folder`."""
@@ -79,7 +91,7 @@ class Task:
         words += [] if self.accelerated else ["--no-accel"]
         words += ["--data-dir", str(data_dir)] if data_dir else []
         words += ["--threads", str(threads)] if threads else []
-        words += ["--dataset", self.data] if self.data != DEFAULT_DATASET else []
+        words += ["--dataset", self.data.address] if self.data != MNIST else []
         words += ["--validation", str(self.validation)] if self.validation else []
         rest = []
         for name, _, value in (change.partition("=") for change in self.vary):
@@ -146,7 +158,7 @@ def tasks_of(
     overrides: Sequence[Sequence[str]] = ((),),
     validation: int = 0,
     accelerated: bool = False,
-    data: str = DEFAULT_DATASET,
+    data: Data = MNIST,
 ) -> list[Task]:
     """All tasks, in the order in which they run, each once.
 

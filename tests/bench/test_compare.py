@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from support.own_data import TEST, images, write_npz
 from support.tables import add_run
 
 from common.bench import __main__ as bench
@@ -138,6 +139,55 @@ def test_another_network_recipe_or_data_set_runs_anew(runs: Runs, network: str, 
     copied.write_text(edited.read_text())
     assert compare(f"{copied}:tiny", tmp_path) == 0
     assert len(runs.ran) == 24
+
+
+COLOURED = """
+from common.model import Adam, Dense, Flatten, ModelSpec, Recipe
+
+NETWORK = ModelSpec("coloured", (Flatten(), Dense(5)), input_shape=(3, 20, 24))
+RECIPE = Recipe(Adam(), lr=0.001, batch_size=10, epochs=1)
+"""
+
+
+def test_data_of_a_user_are_named_with_their_digest(
+    runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So other pixels are another data set, and their runs are not pooled."""
+    file, folder = tmp_path / "coloured.py", tmp_path / "results"
+    file.write_text(COLOURED)
+    words = ["--dataset", str(write_npz(tmp_path / "photos.npz")), "--data-dir", str(tmp_path / "cache")]
+    assert compare(str(file), folder, *words) == 0
+    (name,) = {row["dataset"] for row in store.rows(folder, "results.csv")}
+    assert re.fullmatch(r"photos@[0-9a-f]{12}", name)
+    assert {task.data.address for task, _ in runs.ran} == {str(tmp_path / "photos.npz")}
+    assert (folder / f"coloured-{name.replace('@', '-')}.png").exists()
+    assert f"{name} has 15 test images, so one of them is 6.7 points" in capsys.readouterr().out
+    assert compare(str(file), folder, *words) == 0
+    assert len(runs.ran) == 6
+    write_npz(tmp_path / "photos.npz", x_test=images(each=TEST, seed=2)[0])
+    assert compare(str(file), folder, *words) == 0
+    assert len(runs.ran) == 12
+
+
+def test_a_network_that_does_not_fit_the_data_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With both shapes, and nothing is written, here and by `bench run`."""
+    file, folder = tmp_path / "coloured.py", tmp_path / "results"
+    file.write_text(COLOURED)
+    data = ["--dataset", str(write_npz(tmp_path / "photos.npz")), "--data-dir", str(tmp_path / "cache")]
+    for words in (
+        ["compare", str(file)],
+        ["compare", "tf-model-1", *data],
+        ["--models", "tf-model-1", *data],
+    ):
+        with pytest.raises(SystemExit) as ended:
+            bench.main([*words, "--results", str(folder)])
+        assert ended.value.code == 2
+        error = capsys.readouterr().err
+        assert all(sides in error for sides in ("28", "20", "24"))
+        assert error.count("\n") == 1
+    assert not folder.exists()
 
 
 def test_a_pair_that_shared_its_machine_is_repeated(

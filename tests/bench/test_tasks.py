@@ -9,7 +9,7 @@ import pytest
 from support.tables import add_run
 
 from common.bench.reason import error_line
-from common.bench.tasks import Task, missing, seconds_left, tasks_of
+from common.bench.tasks import Data, Task, missing, seconds_left, tasks_of
 from common.frameworks import PAIR
 from common.model.own_network import entry_of
 from common.model.recipe import recipe_hash
@@ -132,13 +132,15 @@ def test_a_network_of_a_file_is_a_task(tmp_path: Path) -> None:
 
 def test_another_data_set_is_a_different_task(tmp_path: Path) -> None:
     """Also where training images are held out."""
+    data = Data("photos@0123456789ab", "/data/photos")
     tasks = [
         *tasks_of(["tf-model-1"], ["pytorch"], [1]),
-        *tasks_of(["tf-model-1"], ["pytorch"], [1], data="fashion-mnist"),
-        *tasks_of(["tf-model-1"], ["pytorch"], [1], data="fashion-mnist", validation=100),
+        *tasks_of(["tf-model-1"], ["pytorch"], [1], data=data),
+        *tasks_of(["tf-model-1"], ["pytorch"], [1], data=data, validation=100),
     ]
-    assert [task.dataset for task in tasks] == ["mnist", "fashion-mnist", "fashion-mnist-validation-100"]
+    assert [task.dataset for task in tasks] == ["mnist", data.name, f"{data.name}-validation-100"]
     assert ["--dataset" in task.command(tmp_path) for task in tasks] == [False, True, True]
+    assert data.address in tasks[1].command(tmp_path)
     for count, task in enumerate(tasks, start=1):
         add(tmp_path, task, dataset=task.dataset)
         assert missing(tasks, store.rows(tmp_path, "results.csv")) == tasks[count:]
