@@ -24,7 +24,7 @@ from common.data.datasets import validated
 from common.frameworks import FRAMEWORKS, ROOT
 from common.model.entry import Entry
 from common.model.overrides import with_overrides
-from common.model.own_network import entry_of
+from common.model.own_network import absolute, entry_of
 from common.model.recipe import recipe_hash
 from common.tables import machine, schema, store
 
@@ -164,7 +164,7 @@ def tasks_of(
 
     The last framework goes first with even seeds, so that no framework always follows the other.
     """
-    models, frameworks = list(dict.fromkeys(models)), list(dict.fromkeys(frameworks))
+    models, frameworks = list(dict.fromkeys(map(absolute, models))), list(dict.fromkeys(frameworks))
     changes = {model: _distinct(model, overrides) for model in models}
     return [
         Task(model, framework, seed, variant, accelerated, vary, validation, data)

@@ -8,7 +8,6 @@ network of the zoo may have, and `Entry.file`, the file's name and digest.
 from __future__ import annotations
 
 import difflib
-import functools
 import hashlib
 import importlib.abc
 import importlib.util
@@ -29,6 +28,9 @@ from common.printable import printable
 
 NETWORK, RECIPE = "NETWORK", "RECIPE"
 """Names in a file that has one network; `FILE.py:NETWORK` is its address too."""
+
+_NETWORKS: dict[Path, dict[str, Entry]] = {}
+"""The networks of the files that have been run."""
 
 _NAME = re.compile(r"\w[\w.+-]{0,39}")
 
@@ -70,7 +72,9 @@ def load(address: str) -> Entry:
         raise NetworkFileError(f"{_shortened(address)} is not FILE.py or FILE.py:NAME.")
     file, name = parts
     path, shown = _existing(file), printable(file)
-    entries = _entries(path, shown)
+    if path not in _NETWORKS:
+        _NETWORKS[path] = _entries(path, shown)
+    entries = _NETWORKS[path]
     by_name = {entry.name: entry for entry in entries.values()} | entries
     if name is None:
         first = next(iter(entries.values()))
@@ -83,6 +87,14 @@ def load(address: str) -> Entry:
     nearest = difflib.get_close_matches(name, by_name, n=1)
     suggestion = f"did you mean {nearest[0]}? It has" if nearest else "it has"
     raise NetworkFileError(f"{shown} has no network {printable(name)!r}; {suggestion} {', '.join(entries)}.")
+
+
+def absolute(name_or_address: str) -> str:
+    """A name of the zoo as it is, and an address with the absolute path of its file, for other processes."""
+    file, name = _split(name_or_address) or (None, None)
+    if file is None:
+        return name_or_address
+    return ":".join([str(_existing(file)), *([name] if name else [])])
 
 
 def _split(text: str) -> tuple[str, str | None] | None:
@@ -107,7 +119,6 @@ def _existing(file: str) -> Path:
     return path
 
 
-@functools.cache
 def _entries(path: Path, shown: str) -> dict[str, Entry]:
     """The networks of a file by their names in it, in order. `shown` is the file as the user named it."""
     try:

@@ -110,6 +110,19 @@ RECIPE = Recipe(Adam(), lr=0.001, batch_size=100, epochs=1)
 """
 
 
+def test_a_file_is_run_once_and_found_from_other_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(f"{NETWORK}\nopen({str(tmp_path / 'runs')!r}, 'a').write('x')\n")
+    monkeypatch.chdir(tmp_path)
+    for address in ("net.py", "net.py:mine"):
+        (task,) = tasks_of([address], ["pytorch"], [1])
+        assert task.name == "mine"
+        assert str(tmp_path / address) in task.command(tmp_path)
+    assert (tmp_path / "runs").read_text() == "x"
+
+
 def test_a_network_of_a_file_is_a_task(tmp_path: Path) -> None:
     """Its rows are told from those of another version by the recipe, whatever the file is called."""
     file, copy, edited = (tmp_path / f"{name}.py" for name in ("net", "copy", "edited"))

@@ -118,7 +118,7 @@ def test_a_run_is_continued_with_the_file_named_again(main: Main, capsys: pytest
     assert "with --model net.py:mine" in capsys.readouterr().err
     words = ["--resume", "saved.last-epoch", "--model", "net.py", "--epochs", "2"]
     Path("net.py").write_text(NETWORK + "# a remark\n")
-    own_network._entries.cache_clear()
+    own_network._NETWORKS.clear()
     assert main(*words, model=Saved()) == 0
     interrupted, finished = store.rows(Path("results"), "results.csv")
     assert (interrupted["status"], finished["status"]) == ("interrupted", "ok")
