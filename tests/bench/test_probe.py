@@ -42,3 +42,16 @@ def test_a_run_that_fails_is_an_error_with_its_reason(monkeypatch: pytest.Monkey
     program = "print('pytorch.py: no such layer.'); print('more'); raise SystemExit(2)"
     with pytest.raises(ResultsError, match=r"pytorch\.py: no such layer\."):
         seconds(monkeypatch, program)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_other_run_ends_with_the_one_that_fails(order: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = {"pytorch": "raise SystemExit(2)", "tensorflow": "import time; time.sleep(600)"}
+
+    def command(task: Task, *_: object, **__: object) -> list[str]:
+        return [sys.executable, "-c", programs[task.framework]]
+
+    monkeypatch.setattr(Task, "command", command)
+    tasks = [Task("tf-model-1", framework, 1) for framework in list(programs)[::order]]
+    with pytest.raises(ResultsError):
+        probe.seconds_of(tasks, data_dir=None, threads=1)

@@ -9,7 +9,7 @@ import pytest
 from support.tables import add_run
 
 from common.bench.reason import error_line
-from common.bench.tasks import Data, Task, missing, seconds_left, tasks_of
+from common.bench.tasks import Data, Task, failed_row, missing, seconds_left, tasks_of
 from common.frameworks import PAIR
 from common.model.own_network import entry_of
 from common.model.recipe import recipe_hash
@@ -131,6 +131,8 @@ def test_a_network_of_a_file_is_a_task(tmp_path: Path) -> None:
     edited.write_text(NETWORK.replace("epochs=1", "epochs=2"))
     (task,) = tasks_of([str(file)], ["pytorch"], [1])
     assert str(task) == "mine pytorch seed 1"
+    failed = failed_row(task, "no memory", machine_name="here")
+    assert (failed.model, failed.model_file) == ("mine", task.entry.file)
     assert pickle.loads(pickle.dumps(task)) == task  # noqa: S301
     command = task.command(tmp_path)
     assert command[command.index("--model") + 1] == str(file)
