@@ -13,7 +13,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from common.analysis import aa, pooling, significance, verdicts
+from common.analysis import aa, frames, pooling, significance, verdicts
 from common.analysis.frames import Tables
 from common.analysis.pooling import Group
 from common.analysis.significance import Ratio
@@ -29,7 +29,8 @@ MEASURED = ("train_seconds", "total_seconds", "images_per_second", "peak_memory_
 class OneNetwork:
     """The rows of a network's recipe on a data set, and what they say about the frameworks."""
 
-    entry: Entry
+    name: str
+    parameters: int
     dataset: str
     tables: Tables
 
@@ -76,12 +77,36 @@ class OneNetwork:
 
 def one_network(tables: Tables, entry: Entry, dataset: str) -> OneNetwork:
     """The comparison of a network's own recipe on a data set, by its runs in float32 from memory."""
-    settings = pooling.default_settings(entry) | {"dataset": dataset}
-    runs = tables.runs
-    for column in ("model", "recipe_hash", *pooling.DEFAULTS):
-        runs = runs[runs[column] == settings[column]]
+    settings = pooling.default_settings(entry)
+    selected = _selected(tables, entry.name, str(settings["recipe_hash"]), dataset)
+    return OneNetwork(entry.name, entry.spec.parameters, dataset, selected)
+
+
+def own_networks(tables: Tables) -> list[OneNetwork]:
+    """The comparisons of the networks of users' own files, by name: one for each recipe and data set."""
+    runs = _default(frames.apart(tables)[1].runs)
+    return [
+        OneNetwork(
+            *(str(name), int(rows["parameters"].iloc[0]), str(dataset)),
+            _selected(tables, str(name), str(recipe_hash), str(dataset)),
+        )
+        for (name, recipe_hash, dataset), rows in runs.groupby(["model", "recipe_hash", "dataset"])
+    ]
+
+
+def _selected(tables: Tables, name: str, recipe_hash: str, dataset: str) -> Tables:
+    """The rows of a network, with this recipe on this data set in those tables that have them."""
+    runs = _default(tables.runs)
+    for column, value in (("model", name), ("recipe_hash", recipe_hash), ("dataset", dataset)):
+        runs = runs[runs[column] == value]
     names = set(runs["run"])
     epochs, errors = (rows[rows["run"].isin(names)] for rows in (tables.epochs, tables.errors))
-    speed, traces = (rows[rows["model"] == entry.name] for rows in (tables.speed, tables.traces))
-    own = dataclasses.replace(tables, runs=runs, epochs=epochs, errors=errors, speed=speed, traces=traces)
-    return OneNetwork(entry, dataset, own)
+    speed, traces = (rows[rows["model"] == name] for rows in (tables.speed, tables.traces))
+    return dataclasses.replace(tables, runs=runs, epochs=epochs, errors=errors, speed=speed, traces=traces)
+
+
+def _default(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs in float32 from memory, of whatever data set."""
+    for column, value in pooling.DEFAULTS.items():
+        runs = runs if column == "dataset" else runs[runs[column] == value]
+    return runs

@@ -131,7 +131,7 @@ def _report(network: OneNetwork, options: argparse.Namespace) -> None:
     from common.report.plots import write_png
 
     print(f"\n{one_network.text(network)}\n")
-    name = UNUSUAL.sub("-", f"{network.entry.name}-{network.dataset}")
+    name = UNUSUAL.sub("-", f"{network.name}-{network.dataset}")
     picture = options.results / f"{name}.png"
     write_png(picture, lambda: one_network_figure.figure(network))
     print(f"Wrote {picture}.")

@@ -23,7 +23,7 @@ from common.cli.paths import output_error, path
 from common.data.datasets import DataError
 from common.data.source import load
 from common.frameworks import ROOT
-from common.report import answer, comparison, own_pictures, plots
+from common.report import answer, comparison, own_networks, own_pictures, plots
 from common.report.explorer import page as explorer
 from common.report.explorer.page import LibraryError
 from common.report.pages import ReportError, pages, report, stale, write
@@ -75,6 +75,7 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
         command.error(f"--html: {fault}")
     try:
         tables = frames.read(results)
+        of_zoo = frames.apart(tables)[0]
         if options.html:
             files.write(options.html, explorer.page(tables).encode())
             print(f"Wrote {options.html}.")
@@ -83,7 +84,8 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
         own_planned = own_pictures.planned(tables, own) if own else []
         if own and not own_planned:
             raise ReportError(f"{results / 'results.csv'} has no finished run on {own.name}.")
-        recorded = None if results == (root / "results").resolve() else frames.read(root / "results")
+        elsewhere = results != (root / "results").resolve()
+        recorded = frames.apart(frames.read(root / "results"))[0] if elsewhere else None
         if recorded is None:
             wanted = pages(tables, root=root)
         else:
@@ -92,12 +94,12 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
             return _check(wanted)
         if tables.runs.empty:
             print(f"There are no runs in {results / 'results.csv'} yet.")
-        for name, models in plots.incomplete(tables).items():
+        for name, models in plots.incomplete(of_zoo).items():
             print(f"{results / name} has no rows of {', '.join(models)}: pictures of them are left out.")
         # Before a page is written: without the data set no picture can be drawn, and links would be broken.
-        dataset = load("mnist", data_dir=options.data_dir, log=print) if plots.planned(tables) else None
+        dataset = load("mnist", data_dir=options.data_dir, log=print) if plots.planned(of_zoo) else None
         if dataset is not None:
-            figures = plots.draw(tables, dataset, results / "plots")
+            figures = plots.draw(of_zoo, dataset, results / "plots")
             print(f"Wrote {len(figures)} figures to {results / 'plots'}.")
         if own:
             figures = own_pictures.draw(tables, own, results / "plots")
@@ -106,8 +108,10 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
             write(page, text)
             print(f"Wrote {page}.")
         if recorded is not None:
-            print(f"\n{comparison.text(tables, recorded)}")
-        lines = answer.sentences(answer_of(tables if recorded is None else recorded))
+            compared = own_networks.text(tables)
+            of_recipes = comparison.text(of_zoo, recorded) if len(of_zoo.runs) or not compared else ""
+            print("\n" + "\n\n".join(filter(None, [compared, of_recipes])))
+        lines = answer.sentences(answer_of(of_zoo if recorded is None else recorded))
         if lines:
             print("\nThe recorded runs:" if recorded is not None else "")
             print("\n".join(map(answer.plain, lines)))

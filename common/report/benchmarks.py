@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from common.analysis import pooling
+from common.analysis import frames, pooling
 from common.analysis.answer import answer_of
 from common.analysis.frames import Tables
 from common.report import (
@@ -13,6 +13,7 @@ from common.report import (
     answer,
     defaults_tables,
     findings,
+    own_networks,
     repetition_tables,
     rounding_tables,
     run_tables,
@@ -24,7 +25,9 @@ from common.report.markdown import listed
 
 
 def page(tables: Tables) -> str:
-    """The whole text of benchmarks.md."""
+    """The whole text of benchmarks.md. Networks of users' own files have the last section, and no other."""
+    own = own_networks.section(tables)
+    tables = frames.apart(tables)[0]
     runs = tables.runs
     introduction = (
         "# Benchmarks\n\nRendered from the tables by `python -m common.report`; do not edit. "
@@ -32,7 +35,8 @@ def page(tables: Tables) -> str:
         "they are averaged first, and their number is given apart."
     )
     if runs.empty:
-        return f"{introduction}\n\nNo runs yet.\n"
+        rest = f"## {own_networks.TITLE}\n\n{own}" if own else "No runs yet."
+        return f"{introduction}\n\n{rest}\n"
     zoo_runs = pooling.zoo_runs(runs)
     of_zoo, others = pooling.groups(zoo_runs), pooling.groups(runs.drop(zoo_runs.index))
     found = answer_of(tables)
@@ -51,6 +55,7 @@ def page(tables: Tables) -> str:
         ],
         "Other settings": [findings.other_settings(others), run_tables.other_settings(others)],
         "Failed runs": [f"{counted}.", run_tables.failed(runs)],
+        **({own_networks.TITLE: [own]} if own else {}),
     }
     return (
         "\n\n".join(

@@ -16,6 +16,9 @@ from common.report import cells
 FIRST, SECOND = (display_name(name) for name in PAIR)
 
 
+HEAD = ("", FIRST.upper(), SECOND.upper(), "DIFFERENCE OR RATIO", "RUNS")
+
+
 @dataclass(frozen=True)
 class Measure:
     """A quantity of runs that were alone on their machine: its column, name and decimals."""
@@ -40,15 +43,20 @@ def text(network: OneNetwork) -> str:
 
 def heading(network: OneNetwork) -> str:
     """The network, its size and its data set."""
-    return f"{network.entry.name}: {network.entry.spec.parameters:,} parameters, data set {network.dataset}"
+    return f"{network.name}: {network.parameters:,} parameters, data set {network.dataset}"
 
 
 def table(network: OneNetwork) -> str:
+    """The rows as aligned text."""
+    lines = [HEAD, *rows(network)]
+    return aligned(lines, right=range(1, len(HEAD)))
+
+
+def rows(network: OneNetwork) -> list[tuple[str, ...]]:
     """A line for the accuracy and for each of MEASURES: both frameworks, with the 95 % confidence interval of
     the mean where there are several values, and their difference or ratio."""
     verdict = network.verdict
-    rows = [
-        ("", FIRST.upper(), SECOND.upper(), "DIFFERENCE OR RATIO", "RUNS"),
+    lines: list[tuple[str, ...]] = [
         (
             "test accuracy, %",
             *(_accuracy(network, framework) for framework in PAIR),
@@ -60,8 +68,8 @@ def table(network: OneNetwork) -> str:
         sides, ratio = network.values(measure.column), network.ratio(measure.column)
         if ratio is not None:
             means = (_mean(side, measure.digits) for side in sides)
-            rows.append((measure.name, *means, cells.ratio(ratio), " + ".join([str(ratio.n)] * len(PAIR))))
-    return aligned(rows, right=range(1, len(rows[0])))
+            lines.append((measure.name, *means, cells.ratio(ratio), " + ".join([str(ratio.n)] * len(PAIR))))
+    return lines
 
 
 def _seeds(network: OneNetwork, framework: str) -> int:

@@ -14,9 +14,19 @@ from pathlib import Path
 
 from common import files
 from common.analysis.answer import answer_of
-from common.analysis.frames import Tables
+from common.analysis.frames import Tables, apart
 from common.model.zoo import ZOO
-from common.report import benchmarks, comparison, gallery, questions, readme, reference, scaling, sources
+from common.report import (
+    benchmarks,
+    comparison,
+    gallery,
+    own_networks,
+    questions,
+    readme,
+    reference,
+    scaling,
+    sources,
+)
 from common.report.markdown import listed
 from common.report.plots import Picture
 
@@ -39,9 +49,10 @@ def pages(tables: Tables, *, root: Path) -> dict[Path, str]:
 
     Raises ReportError if one of MARKED is not there, or if its markers are not exactly those of its block.
     """
+    of_zoo = apart(tables)[0]
     blocks = {
-        "results": readme.results_block(tables, "results/plots"),
-        "pictures": gallery.block(tables, "../results/plots"),
+        "results": readme.results_block(of_zoo, "results/plots"),
+        "pictures": gallery.block(of_zoo, "../results/plots"),
         "zoo": reference.zoo_block(ZOO.values()),
         "command-line": reference.command_line_block(),
         "columns": reference.columns_block(),
@@ -54,10 +65,10 @@ def pages(tables: Tables, *, root: Path) -> dict[Path, str]:
         result[path] = fill(path.read_text(encoding="utf-8"), {block: blocks[block]}, page=name)
     result |= {
         root / "benchmarks.md": benchmarks.page(tables),
-        root / "docs" / "sources.md": sources.page(tables),
-        root / "docs" / "questions.md": questions.page(answer_of(tables)),
+        root / "docs" / "sources.md": sources.page(of_zoo),
+        root / "docs" / "questions.md": questions.page(answer_of(of_zoo)),
     }
-    if scale := scaling.page(tables):
+    if scale := scaling.page(of_zoo):
         result[root / "docs" / "scale.md"] = scale
     return result
 
@@ -65,20 +76,24 @@ def pages(tables: Tables, *, root: Path) -> dict[Path, str]:
 def report(tables: Tables, *, recorded: Tables, own: Sequence[Picture] = ()) -> str:
     """The text of report.md for the tables of another folder than results/.
 
-    It has a comparison with the `recorded` tables, results, pictures, also of a user's `own` data, and all
-    of benchmarks.md.
+    It has the networks of users' own files first, and pictures of a user's `own` data; unless there are only
+    these, a comparison with the `recorded` tables, results and pictures, and all of benchmarks.md.
     """
-    parts = [
-        "# Comparison",
-        listed(comparison.sentences(tables, recorded)),
-        "# Results",
-        readme.results_block(tables, "plots", benchmarks="#benchmarks"),
-        "# Pictures",
-        gallery.block(tables, "plots"),
-        *(["# Pictures of your own data", gallery.listed(own, "plots")] if own else []),
-        benchmarks.page(tables),
-    ]
-    return "\n\n".join(parts)
+    of_zoo, section = apart(tables)[0], own_networks.section(tables)
+    with_zoo = len(of_zoo.runs) > 0 or not section
+    parts = [f"# {own_networks.TITLE}", section] if section else []
+    if with_zoo:
+        parts += [
+            "# Comparison",
+            listed(comparison.sentences(of_zoo, recorded)),
+            "# Results",
+            readme.results_block(of_zoo, "plots", benchmarks="#benchmarks"),
+            "# Pictures",
+            gallery.block(of_zoo, "plots"),
+        ]
+    parts += ["# Pictures of your own data", gallery.listed(own, "plots")] if own else []
+    parts += [benchmarks.page(of_zoo)] if with_zoo else []
+    return "\n\n".join(parts).rstrip() + "\n"
 
 
 def fill(text: str, blocks: Mapping[str, str], *, page: str = "The page") -> str:

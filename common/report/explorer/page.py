@@ -18,7 +18,7 @@ from pathlib import Path
 from string import Template
 
 from common.analysis.answer import answer_of
-from common.analysis.frames import Tables
+from common.analysis.frames import Tables, apart
 from common.analysis.significance import MARGIN
 from common.report import answer
 from common.report.explorer import tables as explorer_tables
@@ -28,6 +28,15 @@ from common.report.explorer.tables import FIRST, SECOND, Heading, Table
 FOLDER = Path(__file__).parent
 BASE = FOLDER / "base.css"
 """Colours and letters, which the demo's page shares."""
+
+OWN_LINK = ' <a href="#own-title">Your networks</a>'
+OWN_SECTION = Template(
+    """<section data-table="own" aria-labelledby="own-title">
+<h2 id="own-title" tabindex="-1">Your networks</h2>
+$table
+</section>"""
+)
+"""Present where the tables have networks of users' own files."""
 
 STYLES = (BASE, FOLDER / "style.css")
 SCRIPTS = ("table.js", "charts.js", "script.js")
@@ -42,24 +51,30 @@ def page(tables: Tables) -> str:
     scripts = [_library(), *((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)]
     scripts = [script.replace("</script", "<\\/script") for script in scripts]
     hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
+    of_zoo, own = apart(tables)
     sections = [
-        explorer_tables.verdicts(tables),
-        explorer_tables.speed(tables),
+        explorer_tables.verdicts(of_zoo),
+        *([] if own.runs.empty else [explorer_tables.own_networks(tables)]),
+        explorer_tables.speed(of_zoo),
         explorer_tables.runs(tables.runs),
     ]
+    rendered = {table.name: _section(table) for table in sections}
+    has_own = "own" in rendered
     template = Template((FOLDER / "page.html").read_text(encoding="utf-8"))
     return template.substitute(
         policy=f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:",
         style="\n".join([*(path.read_text(encoding="utf-8") for path in STYLES), *map(_alignment, sections)]),
         answer="".join(
-            f"<li>{html.escape(answer.plain(line))}" for line in answer.sentences(answer_of(tables))
+            f"<li>{html.escape(answer.plain(line))}" for line in answer.sentences(answer_of(of_zoo))
         ),
         margin=f"{MARGIN:g}",
         difference=f"{FIRST} less {SECOND}, points",
         ratio=f"{FIRST} over {SECOND}",
         data=json.dumps(curves(tables), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
         scripts="\n".join(f"<script>{script}</script>" for script in scripts),
-        **{table.name: _section(table) for table in sections},
+        own_link=OWN_LINK if has_own else "",
+        own=OWN_SECTION.substitute(table=rendered.pop("own")) if has_own else "",
+        **rendered,
     )
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from common.analysis import aa, pooling, significance
+from common.analysis import aa, one_network, pooling, significance
 from common.analysis.aa import ToldRatio
 from common.analysis.frames import Tables
+from common.analysis.one_network import OneNetwork
 from common.analysis.pooling import Group, format_value, sort_key
-from common.analysis.significance import MARGIN
+from common.analysis.significance import MARGIN, Comparison
 from common.analysis.verdicts import RatioVerdict, judge, judge_ratios
 from common.frameworks import PAIR, display_name
 from common.model.zoo import ZOO
@@ -77,8 +78,7 @@ def verdicts(tables: Tables) -> Table:
         [
             *(verdict.model, verdict.verdict, str(verdict.comparison.n), str(verdict.planned_seeds)),
             *(cell for group in (verdict.first, verdict.second) for cell in _spread(group)),
-            f"{verdict.comparison.mean:+.3f}",
-            *_bounds(verdict.comparison.interval, "+.3f"),
+            *_difference(verdict.comparison),
             *(_number(p, ".3g") for p in (verdict.p_difference, verdict.p_equivalence)),
             *_error_ratio(ratios.get(verdict.model)),
         ]
@@ -89,6 +89,52 @@ def verdicts(tables: Tables) -> Table:
         "different: not zero by Student's paired test; both at 5 %, adjusted for the number of networks."
     )
     return Table("verdicts", "Verdicts", " ".join([note, *refused]), headings, rows)
+
+
+def own_networks(tables: Tables) -> Table:
+    """The networks of users' own files: accuracies, verdict, and ratios of speed and memory of each."""
+    headings = (
+        Heading("network", "name in a file of the user's own", number=False),
+        Heading("data set", "the images it was trained on", number=False),
+        Heading("recipe", "digest of the network and its recipe", number=False),
+        Heading("parameters", "trained values"),
+        Heading("verdict", "on whether the accuracies differ or are equivalent", number=False),
+        Heading("pairs", "runs of both frameworks with one seed", "seeds"),
+        *(
+            Heading(name.lower(), f"mean test accuracy of {name} over seeds", "percent")
+            for name in (FIRST, SECOND)
+        ),
+        Heading("difference", f"{FIRST} less {SECOND}, mean over pairs", "points"),
+        Heading("low", "lower end of the difference's 95 % confidence interval", "points"),
+        Heading("high", "upper end of the difference's 95 % confidence interval", "points"),
+        Heading("speed ratio", f"images a second, {FIRST} over {SECOND}, of runs alone on their machine"),
+        Heading("memory ratio", f"memory of {FIRST} over {SECOND}, by the same runs"),
+    )
+    note = (
+        "Networks of files of your own. Each is judged by itself, adjusted for no other; none is part of the "
+        "other tables of verdicts and speed."
+    )
+    rows = [_own_row(network) for network in one_network.own_networks(tables)]
+    return Table("own", "Your networks", note, headings, rows)
+
+
+def _own_row(network: OneNetwork) -> list[str]:
+    verdict, sides = network.verdict, [network.groups.get(name) for name in PAIR]
+    ratios = [network.ratio(column) for column in ("images_per_second", "peak_memory_mib")]
+    recipe = str(network.tables.runs["recipe_hash"].iloc[0])
+    comparison = None if verdict is None else verdict.comparison
+    return [
+        *(network.name, network.dataset, recipe, str(network.parameters)),
+        *("" if verdict is None else verdict.verdict, "" if comparison is None else str(comparison.n)),
+        *("" if group is None else _spread(group)[0] for group in sides),
+        *(["", "", ""] if comparison is None else _difference(comparison)),
+        *("" if ratio is None else f"{ratio.mean:.3f}" for ratio in ratios),
+    ]
+
+
+def _difference(comparison: Comparison) -> list[str]:
+    """Mean and interval of a difference in points."""
+    return [f"{comparison.mean:+.3f}", *_bounds(comparison.interval, "+.3f")]
 
 
 def _spread_headings(framework: str) -> list[Heading]:

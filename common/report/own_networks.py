@@ -1,0 +1,96 @@
+"""The section of networks of users' own files, each judged by itself and apart from the zoo's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from common.analysis import frames, pooling
+from common.analysis.frames import Tables
+from common.analysis.one_network import OneNetwork, own_networks
+from common.frameworks import PAIR, display_name
+from common.report import cells, one_network, run_tables
+from common.report.markdown import listed, markdown
+
+TITLE = "Your networks"
+
+
+def section(tables: Tables) -> str:
+    """The networks' verdicts, a table of accuracy, times and memory for each, other settings and failed runs;
+    empty without rows of such networks."""
+    runs = frames.apart(tables)[1].runs
+    if runs.empty:
+        return ""
+    networks = own_networks(tables)
+    parts = [
+        "Networks of files of your own (`--model FILE.py`). Each is judged by itself, adjusted for no other; "
+        "none is part of the tables, tests and figures of the zoo.",
+        _summary(networks) if networks else "",
+        *(_details(network, label) for network, label in zip(networks, _labels(networks), strict=True)),
+    ]
+    if others := _other_settings(tables):
+        parts.append(f"### Other settings of your networks\n\n{others}")
+    if (runs["status"] != "ok").any() or (runs["reason"] != "").any():
+        parts.append(f"### Failed runs of your networks\n\n{run_tables.failed(runs)}")
+    return "\n\n".join(filter(None, parts))
+
+
+def text(tables: Tables) -> str:
+    """The comparisons for the terminal; empty without any."""
+    return "\n\n\n".join(map(one_network.text, own_networks(tables)))
+
+
+def _labels(networks: Sequence[OneNetwork]) -> list[str]:
+    """The names; where one has several recipes or data sets, also what tells them apart."""
+    names = Counter(network.name for network in networks)
+    versions = Counter((network.name, network.dataset) for network in networks)
+    labels = []
+    for network in networks:
+        parts = [f"`{network.name}`"]
+        if names[network.name] > versions[network.name, network.dataset]:
+            parts.append(network.dataset)
+        if versions[network.name, network.dataset] > 1:
+            parts.append(f"recipe {network.tables.runs['recipe_hash'].iloc[0]}")
+        labels.append(", ".join(parts))
+    return labels
+
+
+def _summary(networks: Sequence[OneNetwork]) -> str:
+    """A line for each network."""
+    rows = [
+        [
+            *(label, network.dataset, f"{network.parameters:,}"),
+            *(cells.mean(network.groups.get(name), "accuracy") for name in PAIR),
+            "" if network.verdict is None else cells.difference(network.verdict.comparison),
+            "" if network.verdict is None else network.verdict.verdict,
+        ]
+        for network, label in zip(networks, _labels(networks), strict=True)
+    ]
+    sides = [f"{side.upper()} %" for side in (one_network.FIRST, one_network.SECOND)]
+    return markdown(["NETWORK", "DATA", "PARAMS", *sides, "DIFFERENCE", "VERDICT"], rows, right=(2, 3, 4, 5))
+
+
+def _details(network: OneNetwork, label: str) -> str:
+    """The table and the sentences of one network, and the files that its rows name."""
+    files = ", ".join(f"`{file}`" for file in dict.fromkeys(network.tables.runs["model_file"]) if file)
+    lines = [list(row) for row in one_network.rows(network)]
+    table = markdown(list(one_network.HEAD), lines, right=(1, 2, 3, 4))
+    about = f"{network.parameters:,} parameters, data set {network.dataset}, from {files}."
+    return "\n\n".join([f"### {label}", about, table, listed(one_network.sentences(network))])
+
+
+def _other_settings(tables: Tables) -> str:
+    """The accuracies of runs in another precision or with another loader, or with a framework's defaults."""
+    runs = frames.apart(tables)[1].runs
+    rows = []
+    for group in pooling.groups(pooling.newest(runs)):
+        changed = {
+            field: (pooling.format_value(group.fields[field]), value)
+            for field, value in pooling.DEFAULTS.items()
+            if field != "dataset" and group.fields[field] != value
+        }
+        if changed:
+            names = f"`{group.model}`", display_name(group.framework), str(group.fields["dataset"])
+            rows.append([*names, run_tables.settings(changed), cells.accuracy(group, "accuracy")])
+    head = ["NETWORK", "FRAMEWORK", "DATA", "SETTINGS", "ACCURACY"]
+    return markdown(head, rows, right=(4,)) if rows else ""
