@@ -29,7 +29,7 @@ SUBCOMMANDS = {
     "aa": "measure an epoch in each framework and against itself (A/A), to show where the clock is steady",
     "defaults": "record what each installed framework does by default",
     "scaling": "measure the same short tasks with one worker and with two",
-    "mistakes": "print the test images that the recorded runs get wrong most often",
+    "misclassified": "print the test images that the recorded runs get wrong most often",
 }
 
 

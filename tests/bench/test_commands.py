@@ -36,7 +36,7 @@ REFUSED = [
     (["speed", "everything"], "everything is not a part"),
     (["scaling", "--workers=3"], "unrecognized arguments: --workers=3"),
     (["scaling", "threads"], "threads is not a part; choose from workers, at-once."),
-    (["mistakes", "--count", "0"], "0 is not a whole number of at least 1"),
+    (["misclassified", "--count", "0"], "0 is not a whole number of at least 1"),
     (["--results", "a"], "--results is given twice."),
     (["--vary", "epochs=2", "epochs=3"], "--vary changes epochs 2 times"),
     (["sped"], "invalid choice: 'sped'"),

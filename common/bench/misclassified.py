@@ -1,4 +1,4 @@
-"""`bench mistakes`: print the test images that the recorded runs of each framework get wrong most often."""
+"""`bench misclassified`: print the test images that recorded runs of each framework get wrong most often."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COUNT = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `bench mistakes`."""
+    """Add the options of `bench misclassified`."""
     add_models(parser)
     add_frameworks(parser)
     parser.add_argument(
