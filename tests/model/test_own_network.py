@@ -45,7 +45,10 @@ def test_an_entry_is_addressed_by_its_name_in_the_file_or_its_networks(
     assert load(f"{_file(tmp_path, TWO)}:{name}").name == network
 
 
-def test_the_file_is_run_once_and_leaves_the_interpreter_as_it_was(tmp_path: Path) -> None:
+def test_the_file_is_run_once_and_leaves_the_interpreter_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)  # as for a user
     log = tmp_path / "runs"
     text = f"{ONE}open({str(log)!r}, 'a').write(__name__ + '\\n')\n"
     address, path, modules = _file(tmp_path, text), list(sys.path), set(sys.modules)
