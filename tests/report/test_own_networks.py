@@ -104,7 +104,10 @@ def test_a_folder_with_own_networks_alone_has_only_their_report(
     assert not (folder / "plots").exists()
 
 
-def test_the_explorer_has_own_networks_in_a_table_of_their_own(tmp_path: Path) -> None:
+def test_the_explorer_has_own_networks_in_a_table_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explorer, "_library", lambda: "")  # the charts', which takes seconds
     add_pairs(tmp_path, [0.1, -0.1, 0.02])
     assert "Your networks" not in explorer.page(frames.read(tmp_path))
     add_own(tmp_path)
