@@ -28,6 +28,10 @@ class Measure:
     digits: int
 
 
+NOT_MEASURED = (
+    "not reported: no pair of runs had the machine to itself. On an idle one bench compare measures a pair."
+)
+
 MEASURES = (
     Measure("train_seconds", "training, s", 1),
     Measure("total_seconds", "whole run, s", 1),
@@ -126,7 +130,7 @@ def speed(network: OneNetwork) -> str:
     """Which framework trains faster, and the seconds of a whole run."""
     ratio = network.ratio("images_per_second")
     if ratio is None:
-        return _not_measured(network)
+        return NOT_MEASURED
     first, second = (_mean(side, 1) for side in network.values("total_seconds"))
     return (
         f"{_ahead(ratio, 'trains {} faster', more=True)} A whole run takes {first} s in {FIRST} and {second} "
@@ -138,13 +142,9 @@ def memory(network: OneNetwork) -> str:
     """Which framework takes less memory."""
     ratio = network.ratio("peak_memory_mib")
     if ratio is None:
-        return _not_measured(network)
+        return NOT_MEASURED
     first, second = (_mean(side, 0) for side in network.values("peak_memory_mib"))
     return f"{_ahead(ratio, 'takes {} less', more=False)} {first} MiB in {FIRST}, {second} MiB in {SECOND}."
-
-
-def _not_measured(network: OneNetwork) -> str:
-    return "not reported, as no pair of runs had the machine to itself."
 
 
 def _ahead(ratio: Ratio, words: str, *, more: bool) -> str:

@@ -287,9 +287,9 @@ def test_a_file_is_compared_from_a_folder_of_the_user(
     """In both frameworks, with two seeds: one after the other for the times, one at once."""
     (tmp_path / "net.py").write_text(NETWORK)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(probe, "seconds_of", lambda *_, **__: [4.0, 6.0])
     assert bench.main(["compare", "net.py:tiny", "--seeds", "2"]) == 0
     printed = capsys.readouterr().out
-    assert re.search(r"About 0:0\d:\d\d\.", printed)
     assert "over 2 pairs of runs with one seed" in printed
     rows = store.rows(tmp_path / "runs", "results.csv")
     assert sorted((row["seed"], row["framework"]) for row in rows) == [

@@ -6,10 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.jobs import job
 
 from common.bench import probe
 from common.bench.tasks import Task
 from common.tables.store import ResultsError
+from common.training.loop import Progress
+from common.training.run import _progress_line
 
 PROGRESS = "print('epoch {}/{}  step {:3}/{}  loss 2.3  accuracy 10.00 %  left 0:00:01', flush=True)"
 
@@ -17,6 +20,14 @@ PROGRESS = "print('epoch {}/{}  step {:3}/{}  loss 2.3  accuracy 10.00 %  left 0
 def test_the_rest_goes_on_as_the_timed_steps() -> None:
     """After 2 s of 20 steps in a second, 80 of 120 are left: 4 s, and their share of the tests."""
     assert probe.expected([(1.0, 20), (1.5, 30), (2.0, 40)], 120) == pytest.approx(2 + probe.TESTS * 4)
+
+
+def test_the_lines_of_a_run_are_read() -> None:
+    """As a script prints them."""
+    progress = Progress(epoch=2, step=40, steps=468, loss=0.5, accuracy=90.0, seconds=1.0)
+    match = probe.PROGRESS.match(_progress_line(progress, job("tf-model-1", 8), 0.0))
+    assert match
+    assert match.groups() == ("2", "8", "40", "468")
 
 
 def seconds(monkeypatch: pytest.MonkeyPatch, program: str) -> float:
