@@ -26,12 +26,13 @@ from common.cli.parser import Parser
 from common.data.datasets import Dataset
 from common.demo import __main__ as demo
 from common.frameworks import FRAMEWORKS, ROOT
+from common.port import __main__ as port
 from common.report import __main__ as report
 from common.tables.schema import TABLES
 
 PAGES = [
     *("README.md", "docs/install.md", "docs/method.md", "docs/zoo.md", "docs/command-line.md"),
-    *("docs/columns.md", "docs/bench.md", "docs/demo.md", "docs/questions.md"),
+    *("docs/columns.md", "docs/bench.md", "docs/demo.md", "docs/questions.md", "docs/port.md"),
 ]
 """The pages whose commands, flags and files are tested."""
 
@@ -112,6 +113,12 @@ def accepted_by_the_demo(words: list[str]) -> None:
     demo.parser().parse_args(words[3:])
 
 
+def accepted_by_the_port(words: list[str]) -> None:
+    options = port.parser().parse_args(words[3:])
+    for address in (options.left, options.right):
+        is_a_file([address.rpartition(":")[0]])
+
+
 def nothing(words: list[str]) -> None:
     """The rule has the whole command."""
 
@@ -133,6 +140,8 @@ RULES: dict[str, str | Callable[[list[str]], None]] = {
     r"python (pytorch|tf)\.py --defaults": accepted_by_the_script,
     # These serve, measure for an hour, or are for several machines or processes.
     r"python -m common\.demo.*": accepted_by_the_demo,
+    # tests/port/test_check.py runs this.
+    r"python -m common\.port .*": accepted_by_the_port,
     r"python -m common\.bench (speed|aa|ablation|traces).*": accepted_by_the_bench,
     r"dask .*": accepted_by_dask,
     r"(torchrun|TF_CONFIG=).*": accepted_by_the_script,
@@ -221,7 +230,7 @@ def test_every_rule_has_a_command() -> None:
 @functools.cache
 def flags() -> set[str]:
     """The flags of all commands."""
-    parsers = [check.parser(), demo.parser(), report.parser()]
+    parsers = [check.parser(), demo.parser(), port.parser(), report.parser()]
     parsers += [arguments.parser(name) for name in FRAMEWORKS] + [bench_parser(name) for name in SUBCOMMANDS]
     return {flag for parser in parsers for flag in re.findall(r"--[a-z-]+", parser.format_help())}
 

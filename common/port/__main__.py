@@ -69,6 +69,7 @@ def parser() -> Parser:
     )
     add("--seed", type=number(int, 0, 2**31 - 1), default=1, metavar="N", help="of the batch and the weights")
     add("--json", type=path, metavar="FILE", help="write findings and comparisons to FILE")
+    add("--plot", type=path, metavar="FILE.png", help="draw the difference at each layer, with the floor")
     add("--verbose", action="store_true", help="show what the two processes print")
     return result
 
@@ -109,7 +110,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run the command line; its exit status."""
     commands = parser()
     options = commands.parse_args(words)
-    for file in filter(None, [options.json]):
+    for file in filter(None, [options.json, options.plot]):
         if reason := output_error(file):
             commands.error(reason)
     try:
@@ -118,8 +119,14 @@ def main(words: Sequence[str] | None = None) -> int:
             report = compare(workers, asked)
         if options.json:
             write_json(options.json, table.as_json(report))
+        if options.plot:
+            from common.port import plot  # a second that nobody else need wait for
+
+            plot.save(report, options.plot)
     except (InputError, WorkerError, OutputError) as error:
         commands.error(printable(str(error)))
+    except OSError as error:
+        commands.error(f"{options.plot} cannot be written: {error.strerror or error}.")
     print(table.text(report))
     return 0 if report.agree else 1
 

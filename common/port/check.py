@@ -122,7 +122,8 @@ class Check:
         self.unknown: set[str] = set() if before is None else set(before.unknown)
         self.left_heads: list[int] = [] if before is None else list(before.left_heads)
         self.heads: dict[int, str] = {} if before is None else dict(before.heads)
-        self.outputs: Array = np.zeros(0)
+        self.outputs: Array = np.zeros(0)  # of the PyTorch model, the first if there are several
+        self.single = True
         self.y: Array = np.zeros(0)
         self.forms = "as they are", "as they are"
         self.standard: dict[str, Any] | None = None if before is None else before.standard

@@ -7,6 +7,7 @@ brings it to the floor is the cause and stays in place, and the comparison start
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,11 +29,16 @@ def run(check: Check) -> None:
     """Compare the traces and mend the first difference until there is none; record all."""
     _active_dropout(check)
     verdicts: dict[Place, tuple[Point, str]] = {}
+    floors: dict[Place, float] = {}
     while True:
-        steps, points, view = measure(check)
+        new = not floors
+        steps, points, view = measure(check, floors)
         point = _first(check, steps, [point for point in points if point.place not in verdicts])
-        if point is None:
+        if point is None and new:
             break
+        if point is None:  # to the floors of the models as they are mended now
+            floors.clear()
+            continue
         if rounded := _rounded_constant(check, steps, point):
             check.right_mends.append(rounded)
             verdicts[point.place] = point, ROUNDED
@@ -56,7 +62,7 @@ def run(check: Check) -> None:
         if point.place[1] != "inputs" or point.place in verdicts:
             check.row(STAGE, shown.where, shown.difference, shown.floor, verdict)
     check.steps = steps
-    check.outputs = view[0].outputs[0]
+    check.outputs, check.single = view[0].outputs[0], len(view[0].outputs) == 1
 
 
 def _first(check: Check, steps: Sequence[Step], points: Sequence[Point]) -> Point | None:
@@ -94,12 +100,15 @@ def _rounded_constant(check: Check, steps: Sequence[Step], point: Point) -> dict
     return mend if _mends(check, point, [Hypothesis("", [mend])]) else None
 
 
-def measure(check: Check) -> tuple[list[Step], list[Point], tuple[Trace, Trace]]:
-    """The alignment of new traces, every comparison in order, and the traces."""
+def measure(check: Check, floors: dict[Place, float]) -> tuple[list[Step], list[Point], tuple[Trace, Trace]]:
+    """The alignment of new traces, every comparison in order, and the traces. Fills empty `floors`."""
     view = check.traces()
-    moved = [check.traces(ulp=seed) for seed in DRAWS]
+    moved = [] if floors else [check.traces(ulp=seed) for seed in DRAWS]
     steps = realigned(check.steps, *view)
-    return steps, list(_points(check, steps, view, moved)), view
+    points = list(_points(check, steps, view, moved))
+    if moved:
+        floors.update({point.place: point.floor for point in points})
+    return steps, [replace(point, floor=floors[point.place]) for point in points], view
 
 
 def _points(

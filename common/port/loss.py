@@ -43,6 +43,11 @@ def run(check: Check) -> None:
     if not all(check.has_loss):
         missing = "neither file has" if not any(check.has_loss) else "only one file has"
         check.report.skipped[STAGE] = f"{missing} a `loss`"
+    if not check.single:
+        check.report.skipped[STAGE] = (
+            "the models have several outputs, of which only the first is trained here"
+        )
+    if STAGE in check.report.skipped:
         check.standard = _stand_in(check)
         return
     cases = _cases(check)

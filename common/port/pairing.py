@@ -87,7 +87,22 @@ def align(left: Sequence[Operation], right: Sequence[Operation]) -> list[Step]:
         else:
             steps.append(Step(None, right[j]))
             j += 1
-    return steps
+    return _branches(steps)
+
+
+def _branches(steps: Sequence[Step]) -> list[Step]:
+    """The steps with those layers paired that the two sides call in another order, as in two branches."""
+    result = list(steps)
+    for step in steps:
+        if step.right is not None or step.left is None or not step.left.weights:
+            continue
+        for other in result:
+            if other.left is None and other.right is not None and score(step.left, other.right) > 0:
+                first, last = sorted((result.index(step), result.index(other)))
+                result[last] = Step(step.left, other.right)
+                del result[first]
+                break
+    return result
 
 
 def _considered(operations: Iterable[Operation]) -> list[Operation]:

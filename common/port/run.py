@@ -33,6 +33,8 @@ def compare(workers: Workers, question: Question) -> Report:
             if stage not in report.skipped:
                 RUN[stage](check)
             if stage in check.unknown:
-                report.skipped.update(dict.fromkeys(STAGES[STAGES.index(stage) + 1 :], f"{stage} differs"))
+                report.skipped.update(
+                    dict.fromkeys(STAGES[STAGES.index(stage) + 1 :], f"{stage} differs without a known cause")
+                )
                 break
     return report

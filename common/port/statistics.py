@@ -74,6 +74,9 @@ def _running(check: Check, norms: list[Step]) -> None:
         elif step in beyond:
             check.find(STAGE, step.name, "unknown", apart, floor, causes.both("", ""))
     check.mend()
+    mended = check.workers.both("statistics")
+    for step in norms:
+        _rounding(check, step, mended)
 
 
 def _measured(check: Check, norms: list[Step]) -> tuple[dict[str, float], dict[str, float]]:
@@ -81,11 +84,7 @@ def _measured(check: Check, norms: list[Step]) -> tuple[dict[str, float], dict[s
     answers = check.workers.both("statistics")
     floors = dict.fromkeys((step.name for step in norms), check.epsilon)
     for step in norms:
-        for side, operation in enumerate((step.left, step.right)):
-            for name in _names(operation):
-                floors[step.name] = max(
-                    floors[step.name], check.rounding((STAGE, side, name), answers[side][name])
-                )
+        floors[step.name] = max(floors[step.name], _rounding(check, step, answers))
     for seed in DRAWS:
         moved = check.workers.both("statistics", left={"ulp": seed}, right={"ulp": seed})
         for step in norms:
@@ -94,6 +93,18 @@ def _measured(check: Check, norms: list[Step]) -> tuple[dict[str, float], dict[s
                     change = pairing.difference(answers[side][name], moved[side][name])
                     floors[step.name] = max(floors[step.name], change)
     return _differences(check, norms, answers), floors
+
+
+def _rounding(check: Check, step: Step, answers: tuple[Mapping[str, Array], Mapping[str, Array]]) -> float:
+    """How far the statistics of either side are from its own in double precision."""
+    return max(
+        (
+            check.rounding((STAGE, side, name), answers[side][name])
+            for side, operation in enumerate((step.left, step.right))
+            for name in _names(operation)
+        ),
+        default=0.0,
+    )
 
 
 def _differences(

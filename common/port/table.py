@@ -20,7 +20,7 @@ def text(report: Report) -> str:
     if report.skipped:
         reasons = dict.fromkeys(report.skipped.values())
         parts += [
-            f"Not compared, as {reason} without a known cause: "
+            f"Not compared, as {reason}: "
             f"{', '.join(stage for stage, other in report.skipped.items() if other == reason)}."
             for reason in reasons
         ]

@@ -1,14 +1,21 @@
-"""Two processes and a small network: each difference is found in its stage, with its cause."""
+"""Two processes and a small network: each difference is found in its stage, with its cause; and the port of
+docs/port.md."""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support import ports
 
+from common.frameworks import ROOT
 from common.messages import InputError
+from common.port import __main__ as command
 from common.port.check import STAGES, Question, Report
 from common.port.run import compare
 from common.port.workers import Workers
@@ -20,6 +27,12 @@ pytestmark = pytest.mark.slow
 def workers() -> Iterator[Workers]:
     with Workers() as both:
         yield both
+
+
+@pytest.fixture
+def commands(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line uses the processes of the module."""
+    monkeypatch.setattr(command, "Workers", lambda **_: contextlib.nullcontext(workers))
 
 
 def causes(report: Report, *, inherent: bool = False) -> list[tuple[str, str]]:
@@ -159,3 +172,79 @@ def test_bad_input_is_one_line(workers: Workers, tmp_path: Path, words: str) -> 
         compare(workers, Question(left=left, right=right))
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+PAGE = (ROOT / "docs" / "port.md").read_text(encoding="utf-8")
+EXAMPLES = ROOT / "docs" / "examples" / "port"
+
+
+def test_the_example_differs_as_the_page_says(
+    commands: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [f"{EXAMPLES / 'net_torch.py'}:Net", f"{EXAMPLES / 'net_keras.py'}:build"]
+    files = ["--json", str(tmp_path / "port.json"), "--plot", str(tmp_path / "port.png")]
+    assert command.main([*words, *files, "--precision", "float64"]) == 1
+    output = capsys.readouterr().out
+    told = re.findall(r"^\d\. ([\w-]+ \(\w+, float64\))|^   (\w+: .*)$", PAGE, re.MULTILINE)
+    assert len(told) == 12
+    assert all(a in output and b in output for a, b in told)
+    written = json.loads((tmp_path / "port.json").read_text())
+    assert not written["agree"]
+    assert {finding["cause"] for finding in written["findings"] if finding["inherent"]} == {
+        "batchnorm-variance",
+        "momentum-learning-rate",
+    }
+    assert all(set(finding["fix"]) == {"pytorch", "keras"} for finding in written["findings"])
+    assert (tmp_path / "port.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_example_agrees_with_the_lines_of_the_page(
+    commands: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    block = re.search(r"```text\n(layers.*?)```", PAGE, re.DOTALL)
+    assert block
+    padding, norm, head = block[1].strip().splitlines()
+    text = (EXAMPLES / "net_keras.py").read_text(encoding="utf-8")
+    for old, new in (
+        ('layers.Conv2D(16, 3, strides=2, padding="same"),', padding),
+        ("layers.BatchNormalization(),", norm),
+        ('layers.Dense(10, activation="softmax"),', head),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / "mended.py").write_text(text)
+    words = [f"{EXAMPLES / 'net_torch.py'}:Net", f"{tmp_path / 'mended.py'}:build"]
+    assert command.main([*words, "--precision", "float64"]) == 0
+    assert "agree but for what is inherent" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words, reason",
+    [
+        (["none.py:Net", "none.py:build"], "does not exist"),
+        (["net_torch.py", "net_keras.py:build"], "FILE.py:NAME"),
+        (["net_torch.py:Net", "net_keras.py:build", "--weights", "net_torch.py"], "must end with .pt"),
+        (["net_torch.py:Net", "net_keras.py:build", "--weights", "whole.pt"], "no state_dict"),
+        (["net_torch.py:Net", "net_keras.py:build", "--batch", "net_torch.py"], "no .npz file"),
+        (["net_torch.py:Net", "net_keras.py:build", "--batch", "batch.npz"], "[4, 1, 9, 9]"),
+        (["net_torch.py:Net", "net_keras.py:build", "--json", "none/port.json"], "no folder"),
+    ],
+)
+def test_a_bad_command_is_one_line_and_status_2(
+    commands: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    reason: str,
+) -> None:
+    ports.write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    np.savez("batch.npz", x=np.zeros((4, 1, 9, 9)), y=np.zeros(4, int))
+    Path("whole.pt").write_bytes(b"\x80\x02cmodule\nClass\nq\x00.")
+    with pytest.raises(SystemExit) as ended:
+        command.main([str(tmp_path / word) if word.endswith((":Net", ":build")) else word for word in words])
+    assert ended.value.code == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert reason in error
+    assert "Traceback" not in error

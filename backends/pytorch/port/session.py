@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -189,7 +190,7 @@ class Session:
         after = []
         with self._kept():
             optimizer, rates = self._with_rates()
-            trained = self._trained()
+            trained = {name: p for name, p in self._trained().items() if name in gradients[0]}
             for step, factor in zip(gradients, factors, strict=True):
                 for name, parameter in trained.items():
                     parameter.grad = torch.from_numpy(np.array(step[name])).to(self.dtype)
@@ -322,6 +323,11 @@ def _load_weights(model: nn.Module, path: Path) -> None:
             state = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path} is no state_dict of tensors: it holds other objects, which are not loaded, as they "
+            "could run code; torch.save(model.state_dict(), FILE) makes one."
+        ) from error
     except Exception as error:
         raise InputError(f"{path} is no state_dict of tensors: {last_line(error)[:200]}.") from error
     if not isinstance(state, Mapping) or not all(isinstance(t, torch.Tensor) for t in state.values()):

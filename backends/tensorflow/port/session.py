@@ -201,7 +201,7 @@ class Session:
         """The trained weights after each step on given gradients, at the optimizer's rate times a factor."""
         after = []
         with self._kept():
-            trained = self._trained()
+            trained = {name: v for name, v in self._trained().items() if name in gradients[0]}
             optimizer, rate = self._built(trained)
             for step, factor in zip(gradients, factors, strict=True):
                 given = [
