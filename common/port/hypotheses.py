@@ -57,7 +57,7 @@ def hypotheses(
     if what == "outputs":
         yield from _attributes(check, step, steps, number)
     yield from _extra(alone)
-    yield from _scaling(check, step)
+    yield from _scaling(check, *_before_padding(step, alone))
     if what == "outputs" and step.left.outputs.ndim == 2:
         yield from _flatten(steps, view, point)
 
@@ -146,11 +146,21 @@ def _extra(alone: Sequence[Step]) -> Iterator[Hypothesis]:
             yield Hypothesis("activation", [mend], fix=fix, where=step.name)
 
 
-def _scaling(check: Check, step: Step) -> Iterator[Hypothesis]:
-    """Inputs of the two that are a multiple of each other, plus a constant."""
+def _before_padding(step: Step, alone: Sequence[Step]) -> tuple[Operation, Operation]:
+    """The operation of each side that gets the images as they are: a padding of that side alone, if any."""
     left, right = step.left, step.right
+    for other in reversed(alone):
+        if other.left is not None and other.left.kind == "pad":
+            left = other.left
+        if other.right is not None and other.right.kind == "pad":
+            right = other.right
     assert left
     assert right
+    return left, right
+
+
+def _scaling(check: Check, left: Operation, right: Operation) -> Iterator[Hypothesis]:
+    """Inputs of the two that are a multiple of each other, plus a constant."""
     for array in pairing.layouts(left.inputs, right.inputs, check.flats).values():
         x, y = left.inputs.ravel(), array.ravel()
         if x.std() == 0 or y.std() == 0:

@@ -132,13 +132,18 @@ def _names(operation: Operation | None) -> list[str]:
 def _dropout(check: Check, step: Step) -> None:
     """Record dropout of another kind or rate. Masks are random, so kinds and rates are read, not measured."""
     kinds = [_kind(step.left), _kind(step.right)]
-    if kinds[0] == kinds[1]:
+    if kinds[0] == kinds[1] or (None in (step.left, step.right) and _found_active(check, step)):
         check.row(STAGE, step.name, 0.0, 0.0)
         return
     apart = 1.0 if kinds[0][1] != kinds[1][1] else abs(kinds[0][0] - kinds[1][0])
     check.row(STAGE, step.name, apart, 0.0, "differs")
     fix = causes.fix("dropout-kind", step.left, step.right)
     check.find(STAGE, step.name, "dropout-kind", apart, 0.0, fix)
+
+
+def _found_active(check: Check, step: Step) -> bool:
+    """Whether the dropout of one side alone was found active in inference mode: one finding is enough."""
+    return any(f.cause == "dropout-active" and f.where == step.name for f in check.report.findings)
 
 
 def _kind(operation: Operation | None) -> tuple[float, bool]:

@@ -122,6 +122,16 @@ BUNDLES: list[tuple[ports.Changes, ports.Changes, list[tuple[str, str]]]] = [
         },
         [("forward", "softmax-output")],
     ),
+    (
+        {"F.gelu(self.conv2(x))": "F.gelu(self.conv2(x)) * torch.rand(())"},
+        {},
+        [("forward", "unknown")],  # not even the same as itself
+    ),
+    (
+        {"self.conv1(x)": "self.conv1(x / 255)", "padding=0": "padding=1"},
+        {"layers.Conv2D(4, 3": "layers.ZeroPadding2D(1), layers.Conv2D(4, 3"},
+        [("forward", "input-scaling")],
+    ),
 ]
 
 

@@ -41,6 +41,7 @@ PARAMETERS = {
     "average_pool": ("inputs", "pool_size", "strides", "padding"),
     "max_pool2d": ("input", "ksize", "strides", "padding"),
     "avg_pool2d": ("input", "ksize", "strides", "padding"),
+    "dropout": ("inputs", "rate"),
 }
 
 
@@ -104,6 +105,8 @@ def function(
             return _pool(mode, inputs, outputs, size, stride, given.get("padding", "valid"))
         case "reshape":
             return _reshaped(inputs, outputs)
+        case "dropout":
+            return "dropout", {"rate": float(given.get("rate", 0.5)), "channels": False}
         case "mean" | "reduce_mean" if _is_global(inputs, outputs):
             return "global-pool", {"mode": "average"}
         case "pad":

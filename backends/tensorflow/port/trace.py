@@ -22,7 +22,8 @@ ELEMENTWISE = (
 FUNCTIONS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (keras.ops, (*ELEMENTWISE, "max_pool", "average_pool", "reshape", "mean")),
     (keras.activations, ELEMENTWISE),
-    (tf.nn, (*ELEMENTWISE, "max_pool2d", "avg_pool2d")),
+    (tf.nn, (*ELEMENTWISE, "max_pool2d", "avg_pool2d", "dropout")),
+    (keras.random, ("dropout",)),
     (tf, ("reshape", "reduce_mean", "tanh", "sigmoid")),
 )
 """The functions that are recorded, by the module in which a user finds them."""
