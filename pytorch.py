@@ -24,6 +24,7 @@ from torch import nn
 from backends.pytorch import branches, device, distributed, fast, layouts, parity
 from backends.pytorch.defaults_probe import DefaultsProbe
 from backends.pytorch.instruments import Instruments
+from backends.pytorch.mistakes import MISTAKES
 from backends.pytorch.native_loader import NativeLoader
 from backends.pytorch.numerics import CHANGES
 from common.model import layers, spec
@@ -224,6 +225,7 @@ class Backend:
     version = str(torch.__version__)
     defaults = DefaultsProbe()
     numerics = CHANGES
+    mistakes = MISTAKES
 
     def __init__(self, *, accelerate: bool, threads: int) -> None:
         self.place = device.choose(accelerate=accelerate, threads=threads)

@@ -34,6 +34,7 @@ with machine.quiet_stderr():
 from backends.tensorflow import branches, device, distributed, fast, layouts, parity
 from backends.tensorflow.defaults_probe import DefaultsProbe
 from backends.tensorflow.instruments import Instruments
+from backends.tensorflow.mistakes import MISTAKES
 from backends.tensorflow.native_loader import NativeLoader
 from backends.tensorflow.numerics import CHANGES
 from common.model import layers, spec
@@ -227,6 +228,7 @@ class Backend:
     version = str(tf.__version__)
     defaults = DefaultsProbe()
     numerics = CHANGES
+    mistakes = MISTAKES
 
     def __init__(self, *, accelerate: bool, threads: int) -> None:
         place = device.choose(accelerate=accelerate, threads=threads)

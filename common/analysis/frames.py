@@ -40,6 +40,7 @@ class Tables:
     traces: pd.DataFrame
     defaults: pd.DataFrame
     trials: pd.DataFrame
+    mistakes: pd.DataFrame
 
 
 def read(folder: Path) -> Tables:

@@ -29,6 +29,7 @@ SUBCOMMANDS = {
     "aa": "measure an epoch in each framework and against itself (A/A), to show where the clock is steady",
     "defaults": "record what each installed framework does by default",
     "scaling": "measure the same short tasks with one worker and with two",
+    "mistakes": "train with each classical mistake of a port, and without, and record what it costs",
     "misclassified": "print the test images that the recorded runs get wrong most often",
 }
 

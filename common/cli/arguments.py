@@ -39,6 +39,7 @@ MODES: dict[str, frozenset[str]] = {
     "list": frozenset(),
     "profile": _MODEL_FLAGS | {"log_interval", "epochs"},
     "trace": _MODEL_FLAGS | {"epochs", "lr", "test_batch_size"},
+    "mistakes": frozenset({"model", "data_dir", "seed", "epochs", "no_accel", "threads"}),
     "defaults": frozenset(),
     "serve": frozenset({"no_accel"}),
 }
@@ -259,6 +260,13 @@ def _add_modes(result: argparse.ArgumentParser) -> None:
         type=path,
         help=f"train the first {STEPS} steps, or with --epochs 1 an epoch, with dropout masks from NumPy; "
         "write each loss, and the accuracy after the epoch, to FILE as JSON",
+    )
+    add(
+        "--mistakes",
+        metavar="FILE",
+        type=path,
+        help="train the network right, and with each classical mistake of a port that is at home in the "
+        "framework; write accuracies, and what a forward check finds, to FILE as JSON",
     )
     add(
         "--defaults",

@@ -86,6 +86,7 @@ class Invocation:
     list: bool
     profile: Path | None
     trace: Path | None
+    mistakes: Path | None
     defaults: Path | None
     serve: Path | None
 
@@ -200,6 +201,8 @@ def _run_errors(invocation: Invocation, recipe: Recipe) -> Iterator[str]:
         yield "--epochs 0 only tests: there is nothing to save or to continue."
     if invocation.trace and invocation.epochs not in (None, 1):
         yield f"--trace accepts --epochs 1, or no --epochs for {STEPS} steps; not {invocation.epochs}."
+    if invocation.mistakes and invocation.epochs == 0:
+        yield "--mistakes trains: --epochs must be at least 1, not 0."
     if (
         invocation.profile
         and invocation.epochs is not None
@@ -214,10 +217,11 @@ def _run_errors(invocation: Invocation, recipe: Recipe) -> Iterator[str]:
         invocation.checkpoint or invocation.resume or "init" in (invocation.native or ())
     ):
         yield "--perturb changes the shared initial weights: not with --checkpoint, --resume, --native init."
-    for file in (invocation.profile, invocation.trace, invocation.defaults):
+    for file in (invocation.profile, invocation.trace, invocation.mistakes, invocation.defaults):
         if file and (error := output_error(file)):
             yield error
-    outputs = [(name, getattr(invocation, name)) for name in ("save_model", "profile", "trace", "defaults")]
+    names = "save_model", "profile", "trace", "mistakes", "defaults"
+    outputs = [(name, getattr(invocation, name)) for name in names]
     if invocation.save_model:
         outputs.append(("save_model", checkpoint.last_epoch_path(invocation.save_model)))
     for name, file in outputs:

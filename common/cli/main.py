@@ -34,7 +34,7 @@ from common.model.zoo import ENTRIES
 from common.tables import contention, machine, store
 from common.tables.concurrent_runs import ConcurrentRuns
 from common.tables.schema import Run
-from common.training import checkpoint
+from common.training import checkpoint, mistaken, numerics
 from common.training.backend import Backend, PeerLost, Unavailable
 from common.training.job import Job
 from common.training.run import execute
@@ -127,6 +127,8 @@ def _main(backend: type[Backend], invocation: Invocation) -> int:
         return _profile(framework, dataset, job, invocation.profile, whole=invocation.epochs is not None)
     if invocation.trace:
         return _trace(framework, dataset, job, invocation.trace, whole=invocation.epochs is not None)
+    if invocation.mistakes:
+        return _mistakes(framework, dataset, job, invocation.mistakes)
     return _run_seeds(framework, dataset, job, invocation, clock)
 
 
@@ -183,6 +185,25 @@ def _trace(framework: Backend, dataset: Dataset, job: Job, file: Path, *, whole:
     if job.execution.world.rank == 0:
         values = {"losses": result.losses.tolist(), "accuracy": result.accuracy}
         write_json(file, {**values, "framework_version": framework.version})
+    return 0
+
+
+def _mistakes(framework: Backend, dataset: Dataset, job: Job, file: Path) -> int:
+    """Print the end of each run with a planted mistake, and write all of them to `file`."""
+    ended = []
+    for end in mistaken.outcomes(framework, dataset, job):
+        ended.append(dataclasses.asdict(end))
+        difference = "not finite" if end.difference is None else f"{end.difference:.2g}"
+        check = f"forward difference {difference}, floor {end.floor:.2g}"
+        _show(f"{end.mistake:20}  {end.accuracy:6.2f} %  {end.status}, {check}")
+    origin = {
+        "device": framework.device,
+        "threads": framework.threads,
+        "framework_version": framework.version,
+        "numerics": numerics.number(framework.numerics, job.spec, job.recipe.optimizer),
+        "recipe_hash": job.recipe_hash(framework.name),
+    }
+    write_json(file, {**origin, "outcomes": ended})
     return 0
 
 

@@ -13,6 +13,7 @@ from common.report import (
     answer,
     defaults_tables,
     findings,
+    mistake_tables,
     own_networks,
     repetition_tables,
     rounding_tables,
@@ -23,9 +24,14 @@ from common.report import (
 )
 from common.report.markdown import listed
 
+MISTAKES = "Mistakes of a port"
 
-def page(tables: Tables) -> str:
-    """The whole text of benchmarks.md. Networks of users' own files have the last section, and no other."""
+
+def page(tables: Tables, link: str = "results/plots") -> str:
+    """The whole text of benchmarks.md, with pictures of the folder at the address `link`.
+
+    Networks of users' own files have the last section, and no other.
+    """
     own = own_networks.section(tables)
     tables = frames.apart(tables)[0]
     runs = tables.runs
@@ -48,6 +54,7 @@ def page(tables: Tables) -> str:
         "First steps": [findings.first_steps(tables.traces), rounding_tables.section(tables.traces)],
         "The defaults": [findings.defaults(tables.defaults), defaults_tables.side_by_side(tables.defaults)],
         "Ablation of the defaults": [findings.ablations(found), ablation_tables.section(runs)],
+        MISTAKES: [mistake_tables.section(tables.mistakes, link)],
         "Speed": [
             listed(answer.speed(found)),
             speed_ratios.section(tables),

@@ -7,7 +7,7 @@ show the zoo's own recipes only, and of a network with several settings those wi
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,13 +23,14 @@ from common import files
 from common.analysis import pooling
 from common.analysis.answer import Answer, answer_of
 from common.analysis.frames import Tables
+from common.analysis.mistakes import Cost, costs
 from common.analysis.pooling import Group
 from common.analysis.rounding import first_steps
 from common.analysis.significance import MARGIN
 from common.data.datasets import Dataset
 from common.frameworks import display_name
 from common.model.zoo import ZOO
-from common.report import answer_figure, digit_figures, epochs, overview
+from common.report import answer_figure, digit_figures, epochs, mistake_figure, mistake_tables, overview
 from common.report import first_steps as steps_figure
 from common.report.drawing import Material
 from common.report.epochs import WALK_THROUGH
@@ -76,7 +77,13 @@ def planned(tables: Tables) -> list[Picture]:
     material = _material(tables)
     if not material.groups:
         return []
-    return [*_of_answer(answer_of(tables)), *_of_data(), *_of_training(material), *_of_errors(material)]
+    return [
+        *_of_answer(answer_of(tables)),
+        *_of_data(),
+        *_of_training(material),
+        *_of_errors(material),
+        *_of_mistakes(costs(tables.mistakes)),
+    ]
 
 
 def incomplete(tables: Tables) -> dict[str, list[str]]:
@@ -293,6 +300,21 @@ def _of_errors(material: Material) -> list[Picture]:
             )
         )
     return pictures
+
+
+def _of_mistakes(found: Sequence[Cost]) -> list[Picture]:
+    if not found:
+        return []
+    return [
+        Picture(
+            mistake_tables.PICTURE,
+            mistake_tables.TITLE,
+            "Bars are means over seeds, black lines simultaneous 95 % confidence intervals. A forward check "
+            "compares the outputs of both programs with the same weights on one batch. The axis is linear "
+            f"up to ±{MARGIN:g} points, in grey, and logarithmic beyond.",
+            lambda _: mistake_figure.figure(found),
+        )
+    ]
 
 
 def example_run(material: Material, model: str) -> tuple[str, str]:

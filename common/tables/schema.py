@@ -257,7 +257,48 @@ class DefaultRow:
     value: Annotated[str, Column("the framework's default")]
 
 
-Row = Run | EpochRow | ErrorRow | SpeedRow | TraceRow | DefaultRow
+@dataclass(frozen=True, kw_only=True)
+class MistakeRow:
+    """A row of mistakes.csv: a run with a planted mistake, or a right one that it is compared with.
+
+    Runs of one process, which share `started`, can be compared.
+    """
+
+    framework: FrameworkName
+    model: NetworkName
+    seed: Annotated[int, Column("seed of initial weights, order and dropout")]
+    mistake: Annotated[str, Column("name of the mistake; `none`, `none-...` of a right run")]
+    status: Annotated[Status, Column("`ok`, or `diverged`: then the network is tested as it was left")]
+    accuracy: Annotated[float, Column("on the test set, at the end of the run", unit="percent")]
+    loss: Annotated[
+        float | None,
+        Column("mean cross-entropy of what the network returns; empty if it is not finite", unit="nats"),
+    ]
+    difference: Annotated[
+        float | None,
+        Column(
+            "largest difference of a logit from the right run's, with its weights, on one batch; empty if "
+            "it is not finite"
+        ),
+    ]
+    floor: Annotated[
+        float,
+        Column("the same of the right run when each weight moves by one unit in the last place"),
+    ]
+    epochs: Annotated[int, Column("passes over the training images", unit="epochs")]
+    recipe_hash: Annotated[str, Column("digest of the network and its recipe, without the mistake")]
+    numerics: Annotated[float, Column("number of the framework side's arithmetic for this network")]
+    device: Device
+    threads: Annotated[int, Column("threads of one operation", unit="threads")]
+    machine: Machine
+    framework_version: FrameworkVersion
+    python: PythonVersion
+    commit: Commit
+    started: Annotated[str, Column("time at which the process of the runs started", unit="UTC")]
+    run: Annotated[str, Column("name of the run")]
+
+
+Row = Run | EpochRow | ErrorRow | SpeedRow | TraceRow | DefaultRow | MistakeRow
 TABLES: dict[str, type[Row]] = {
     "results.csv": Run,
     "epochs.csv": EpochRow,
@@ -266,6 +307,7 @@ TABLES: dict[str, type[Row]] = {
     "traces.csv": TraceRow,
     "defaults.csv": DefaultRow,
     "trials.csv": Run,
+    "mistakes.csv": MistakeRow,
 }
 
 TABLES_OF_A_RUN = ("epochs.csv", "errors.csv", "results.csv")
@@ -276,6 +318,7 @@ KEYS = {
     "trials.csv": ("run",),
     "epochs.csv": ("run", "epoch"),
     "errors.csv": ("run", "index"),
+    "mistakes.csv": ("run",),
 }
 """The columns that no two rows of a table share; rows of the other tables differ in some column."""
 
