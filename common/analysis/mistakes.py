@@ -18,8 +18,6 @@ from common.model.recipe import recipe_hash
 from common.model.zoo import ZOO
 from common.training.mistakes import MISTAKES, Mistake
 
-MODELS = ("tf-model-1", "speedrun", "nextjournal")
-SEEDS = 5
 FLOORS = 10.0
 """A forward check finds a difference of more than so many times what rounding alone makes."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from common.frameworks import ROOT
 from common.model.zoo import ZOO
 from common.tables import machine, store
 from common.tables.schema import MistakeRow
+from common.training import mistakes
+from common.training.mistakes import MODELS, SEEDS
 
 TABLE = "mistakes.csv"
 
@@ -41,16 +44,12 @@ class Process:
     @property
     def runs(self) -> set[str]:
         """The mistakes, and the right runs that they are compared with."""
-        from common.training import mistakes
-
         entry = ZOO[self.model]
         return set(mistakes.runs(self.framework, entry.spec, entry.recipe))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `bench mistakes`."""
-    from common.analysis.mistakes import MODELS, SEEDS
-
     parser.add_argument(
         "--models",
         nargs="+",
@@ -79,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
             print("\nInterrupted. The rows of the processes that ended are saved; run it again to continue.")
             return 130
         except store.ResultsError as error:
-            print(f"bench: {error}")
+            print(f"bench: {error}", file=sys.stderr)
             return 1
     from common.analysis import frames
     from common.report import mistake_tables
@@ -90,7 +89,8 @@ def run(options: argparse.Namespace) -> int:
 
 def missing(options: argparse.Namespace) -> list[Process]:
     """The processes of which a run has no row; prints how many."""
-    from common.analysis import frames, mistakes
+    from common.analysis import frames
+    from common.analysis.mistakes import recorded
 
     wanted = [
         Process(framework, model, seed)
@@ -98,13 +98,16 @@ def missing(options: argparse.Namespace) -> list[Process]:
             seeds(options), dict.fromkeys(options.models), dict.fromkeys(options.frameworks)
         )
     ]
-    present = mistakes.recorded(frames.frame(options.results, TABLE))
+    present = recorded(frames.frame(options.results, TABLE))
     todo = [
         process
         for process in wanted
         if not process.runs <= present.get((process.framework, process.model, process.seed), {}).keys()
     ]
-    print(f"{len(wanted)} processes, {len(wanted) - len(todo)} in the table already, {len(todo)} to run.")
+    print(
+        f"{len(wanted)} processes, {len(wanted) - len(todo)} in the table already, {len(todo)} to run.",
+        flush=True,
+    )
     return todo
 
 
@@ -117,7 +120,8 @@ def _run_all(todo: Sequence[Process], options: argparse.Namespace) -> None:
     for index, process in enumerate(todo):
         left = seconds_left(todo[index:], seconds)
         about = "" if left is None else f", about {datetime.timedelta(seconds=round(left))} left"
-        print(f"{index} done, {len(todo) - index - 1} to come ({process}: {len(process.runs)} runs){about}")
+        coming = len(todo) - index - 1
+        print(f"{index} done, {process} ({len(process.runs)} runs), {coming} to come{about}", flush=True)
         clock = time.perf_counter()
         words = ["--seed", str(process.seed)]
         words += ["--threads", str(options.threads)] if options.threads else []

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from common.analysis.mistakes import MODELS, Cost, costs
+from common.analysis.mistakes import FLOORS, Cost, costs
 from common.frameworks import display_name
 from common.model.zoo import ZOO
 from common.report import cells
 from common.report.markdown import listed, markdown
-from common.training.mistakes import DECAYED, MISTAKES, PADDED, REFERENCES, Mistake
+from common.training.mistakes import MISTAKES, MODELS, NONE, REFERENCES, Mistake
 
 PICTURE = "mistakes.png"
 TITLE = "Accuracy lost by each classical mistake of a port"
@@ -31,7 +31,7 @@ def section(rows: pd.DataFrame, link: str) -> str:
         f"{sum(cost.points.interval is not None for cost in found)} of them (Bonferroni). An empty cell: the "
         "mistake does not apply to that network. A *forward check* lets both programs predict one batch, "
         "prepared by the right one, with the same trained weights: it finds a mistake where a logit "
-        "differs by more than ten times what rounding does to the right program."
+        f"differs by more than {FLOORS:g} times what rounding does to the right program."
     )
     models = list(dict.fromkeys([*MODELS, *(cost.model for cost in found)]))
     return "\n\n".join(
@@ -88,8 +88,7 @@ def _list(models: Sequence[str]) -> str:
 
 
 def _reference(mistake: Mistake) -> list[str]:
-    special = mistake.reference in (DECAYED, PADDED)
-    return [f"The right run has {REFERENCES[mistake.reference]}."] if special else []
+    return [f"The right run has {REFERENCES[mistake.reference]}."] if mistake.reference != NONE else []
 
 
 def _exceptions(mistake: Mistake, models: Sequence[str]) -> list[str]:

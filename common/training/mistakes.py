@@ -17,6 +17,10 @@ from common.model.recipe import Recipe
 from common.model.schedule import OneCycle
 from common.model.spec import ModelSpec
 
+MODELS = ("tf-model-1", "speedrun", "nextjournal")
+SEEDS = 5
+"""What is recorded: one dense network, one with BatchNorm and a schedule, one with dropout."""
+
 NONE = "none"
 DECAYED = "none-decayed"
 PADDED = "none-padded"

@@ -19,6 +19,7 @@ from support.recorder import Recorder, RecorderBackend
 
 from common.analysis import pooling
 from common.analysis.frames import read
+from common.bench import mistakes
 from common.cli import main as command
 from common.cli.arguments import parser
 from common.cli.requested_job import requested_job
@@ -27,7 +28,7 @@ from common.frameworks import FRAMEWORKS
 from common.model.recipe import recipe_hash
 from common.model.zoo import ZOO
 from common.tables import store
-from common.training import checkpoint
+from common.training import checkpoint, mistaken
 from common.training.backend import Unavailable
 
 REFUSED = {
@@ -129,6 +130,15 @@ REFUSED = {
         ["--trace", "results/epochs.csv", "--model", "best"],
         "epochs.csv is a file of the tables",
     ),
+    "mistakes without training": (
+        ["--mistakes", "a.json", "--epochs", "0"],
+        "--mistakes trains: --epochs must be at least 1, not 0.",
+    ),
+    "mistakes of another recipe": (
+        ["--mistakes", "a.json", "--vary", "tta_shift=1"],
+        "--vary is not for --mistakes, which accepts",
+    ),
+    "mistakes onto a table": (["--mistakes", "results/mistakes.csv"], "is a file of the tables"),
     "trace into nothing": (["--trace", ""], "an empty text is no path."),
     "checkpoint onto a table": (
         ["--save-model", "docs/../results/results.csv"],
@@ -652,6 +662,24 @@ def test_a_saved_model_has_its_metadata(main: Main, tmp_path: Path) -> None:
     recipe = json.loads(json.dumps(replace(ZOO["tf-model-1"].recipe, epochs=1).to_dict()))
     assert (about["model"], about["framework"], about["epoch"]) == ("tf-model-1", "pytorch", 1)
     assert (about["seed"], about["recipe"]) == (2, recipe)
+
+
+def test_mistakes_are_printed_and_written_as_the_bench_reads_them(
+    main: Main, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = {"status": "ok", "accuracy": 12.5, "loss": None, "difference": None, "floor": 1e-6}
+    ended = [mistaken.Outcome(mistake=name, **facts) for name in ("none", "loss-sum")]
+    monkeypatch.setattr(command.mistaken, "outcomes", lambda *_: ended)
+    file = tmp_path / "mistakes.json"
+    assert main("--model", "tf-model-1", "--mistakes", str(file), results=False) == 0
+    assert "loss-sum" in capsys.readouterr().out
+    process = mistakes.Process("pytorch", "tf-model-1", 4)
+    rows = list(mistakes.rows(process, json.loads(file.read_text()), "2026-01-02T03:04:05Z"))
+    assert [(row.mistake, row.seed) for row in rows] == [("none", 4), ("loss-sum", 4)]
+    assert {row.accuracy for row in rows} == {12.5}
+    entry = ZOO["tf-model-1"]
+    assert {row.recipe_hash for row in rows} == {recipe_hash(entry.spec, entry.recipe)}
+    assert not (tmp_path / "results").exists()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")

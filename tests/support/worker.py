@@ -31,6 +31,7 @@ from common.training import initial_weights
 from common.training.backend import Execution, LoaderOptions
 from common.training.evaluate import evaluate
 from common.training.job import Job
+from common.training.mistaken import Outcome, outcomes
 from common.training.run import build as build_job
 from common.training.run import execute as run_job
 
@@ -270,3 +271,8 @@ def profile(backend: Any, *, dataset: Dataset, job: Job) -> list[profiling.Measu
     """All figures of a network, measured briefly."""
     profiling.ROUNDS, profiling.ROUND_SECONDS, profiling.PREDICTIONS = 2, 0.05, {1: 3, 100: 2}
     return list(profiling.profile(backend, dataset, job))
+
+
+def mistaken(backend: Any, *, dataset: Dataset, job: Job) -> list[Outcome]:
+    """The end of a job without a mistake, and with each that is at home in the framework."""
+    return list(outcomes(backend, dataset, job))
