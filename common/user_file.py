@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import itertools
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from common.messages import InputError, last_line
 
 _numbers = itertools.count(1)
+_folders: list[str] = []  # that `load` put on the path: one at most
 
 
 def split_address(address: str) -> tuple[Path, str]:
@@ -24,27 +26,46 @@ def split_address(address: str) -> tuple[Path, str]:
     return Path(file), name
 
 
+def require(path: Path) -> None:
+    """Raise InputError unless there is a file at `path`."""
+    if not path.is_file():
+        raise InputError(f"{path} does not exist." if not path.exists() else f"{path} is not a file.")
+
+
 def load(path: Path) -> ModuleType:
     """The module of a file, run anew at each call, with its folder on the path for its own imports.
 
     Raises InputError for a file that is not there or that raises.
     """
-    if not path.is_file():
-        raise InputError(f"{path} does not exist." if not path.exists() else f"{path} is not a file.")
+    require(path)
     name = f"user_file_{next(_numbers)}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.append(folder)
+    _make_importable(str(path.resolve().parent))
     try:
         spec.loader.exec_module(module)
     except Exception as error:
         raise InputError(f"{path} cannot be run: {raised(error, path)}.") from error
     return module
+
+
+def _make_importable(folder: str) -> None:
+    """Put `folder` on the path in place of the last file's, whose neighbours are forgotten: another folder
+    may have others of the same names, and the same one may have newer ones."""
+    if _folders:
+        last = _folders.pop()
+        sys.path.remove(last)
+        for name, module in list(sys.modules.items()):
+            file = getattr(module, "__file__", None)
+            if file and os.path.dirname(file) == last and name != "__main__":
+                del sys.modules[name]
+    if folder not in sys.path:
+        sys.path.append(folder)
+        _folders.append(folder)
+    importlib.invalidate_caches()
 
 
 def call(module: ModuleType, name: str, path: Path) -> Any:

@@ -28,6 +28,11 @@ def test_a_file_imports_its_neighbour(tmp_path: Path) -> None:
     (tmp_path / "neighbour_of_net.py").write_text("SIZE = 5\n")
     path = write(tmp_path, "from neighbour_of_net import SIZE\n")
     assert user_file.load(path).SIZE == 5
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "neighbour_of_net.py").write_text("SIZE = 6\n")
+    path = write(other, "from neighbour_of_net import SIZE\n")
+    assert user_file.load(path).SIZE == 6
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,11 @@ from common.cli.parser import Parser
 from common.cli.paths import OutputError, output_error, path, write_json
 from common.messages import InputError
 from common.port import table
-from common.port.check import Question
+from common.port.check import Question, side_of
 from common.port.run import compare
 from common.port.workers import WorkerError, Workers
 from common.printable import printable
+from common.user_file import require, split_address
 
 
 def parser() -> Parser:
@@ -76,6 +77,11 @@ def parser() -> Parser:
 
 def question(options: Namespace) -> Question:
     """What the command line asks. Raises InputError."""
+    for address in (options.left, options.right):  # before two frameworks are imported for nothing
+        keras_file = address == options.right and address.endswith(".keras")
+        require(Path(address) if keras_file else split_address(address)[0])
+    for file in options.weights:
+        side_of(file)
     x, y = (None, None) if options.batch is None else _batch(options.batch)
     return Question(
         left=options.left,

@@ -15,6 +15,7 @@ from common.port import causes, pairing
 from common.port.pairing import Names, Step, Trace
 from common.port.updates import Rule
 from common.port.workers import Workers
+from common.user_file import require
 
 Array = NDArray[Any]
 
@@ -134,7 +135,7 @@ class Check:
     def load(self) -> None:
         """Load both models and the batch. Raises InputError."""
         question = self.question
-        files = [_side(file) for file in question.weights]
+        files = [side_of(file) for file in question.weights]
         if len({side for side, _ in files}) < len(files):
             raise InputError(f"--weights has two files of one side: {', '.join(question.weights)}.")
         given = dict(files)
@@ -243,11 +244,10 @@ class Check:
         )
 
 
-def _side(file: str) -> tuple[str, str]:
+def side_of(file: str) -> tuple[str, str]:
     """The side that a file of weights is for, and the file. Raises InputError."""
     path = Path(file)
-    if not path.is_file():
-        raise InputError(f"{file} does not exist." if not path.exists() else f"{file} is not a file.")
+    require(path)
     if path.suffix in (".pt", ".pth", ".safetensors"):
         return "left", file
     if path.suffix == ".keras" or path.name.endswith(".weights.h5"):

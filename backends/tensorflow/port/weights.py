@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from backends.tensorflow.port.describe import WEIGHTS
 from backends.tensorflow.port.trace import leaves
 from common.messages import InputError, last_line
+from common.user_file import require
 
 Array = NDArray[Any]
 
@@ -86,8 +87,7 @@ def load_file(model: Any, path: Path) -> None:
 
 def load_model(path: Path, precision: str) -> Any:
     """The model of a .keras file in a precision. Raises InputError."""
-    if not path.is_file():
-        raise InputError(f"{path} does not exist." if not path.exists() else f"{path} is not a file.")
+    require(path)
     try:
         model = keras.saving.load_model(path)
         if precision != "float32":
