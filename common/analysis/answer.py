@@ -13,7 +13,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from common.analysis import aa, ablation, meta, significance
+from common.analysis import aa, ablation, meta, pooling, significance
 from common.analysis.aa import ToldRatio
 from common.analysis.frames import Tables
 from common.analysis.meta import Pooled
@@ -65,6 +65,12 @@ class Answer:
     def accuracy(self) -> Pooled | None:
         """The difference of test accuracies over all networks; None for too few of them."""
         return meta.pooled([pair.comparison for pair in self.pairs])
+
+    @cached_property
+    def other_data(self) -> dict[str, list[ModelVerdict]]:
+        """The verdicts on each of pooling.OTHER_DATA with pairs of runs, by its name in the tables."""
+        verdicts = {name: judge(self.tables, dataset=name)[0] for name in pooling.OTHER_DATA}
+        return {name: judged for name, judged in verdicts.items() if judged}
 
     @cached_property
     def quantities(self) -> dict[str, Quantity]:

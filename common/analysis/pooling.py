@@ -30,7 +30,11 @@ ENVIRONMENT = ("machine", "framework_version", "python", "threads")
 """Columns that may differ where accuracies are pooled, but not where times and memory are. The number of
 threads decides only in which order sums are rounded, as the processor does."""
 
-DEFAULTS = {"dataset": "mnist", "native": "none", "loader": "memory", "precision": "float32"}
+MNIST = "mnist"
+OTHER_DATA = {"fashion-mnist": "Fashion-MNIST"}
+"""The data sets on which the zoo's recipes are compared besides, with their titles."""
+
+DEFAULTS = {"dataset": MNIST, "native": "none", "loader": "memory", "precision": "float32"}
 """The values of a run whose command line changes none of them."""
 
 TEST_IMAGES = 10_000
@@ -145,10 +149,11 @@ def default_settings(entry: Entry) -> dict[str, object]:
     }
 
 
-def default_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """The `newest` rows with status ok and all values of DEFAULTS, whatever their recipe."""
+def default_runs(runs: pd.DataFrame, *, dataset: str = MNIST) -> pd.DataFrame:
+    """The `newest` rows with status ok and all values of DEFAULTS but for the data set, whatever their
+    recipe."""
     selected = runs["status"] == "ok"
-    for field, value in DEFAULTS.items():
+    for field, value in (DEFAULTS | {"dataset": dataset}).items():
         selected &= runs[field] == value
     return newest(runs[selected])
 
@@ -164,21 +169,21 @@ def _number(numerics: pd.Series[float]) -> pd.Series[float]:
     return numerics.fillna(-1.0)
 
 
-def zoo_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """The default rows with the zoo's own network and recipe: those that the README reports."""
-    return recipe_runs(runs, ZOO.values())
+def zoo_runs(runs: pd.DataFrame, *, dataset: str = MNIST) -> pd.DataFrame:
+    """The default rows with the zoo's own network and recipe: on MNIST those that the README reports."""
+    return recipe_runs(runs, ZOO.values(), dataset=dataset)
 
 
-def recipe_runs(runs: pd.DataFrame, entries: Iterable[Entry]) -> pd.DataFrame:
-    """The default rows with the network and the recipe of one of `entries`."""
+def recipe_runs(runs: pd.DataFrame, entries: Iterable[Entry], *, dataset: str = MNIST) -> pd.DataFrame:
+    """The default rows on a data set with the network and the recipe of one of `entries`."""
     hashes = {entry.name: recipe_hash(entry.spec, entry.recipe) for entry in entries}
-    return default_runs(runs[runs["recipe_hash"] == runs["model"].map(hashes)])
+    return default_runs(runs[runs["recipe_hash"] == runs["model"].map(hashes)], dataset=dataset)
 
 
-def judged_runs(runs: pd.DataFrame) -> pd.DataFrame:
+def judged_runs(runs: pd.DataFrame, *, dataset: str = MNIST) -> pd.DataFrame:
     """The `zoo_runs` of networks that have a verdict."""
     judged = {entry.name for entry in ZOO.values() if entry.judged}
-    selected = zoo_runs(runs)
+    selected = zoo_runs(runs, dataset=dataset)
     return selected[selected["model"].isin(judged)]
 
 

@@ -96,11 +96,11 @@ class RatioVerdict(Decision):
     logarithms: Comparison
 
 
-@functools.lru_cache(maxsize=2)
-def judge(tables: Tables) -> tuple[list[ModelVerdict], list[str]]:
-    """The verdict of every network with pairs of runs, in the zoo's order, and a sentence for each network
-    whose runs cannot be compared."""
-    pairs, refused = compared(tables)
+@functools.lru_cache(maxsize=4)
+def judge(tables: Tables, *, dataset: str = pooling.MNIST) -> tuple[list[ModelVerdict], list[str]]:
+    """The verdict of every network with pairs of runs on a data set, in the zoo's order, and a sentence for
+    each network whose runs cannot be compared. Each data set is a family of tests of its own."""
+    pairs, refused = compared(tables, dataset=dataset)
     return _judged(pairs), refused
 
 
@@ -171,10 +171,10 @@ def _more_seeds(comparison: Comparison, family: Sequence[Comparison]) -> int | N
     )
 
 
-def compared(tables: Tables) -> tuple[list[Pair], list[str]]:
+def compared(tables: Tables, *, dataset: str = pooling.MNIST) -> tuple[list[Pair], list[str]]:
     """The pairs of groups of every network that has them, and a sentence for each that cannot be compared."""
     by_model: dict[str, list[Group]] = {}
-    for group in pooling.largest_groups(pooling.groups(pooling.judged_runs(tables.runs))):
+    for group in pooling.largest_groups(pooling.groups(pooling.judged_runs(tables.runs, dataset=dataset))):
         if group.framework not in PAIR:
             continue
         by_model.setdefault(group.model, []).append(group)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from common.analysis import meta, pooling
 from common.analysis.answer import Answer, Quantity
 from common.analysis.significance import MARGIN, Comparison, geometric
+from common.analysis.verdicts import ModelVerdict
 from common.frameworks import PAIR, display_name
 from common.report import cells
 from common.report.markdown import listed
@@ -21,7 +23,12 @@ def sentences(answer: Answer) -> list[str]:
     """A line of Markdown for each subject, with its name in bold; none without pairs of runs."""
     if not answer.pairs:
         return []
-    return [f"**Accuracy**: {accuracy(answer)}", *speed(answer), f"**Defaults**: {defaults(answer)}"]
+    return [
+        f"**Accuracy**: {accuracy(answer)}",
+        *(f"**Other data**: {sentence}" for sentence in other_data(answer)),
+        *speed(answer),
+        f"**Defaults**: {defaults(answer)}",
+    ]
 
 
 def speed(answer: Answer) -> list[str]:
@@ -59,7 +66,7 @@ def accuracy(answer: Answer) -> str:
     if not answer.pairs:
         return NOT_MEASURED.format("run")
     pooled = answer.accuracy
-    counted = _verdicts(answer)
+    counted = _counted(answer.verdicts)
     if pooled is None:
         return f"too few networks for one number. {counted}"
     low, high = pooled.interval
@@ -73,9 +80,31 @@ def accuracy(answer: Answer) -> str:
     )
 
 
-def _verdicts(answer: Answer) -> str:
-    """`9 networks equivalent, 3 inconclusive.`"""
-    words = [verdict.verdict for verdict in answer.verdicts]
+def other_data(answer: Answer) -> list[str]:
+    """Whether the accuracies differ on each other data set with pairs of runs: the mean over networks, or for
+    too few of them the network with the largest difference."""
+    sentences = []
+    for name, judged in answer.other_data.items():
+        pooled = meta.pooled([verdict.comparison for verdict in judged])
+        if pooled is None:
+            largest = max(judged, key=lambda verdict: abs(verdict.comparison.mean))
+            about = (
+                f"{FIRST} less {SECOND} is at most {_points(largest.comparison)}, for `{largest.model}`, "
+                f"in {len(judged)} network{'s' * (len(judged) > 1)}"
+            )
+        else:
+            low, high = pooled.interval
+            about = (
+                f"over {pooled.networks} networks and {pooled.pairs} pairs of runs {FIRST} less {SECOND} is "
+                f"{pooled.mean:+.3f} points (95 % {low:+.3f} to {high:+.3f})"
+            )
+        sentences.append(f"on {pooling.OTHER_DATA[name]} {about}. {_counted(judged)}")
+    return sentences
+
+
+def _counted(judged: Sequence[ModelVerdict]) -> str:
+    """`By network: 9 equivalent, 3 inconclusive.`"""
+    words = [verdict.verdict for verdict in judged]
     counts = [f"{words.count(word)} {word}" for word in dict.fromkeys(sorted(words, key=words.count)[::-1])]
     return f"By network: {', '.join(counts)}."
 

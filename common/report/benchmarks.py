@@ -44,12 +44,18 @@ def page(tables: Tables, link: str = "results/plots") -> str:
         rest = f"## {own_networks.TITLE}\n\n{own}" if own else "No runs yet."
         return f"{introduction}\n\n{rest}\n"
     zoo_runs = pooling.zoo_runs(runs)
-    of_zoo, others = pooling.groups(zoo_runs), pooling.groups(runs.drop(zoo_runs.index))
+    other_data = [pooling.zoo_runs(runs, dataset=name).index for name in pooling.OTHER_DATA]
+    others = pooling.groups(runs.drop(zoo_runs.index.append(other_data)))
+    of_zoo = pooling.groups(zoo_runs)
     found = answer_of(tables)
     counted = findings.counted(runs)
     sections = {
         "Accuracy of the zoo's recipes": [findings.most_accurate(of_zoo), run_tables.accuracies(of_zoo)],
         "Verdicts": [verdict_tables.details(tables)],
+        "Other data": [
+            *map(answer.capitalised, answer.other_data(found)),
+            verdict_tables.other_data(tables),
+        ],
         "Repetition": [repetition_tables.section(runs)],
         "First steps": [findings.first_steps(tables.traces), rounding_tables.section(tables.traces)],
         "The defaults": [findings.defaults(tables.defaults), defaults_tables.side_by_side(tables.defaults)],

@@ -71,6 +71,32 @@ def summary_table(tables: Tables) -> str:
     return "\n\n".join([*parts, *([listed(refused)] if refused else [])])
 
 
+def other_data(tables: Tables) -> str:
+    """The verdicts of the zoo's recipes on each other data set, a table for each."""
+    head = ["MODEL", "PAIRS", f"{FIRST.upper()} %", f"{SECOND.upper()} %", "DIFFERENCE", "VERDICT"]
+    parts = []
+    for name, title in pooling.OTHER_DATA.items():
+        judged, refused = judge(tables, dataset=name)
+        rows = [
+            [
+                *(f"`{verdict.model}`", str(verdict.comparison.n)),
+                *(cells.accuracy(group, "accuracy") for group in (verdict.first, verdict.second)),
+                *(cells.difference(verdict.comparison), _words(verdict)),
+            ]
+            for verdict in judged
+        ]
+        if rows or refused:
+            parts += [f"### {title}", *([markdown(head, rows, right=(1, 2, 3, 4))] if rows else [])]
+            parts += [listed(refused)] if refused else []
+    if not parts:
+        return "Not measured yet: `python -m common.bench run --dataset NAME`."
+    note = (
+        "The zoo's recipes, which were made for MNIST, on other images, with nothing changed but the images. "
+        "The tests are those of the verdicts above, adjusted for the number of networks of each data set."
+    )
+    return "\n\n".join([note, *parts])
+
+
 def details(tables: Tables) -> str:
     """The answer over all networks, accuracy by framework, tests, and the fingerprint test."""
     judged, refused = judge(tables)

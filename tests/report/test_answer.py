@@ -58,6 +58,25 @@ def test_accuracy(tmp_path: Path, differences: list[float], words: str) -> None:
     assert "3 networks and 12 pairs" in text
 
 
+@pytest.mark.parametrize(
+    "models, words",
+    [
+        (MODELS[:1], "PyTorch less TensorFlow is at most +0.20 points"),
+        (MODELS, "over 3 networks and 9 pairs of runs PyTorch less TensorFlow is +0.200 points"),
+    ],
+)
+def test_other_data(tmp_path: Path, models: Sequence[str], words: str) -> None:
+    add_pairs(tmp_path, [0.1, 0.1])
+    assert answer.other_data(found(tmp_path)) == []
+    for model in models:
+        add_pairs(tmp_path, [0.1, 0.2, 0.3], model, dataset="fashion-mnist")
+    (sentence,) = answer.other_data(found(tmp_path))
+    assert sentence.startswith("on Fashion-MNIST ")
+    assert words in sentence
+    assert any("**Other data**" in line for line in answer.sentences(found(tmp_path)))
+    assert "Over" not in answer.accuracy(found(tmp_path))
+
+
 def test_the_faster_framework_is_named_with_its_percentage(tmp_path: Path) -> None:
     """120 over 100 and 125 over 100 images a second: 22 % in the geometric mean."""
     add_session(tmp_path, [(100.0, 120.0), (100.0, 125.0), (100.0, 122.5)])

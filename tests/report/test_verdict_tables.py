@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.tables import add_pairs, add_run
 
-from common.analysis import frames
+from common.analysis import frames, verdicts
 from common.analysis.verdicts import ONE_RUN
 from common.model.zoo import ZOO
 from common.report import verdict_tables
@@ -86,3 +86,21 @@ def test_no_table_has_more_than_nine_columns(tmp_path: Path) -> None:
     page = verdict_tables.details(frames.read(tmp_path))
     assert page.count("### Ratios of ") == 2
     assert max(line.count(" | ") + 1 for line in page.splitlines() if line.startswith("| ")) <= 9
+
+
+def test_other_data_have_verdicts_of_their_own(tmp_path: Path) -> None:
+    """Six networks on MNIST change neither the pairs nor the adjusted p-value of one on Fashion-MNIST."""
+    add_pairs(tmp_path, [0.3, 0.35, 0.28], dataset="fashion-mnist")
+    (alone,), _ = verdicts.judge(frames.read(tmp_path), dataset="fashion-mnist")
+    for model in list(ZOO)[3:9]:
+        add_pairs(tmp_path, [0.01, -0.02, 0.01, 0.0], model)
+    tables = frames.read(tmp_path)
+    (judged,), _ = verdicts.judge(tables, dataset="fashion-mnist")
+    assert judged.comparison.n == 3
+    assert judged.p_difference == alone.p_difference
+    assert "tf-model-1" not in verdict_tables.summary_table(tables)
+    page = verdict_tables.other_data(tables)
+    assert "### Fashion-MNIST" in page
+    assert "| `tf-model-1` | 3 |" in page
+    assert "| different |" in page
+    assert "under-5k" not in page

@@ -82,11 +82,14 @@ def add_run(folder: Path, model: str = "tf-model-1", framework: str = "pytorch",
     return run
 
 
-def add_pairs(folder: Path, differences: Sequence[float], model: str = "tf-model-1") -> None:
-    """Append runs of both frameworks, one pair for each difference of accuracy."""
+def add_pairs(
+    folder: Path, differences: Sequence[float], model: str = "tf-model-1", *, dataset: str = "mnist"
+) -> None:
+    """Append runs of both frameworks on a data set, one pair for each difference of accuracy."""
     for seed, difference in enumerate(differences, start=1):
-        add_run(folder, model, "pytorch", seed=seed, accuracy=98.0 + seed / 100 + difference)
-        add_run(folder, model, "tensorflow", seed=seed, accuracy=98.0 + seed / 100)
+        for framework, added in (("pytorch", difference), ("tensorflow", 0.0)):
+            accuracy = 98.0 + seed / 100 + added
+            add_run(folder, model, framework, seed=seed, accuracy=accuracy, dataset=dataset)
 
 
 def timing_row(
