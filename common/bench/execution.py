@@ -139,7 +139,7 @@ def _record(ended: Finished, folder: Path, table: str) -> None:
     if outcome and ended.completed:
         store.merge(folder, _kept(outcome.tables, table))
         accuracy = outcome.row["accuracy"]
-        result = f"{accuracy} %" if accuracy else outcome.row["status"]
+        result = f"{float(accuracy):.2f} %" if accuracy else outcome.row["status"]
         print(f"{ended.task}: {outcome.seconds:.0f} s, {result}")
         return
     place = outcome.machine if outcome else ""

@@ -197,6 +197,21 @@ class _Source(importlib.abc.SourceLoader):
         return self.content
 
 
+class _FrameworkImportError(ImportError):
+    """A file of a network imports a framework, itself or by what it imports."""
+
+
+class _FrameworkGuard(importlib.abc.MetaPathFinder):
+    """Refuses to import a framework before its seconds of loading and its log lines."""
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        if fullname in {framework.package for framework in FRAMEWORKS.values()}:
+            raise _FrameworkImportError(
+                f"it imports {fullname}; a network is to train in every framework, so it is described with "
+                "common.model alone."
+            )
+
+
 def _run(path: Path, content: bytes, shown: str, *, module_name: str) -> ModuleType:
     """The module of a file that has been run. It is in sys.modules under a name that shadows no other, where
     dataclasses look for their module."""
@@ -204,19 +219,16 @@ def _run(path: Path, content: bytes, shown: str, *, module_name: str) -> ModuleT
     module_spec = importlib.util.spec_from_file_location(module_name, path, loader=loader)
     assert module_spec
     module = importlib.util.module_from_spec(module_spec)
-    before = set(sys.modules)
+    guard = _FrameworkGuard()
     sys.modules[module_name] = module
+    sys.meta_path.insert(0, guard)
     try:
         loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[module_name]
         raise NetworkFileError(_sentence(error, path, shown)) from None
-    for framework in FRAMEWORKS.values():
-        if framework.package in set(sys.modules) - before:
-            raise NetworkFileError(
-                f"{shown} imports {framework.package}; its network is to train in every framework, so it is "
-                "described with common.model alone."
-            )
+    finally:
+        sys.meta_path.remove(guard)
     return module
 
 

@@ -129,7 +129,7 @@ FAULTS = {
     "a name of the zoo in capitals": (ONE.replace("mine", "Under-5k"), ["Under-5k", "rename"]),
     "a name that is none": (ONE.replace("mine", "a,b"), ["'a,b'"]),
     "nothing to train": (ONE.replace(LAYERS, "(Flatten(),)"), ["no layer with weights"]),
-    "a framework": (f"import sys\nsys.modules['torch'] = sys\n{ONE}", ["imports torch"]),
+    "a framework": (f"{ONE}\nimport torch\n", ["imports torch", "common.model"]),
 }
 
 
