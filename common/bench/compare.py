@@ -8,6 +8,7 @@ machine to themselves. What the folder of the tables has already is not run agai
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,7 +56,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run what is missing, print the comparison and write the picture; an exit status as of `bench run`."""
     from common.bench import execution, plan, tasks
-    from common.bench.lock import locked
     from common.bench.requested_data import requested_data
     from common.tables import store
     from common.tables.cores import cores
@@ -65,23 +65,36 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"--html: {fault}")
     data = requested_data(options, [options.model])
     wanted = tasks.tasks_of([options.model], PAIR, seeds(options), data=data)
-    rows = store.rows(options.results, execution.RESULTS)
-    recorded = _recorded(options.results, wanted[0])
-    planned = plan.plan_of(wanted, rows, recorded, workers=options.workers or cores())
-    if options.dry_run:
-        print("\n".join(map(str, planned.missing)))
-        return 0
-    # Before anything is written: a network that a framework cannot train ends here.
-    seconds = plan.seconds_of_a_run(planned, rows, data_dir=options.data_dir)
-    print(plan.announcement(planned, seconds), flush=True)
-    store.check_writable(options.results)
-    with locked(options.results):
+    is_new = not options.results.exists()
+    with contextlib.ExitStack() as stack:
+        if not is_new and not options.dry_run:
+            _reserve(options.results, stack)
+        rows = store.rows(options.results, execution.RESULTS)
+        recorded = _recorded(options.results, wanted[0])
+        planned = plan.plan_of(wanted, rows, recorded, workers=options.workers or cores())
+        if options.dry_run:
+            print("\n".join(map(str, planned.missing)))
+            return 0
+        # Before a folder is made: a network that a framework cannot train ends here.
+        seconds = plan.seconds_of_a_run(planned, rows, data_dir=options.data_dir)
+        print(plan.announcement(planned, seconds), flush=True)
+        if is_new:
+            _reserve(options.results, stack)
         status = _run(planned, options)
     if status != 130:
         _report(_recorded(options.results, wanted[0]), options)
         if note := resolution(data):
             print(note)
     return status
+
+
+def _reserve(folder: Path, stack: contextlib.ExitStack) -> None:
+    """Check that `folder` can be written, and lock it until `stack` is closed. Raises ResultsError."""
+    from common.bench.lock import locked
+    from common.tables import store
+
+    store.check_writable(folder)
+    stack.enter_context(locked(folder))
 
 
 def _run(planned: Plan, options: argparse.Namespace) -> int:

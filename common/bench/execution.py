@@ -116,7 +116,7 @@ def _record_all(
     except KeyboardInterrupt as stop:
         for outcome in stop.outcomes if isinstance(stop, tasks.Interrupted) else ():
             store.merge(folder, _kept(outcome.tables, table))
-        print(f"\nInterrupted; run it again to continue. {len(remaining)} tasks are missing.")
+        print("\nInterrupted; run it again to continue.")
         return 130
     except store.ResultsError as error:
         print(f"bench: {error}", file=sys.stderr)

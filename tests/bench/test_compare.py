@@ -13,6 +13,7 @@ from support.tables import add_run
 
 from common.bench import __main__ as bench
 from common.bench import probe, tasks
+from common.bench.lock import locked
 from common.bench.tasks import Interrupted, Outcome, Task
 from common.frameworks import PAIR, ROOT
 from common.model.own_network import entry_of
@@ -223,6 +224,19 @@ def test_an_interrupted_comparison_goes_on(
     assert compare(network, tmp_path, "--workers", "1") == 0
     rows = store.rows(tmp_path, "results.csv")
     assert len(rows) == 6
+
+
+def test_a_folder_that_cannot_be_used_is_refused_before_the_first_step(
+    runs: Runs, network: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    with locked(tmp_path):
+        assert compare(network, tmp_path) == 2
+    assert "another bench" in capsys.readouterr().err
+    assert compare(network, tmp_path / "file") == 2
+    assert f"results to {tmp_path / 'file'}: " in capsys.readouterr().err
+    assert runs.probed == []
+    assert runs.ran == []
 
 
 def test_with_one_worker_every_run_has_all_cores(runs: Runs, network: str, tmp_path: Path) -> None:
