@@ -29,8 +29,9 @@ def section(rows: pd.DataFrame, link: str) -> str:
         f"accuracy of the right run less that of the run with the mistake, in points, over {seeds} seeds "
         "paired by seed; the intervals are simultaneous 95 % confidence intervals, adjusted for all "
         f"{sum(cost.points.interval is not None for cost in found)} of them (Bonferroni). An empty cell: the "
-        "mistake does not apply to that network. A *forward check* lets both programs predict one batch, "
-        "prepared by the right one, with the same trained weights: it finds a mistake where a logit "
+        "mistake does not apply to that network. A *forward check* lets both programs predict one batch as "
+        "they do in their tests, with the same trained weights, and prepared by the right one, so that a "
+        "mistake in the images is not in it: it finds a mistake where a logit "
         f"differs by more than {FLOORS:g} times what rounding does to the right program."
     )
     models = list(dict.fromkeys([*MODELS, *(cost.model for cost in found)]))

@@ -42,8 +42,8 @@ def test_intervals_are_wider_the_more_there_are(tmp_path: Path) -> None:
 
 
 def test_the_last_process_of_a_seed_and_the_newest_arithmetic_count(tmp_path: Path) -> None:
-    add_mistakes(tmp_path, started="2026-01-01T00:00:00Z", none=97.0, **{"loss-sum": 10.0})
     add_mistakes(tmp_path, started="2026-01-02T00:00:00Z", none=97.0, **{"loss-sum": 96.0})
+    add_mistakes(tmp_path, started="2026-01-01T00:00:00Z", none=97.0, **{"loss-sum": 10.0})
     add_mistakes(tmp_path, seed=2, numerics=0.0, none=97.0, **{"loss-sum": 10.0})
     add_mistakes(tmp_path, seed=3, recipe_hash="0123456789ab", none=97.0, **{"loss-sum": 10.0})
     cost = costs(tmp_path)["loss-sum", "tf-model-1"]
