@@ -44,8 +44,10 @@ def figure(costs: Sequence[Cost]) -> Figure:
     axes.set_yticks(range(len(order)), [f"{name} ({homes[name]})" for name in order])
     axes.set_ylim(len(order) - 0.4, -0.6)
     axes.set_xscale("symlog", linthresh=MARGIN, linscale=0.6)
-    axes.set_xlim(-1, 150)
-    axes.xaxis.set_major_locator(FixedLocator([-step for step in STEPS[:0:-1] if step <= 1] + list(STEPS)))
+    lowest = min((cost.points.interval or (cost.points.mean,))[0] for cost in costs)
+    left = next((-step for step in STEPS[2:] if -step <= lowest), -STEPS[-1])
+    axes.set_xlim(left, 150)
+    axes.xaxis.set_major_locator(FixedLocator([-step for step in STEPS[:0:-1] if -step >= left] + [*STEPS]))
     axes.xaxis.set_minor_locator(NullLocator())
     labels = [f"{value:g}" for value in axes.xaxis.get_major_locator()()]
     axes.xaxis.set_major_formatter(FixedFormatter(labels))
