@@ -56,8 +56,9 @@ def _difference(axes: Axes, network: OneNetwork) -> None:
     axes.axvspan(-MARGIN, MARGIN, color="#eeeeee", zorder=0)
     points, reach = {}, 3 * MARGIN
     if verdict is not None:
-        points[""] = Point(verdict.comparison.mean, verdict.comparison.interval)
-        reach = max(reach, 1.2 * abs(verdict.comparison.mean))
+        mean, interval = verdict.comparison.mean, verdict.comparison.interval
+        points[""] = Point(mean, interval)
+        reach = max(reach, *(1.2 * abs(value) for value in (mean, *(interval or ()))))
     draw_points(axes, [""], points, centre=0.0, more_is_better=True, limits=(-reach, reach))
     axes.set_yticks([])
     axes.set_title("Difference" if verdict is None else verdict.verdict.capitalize())
@@ -76,6 +77,8 @@ def _bars(axes: Axes, sides: Sequence[Sequence[float]]) -> None:
             if bounds:
                 axes.plot(bounds, [row, row], color="black", linewidth=1.4)
     _frameworks(axes)
+    if not any(sides):
+        axes.set_xticks([])
 
 
 def _frameworks(axes: Axes) -> None:

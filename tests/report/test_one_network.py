@@ -93,3 +93,17 @@ def test_the_picture_is_small(seeds: int, tmp_path: Path) -> None:
     assert picture.stat().st_size < 150_000
     with Image.open(picture) as image:
         assert image.width > 3 * image.height
+
+
+def test_the_picture_has_the_whole_interval_and_no_scale_without_values(tmp_path: Path) -> None:
+    for seed, accuracies in enumerate([(90.0, 92.0), (94.0, 90.0), (91.0, 91.5)], start=1):
+        for framework, accuracy in zip(PAIR, accuracies, strict=True):
+            add_run(tmp_path, framework=framework, seed=seed, accuracy=accuracy)
+    network = compared(tmp_path)
+    assert network.verdict is not None
+    assert network.verdict.comparison.interval is not None
+    low, high = network.verdict.comparison.interval
+    _, difference, *rates = one_network_figure.figure(network).axes
+    left, right = difference.get_xlim()
+    assert left < low < high < right
+    assert [len(axes.get_xticks()) for axes in rates] == [0, 0]
