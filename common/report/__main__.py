@@ -113,7 +113,7 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
             print("\n" + "\n\n".join(filter(None, [compared, of_recipes])))
         lines = answer.sentences(answer_of(of_zoo if recorded is None else recorded))
         if lines:
-            print("\nThe recorded runs:" if recorded is not None else "")
+            print("\nThe recorded runs of the zoo's networks:" if recorded is not None else "")
             print("\n".join(map(answer.plain, lines)))
     except (ReportError, LibraryError, ResultsError, DataError) as error:
         print(error, file=sys.stderr)

@@ -100,7 +100,9 @@ def test_a_folder_with_own_networks_alone_has_only_their_report(
     assert text.startswith(f"# {own_networks.TITLE}\n")
     assert text == pages.report(frames.read(folder), recorded=frames.read(root / "results"))
     assert "# Benchmarks" not in text
-    assert "mine: 101,770 parameters" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "mine: 101,770 parameters" in printed
+    assert "recorded runs of the zoo" in printed
     assert not (folder / "plots").exists()
 
 
