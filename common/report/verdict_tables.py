@@ -86,7 +86,7 @@ def other_data(tables: Tables) -> str:
             for verdict in judged
         ]
         if rows or refused:
-            parts += [f"### {title}", *([markdown(head, rows, right=(1, 2, 3, 4))] if rows else [])]
+            parts += [f"On {title}:", *([markdown(head, rows, right=(1, 2, 3, 4))] if rows else [])]
             parts += [listed(refused)] if refused else []
     if not parts:
         return "Not measured yet: `python -m common.bench run --dataset NAME`."

@@ -167,7 +167,7 @@ def test_ctrl_c_interrupts_the_run_and_the_next_bench_continues(tmp_path: Path) 
     finally:
         process.kill()
     assert process.returncode == 130
-    assert "1 tasks are missing" in printed
+    assert "run it again to continue" in printed
     (row,) = store.rows(tmp_path, "trials.csv")
     assert row["status"] == "interrupted"
     task = Task("tf-model-1", "pytorch", 1, vary=LONG)

@@ -100,7 +100,7 @@ def test_other_data_have_verdicts_of_their_own(tmp_path: Path) -> None:
     assert judged.p_difference == alone.p_difference
     assert "tf-model-1" not in verdict_tables.summary_table(tables)
     page = verdict_tables.other_data(tables)
-    assert "### Fashion-MNIST" in page
+    assert "On Fashion-MNIST:" in page
     assert "| `tf-model-1` | 3 |" in page
     assert "| different |" in page
     assert "under-5k" not in page
