@@ -89,8 +89,8 @@ def other_data(answer: Answer) -> list[str]:
         if pooled is None:
             largest = max(judged, key=lambda verdict: abs(verdict.comparison.mean))
             about = (
-                f"{FIRST} less {SECOND} is at most {_points(largest.comparison)}, for `{largest.model}`, "
-                f"in {len(judged)} network{'s' * (len(judged) > 1)}"
+                f"{FIRST} less {SECOND} is {_points(largest.comparison)} for `{largest.model}`, the largest "
+                f"difference of {len(judged)} network{'s' * (len(judged) > 1)}"
             )
         else:
             low, high = pooled.interval

@@ -53,7 +53,8 @@ def figure(answer: Answer) -> Figure:
         points = {
             model: Point(told.ratio.mean, told.ratio.interval, told.borne) for model, told in ratios.items()
         }
-        axes.set(xscale="log", title=title, xlabel=_names(" over "))
+        better = "less" if name in BETTER_BELOW else "more"
+        axes.set(xscale="log", title=title, xlabel=f"{_names(' over ')}\n({better} is better)")
         reach = 1.2 * max(
             [1.3, *(end for point in points.values() for end in (point.value, 1 / point.value))]
         )
