@@ -196,10 +196,7 @@ def _mistakes(framework: Backend, dataset: Dataset, job: Job, file: Path) -> int
         difference = "not finite" if end.difference is None else f"{end.difference:.2g}"
         check = f"forward difference {difference}, floor {end.floor:.2g}"
         _show(f"{end.mistake:20}  {end.accuracy:6.2f} %  {end.status}, {check}")
-    origin = {
-        "device": framework.device,
-        "threads": framework.threads,
-        "framework_version": framework.version,
+    origin = _origin(framework) | {
         "numerics": numerics.number(framework.numerics, job.spec, job.recipe.optimizer),
         "recipe_hash": job.recipe_hash(framework.name),
     }
@@ -216,13 +213,17 @@ def _profile(framework: Backend, dataset: Dataset, job: Job, file: Path, *, whol
         spread = "" if low == high else f"  ({low:.4g} to {high:.4g})"
         value = f"{measurement.value:10.4g} {measurement.unit}{spread}"
         _show(f"{measurement.measure:12}  {measurement.arm:40}  {value}")
-    origin = {
+    write_json(file, {**_origin(framework), "figures": measurements})
+    return 0
+
+
+def _origin(framework: Backend) -> dict[str, object]:
+    """Where something was measured, by the names of the tables' columns."""
+    return {
         "device": framework.device,
         "threads": framework.threads,
         "framework_version": framework.version,
     }
-    write_json(file, {**origin, "figures": measurements})
-    return 0
 
 
 def _show(line: str) -> None:

@@ -117,9 +117,9 @@ class Check:
         self.steps: list[Step] = []
         self.names = Names()
         self.flats: list[pairing.Flat] = []
-        # Stages with a difference that nothing explains.
         self.doubles: dict[object, Array] = {}
         self.before = before
+        # Stages with a difference that nothing explains.
         self.unknown: set[str] = set() if before is None else set(before.unknown)
         self.left_heads: list[int] = [] if before is None else list(before.left_heads)
         self.heads: dict[int, str] = {} if before is None else dict(before.heads)

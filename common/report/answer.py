@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from common.analysis import meta, pooling
 from common.analysis.answer import Answer, Quantity
+from common.analysis.meta import Pooled
 from common.analysis.significance import MARGIN, Comparison, geometric
 from common.analysis.verdicts import ModelVerdict
 from common.frameworks import PAIR, display_name
@@ -74,9 +75,15 @@ def accuracy(answer: Answer) -> str:
         words = f"{FIRST if low > 0 else SECOND} is higher"
     else:
         words = "no difference" if max(-low, high) <= MARGIN else "no difference found"
+    return f"{words}. {capitalised(_over_networks(pooled))}. {counted}"
+
+
+def _over_networks(pooled: Pooled) -> str:
+    """`over 13 networks and 157 pairs of runs PyTorch less TensorFlow is -0.002 points (95 % ...)`."""
+    low, high = pooled.interval
     return (
-        f"{words}. Over {pooled.networks} networks and {pooled.pairs} pairs of runs {FIRST} less {SECOND} is "
-        f"{pooled.mean:+.3f} points (95 % {low:+.3f} to {high:+.3f}). {counted}"
+        f"over {pooled.networks} networks and {pooled.pairs} pairs of runs {FIRST} less {SECOND} is "
+        f"{pooled.mean:+.3f} points (95 % {low:+.3f} to {high:+.3f})"
     )
 
 
@@ -93,11 +100,7 @@ def other_data(answer: Answer) -> list[str]:
                 f"difference of {len(judged)} network{'s' * (len(judged) > 1)}"
             )
         else:
-            low, high = pooled.interval
-            about = (
-                f"over {pooled.networks} networks and {pooled.pairs} pairs of runs {FIRST} less {SECOND} is "
-                f"{pooled.mean:+.3f} points (95 % {low:+.3f} to {high:+.3f})"
-            )
+            about = _over_networks(pooled)
         sentences.append(f"on {pooling.OTHER_DATA[name]} {about}. {_counted(judged)}")
     return sentences
 

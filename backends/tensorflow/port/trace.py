@@ -55,12 +55,7 @@ class Tracer:
 
     def attach(self, model: Any) -> None:
         """Pass the calls of every layer and operation without inner layers through this tracer."""
-        names: set[str] = set()
-        for part in leaves(model):
-            name = part.name
-            while name in names:
-                name += "'"
-            names.add(name)
+        for name, part in named_leaves(model).items():
             activation = None
             if type(part).__name__ in describe.FUSED:
                 activation, part.activation = part.activation, keras.activations.linear
@@ -135,6 +130,17 @@ class Tracer:
         finally:
             self.inside = False
         return outputs
+
+
+def named_leaves(model: Any) -> dict[str, Any]:
+    """The `leaves` by name, of equal ones each further with one more apostrophe."""
+    named: dict[str, Any] = {}
+    for part in leaves(model):
+        name = part.name
+        while name in named:
+            name += "'"
+        named[name] = part
+    return named
 
 
 def leaves(model: Any) -> list[Any]:

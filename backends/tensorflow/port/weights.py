@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.tensorflow.port.describe import WEIGHTS
-from backends.tensorflow.port.trace import leaves
+from backends.tensorflow.port.trace import named_leaves
 from common.messages import InputError, last_line
 from common.user_file import require
 
@@ -30,12 +30,7 @@ class Stored(NamedTuple):
 def stored(model: Any) -> dict[str, Stored]:
     """Every variable of every layer as `LAYER.weight`, `LAYER.bias`, ...; counters and seeds left out."""
     result: dict[str, Stored] = {}
-    layers: set[str] = set()
-    for part in leaves(model):
-        name = part.name
-        while name in layers:
-            name += "'"
-        layers.add(name)
+    for name, part in named_leaves(model).items():
         named = {id(getattr(part, own, None)): other for own, other in WEIGHTS.items()}
         for variable in getattr(part, "variables", []):
             if len(variable.shape) and "seed_generator" not in variable.path:
