@@ -390,7 +390,7 @@ def save(folder: Path, model: str, value: float, **metadata: str) -> None:
 def test_networks_of_other_data_are_refused(tmp_path: Path) -> None:
     save(tmp_path, "speedrun", 0.0, dataset="mnist")
     save(tmp_path, "best", 0.0, dataset="fashion-mnist")
-    save(tmp_path, "smallest", 0.0, dataset="/home/letters", data="letters@0123456789ab")
+    save(tmp_path, "smallest", 0.0, dataset="letters", data="letters@0123456789ab")
     digits, fashion, letters = served(tmp_path, ["speedrun", "best", "smallest"])
     assert "probabilities" in digits
     assert "was trained on fashion-mnist; the page is for the digits of MNIST." in fashion["error"]
