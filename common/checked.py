@@ -49,11 +49,28 @@ class Checked:
         for name, hint in ((name, hints[name]) for name in _names(self)):
             value = getattr(self, name)
             if not _allows(hint, value):
-                self.refuse(f"{name}={_short(value)} must be {_words(hint)}{_nearest(hint, value)}")
+                if isinstance(value, type) and value in _kinds(hint):
+                    self.refuse(f"{name} {instead_of_class(value)}")
+                self.refuse(f"{name}={short(value)} must be {_words(hint)}{_nearest(hint, value)}")
 
     def refuse(self, reason: str) -> typing.NoReturn:
         """Raise `error` with the kind and the reason."""
         raise self.error(f"{_name(type(self))}: {reason}.")
+
+
+def _kinds(hint: Any) -> list[type]:
+    """The checked classes among the members of a union, or the one that the hint is."""
+    members = [hint, *typing.get_args(hint)]
+    return [member for member in members if isinstance(member, type) and issubclass(member, Checked)]
+
+
+def instead_of_class(kind: Any) -> str:
+    """What to write instead of a class where an object of it must stand, in words."""
+    required = any(
+        field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        for field in dataclasses.fields(kind)
+    )
+    return f"is the class {kind.__name__}; write {kind.__name__}({'...' if required else ''})"
 
 
 def _names(choice: Any) -> list[str]:
@@ -110,7 +127,8 @@ def _name(kind: type) -> str:
     return str(vars(kind).get("kind", kind.__name__))
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """A value as Python writes it, cut off after 80 characters."""
     try:
         text = repr(value)
     except ValueError:  # a whole number of more digits than Python writes

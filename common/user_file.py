@@ -1,16 +1,19 @@
-"""What is read from a Python file of the user's own, which is run for it."""
+"""A Python file of the user's own: it is run, and what is wrong with it is named with the line."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import inspect
 import itertools
 import os
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from common.messages import InputError, last_line
 
@@ -35,7 +38,7 @@ def require(path: Path) -> None:
 def load(path: Path) -> ModuleType:
     """The module of a file, run anew at each call, with its folder on the path for its own imports.
 
-    Raises InputError for a file that is not there or that raises.
+    Raises InputError for a file that is not there, that raises, or that ends the process.
     """
     require(path)
     name = f"user_file_{next(_numbers)}"
@@ -46,8 +49,9 @@ def load(path: Path) -> ModuleType:
     sys.modules[name] = module
     _make_importable(str(path.resolve().parent))
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
+        with exits_raised():
+            spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
         raise InputError(f"{path} cannot be run: {raised(error, path)}.") from error
     return module
 
@@ -87,19 +91,53 @@ def call(module: ModuleType, name: str, path: Path) -> Any:
             f"{path}:{name} cannot be called without arguments: it requires {', '.join(needed)}."
         )
     try:
-        return function()
-    except Exception as error:
+        with exits_raised():
+            return function()
+    except (Exception, SystemExit) as error:
         raise InputError(f"{path}:{name} raised {raised(error, path)}.") from error
 
 
-def raised(error: Exception, path: Path) -> str:
-    """`ValueError: message (net.py:12)`: the last line of the exception, and the last place in the file."""
+@contextlib.contextmanager
+def exits_raised() -> Iterator[None]:
+    """Let `os._exit` raise SystemExit, as `sys.exit` does, so that a file that ends the process is named.
+
+    In this thread alone: others end the process with reason, and so do processes that the file forks.
+    """
+    exit_process, here = os._exit, (os.getpid(), threading.get_ident())
+
+    def leave(status: int) -> NoReturn:
+        if (os.getpid(), threading.get_ident()) != here:
+            exit_process(status)
+        raise SystemExit(status)
+
+    os._exit = leave
+    try:
+        yield
+    finally:
+        os._exit = exit_process
+
+
+def line_at_fault(error: BaseException, path: Path) -> int | None:
+    """The line of the file at `path` that has a syntax error, or the last of its lines that led to `error`;
+    None where none did."""
+    if isinstance(error, SyntaxError) and error.filename and _is(error.filename, path):
+        return error.lineno or 1
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if Path(frame.filename).resolve() == path.resolve()]
-    if isinstance(error, SyntaxError) and error.lineno:
-        place = f"{path.name}:{error.lineno}"
-    elif own:
-        place = f"{path.name}:{own[-1].lineno}"
-    else:
-        place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else path.name
-    return f"{last_line(error).rstrip('.')} ({place})"
+    lines = [frame.lineno for frame in frames if _is(frame.filename, path)]
+    return lines[-1] if lines else None
+
+
+def _is(filename: str, path: Path) -> bool:
+    return filename == str(path) or Path(filename).resolve() == path.resolve()
+
+
+def raised(error: BaseException, path: Path) -> str:
+    """`ValueError: message (net.py:12)`: the last line of the exception, and the line at fault in the file at
+    `path`, or where that has none the last place of all."""
+    reason = last_line(error).rstrip(".")
+    if isinstance(error, SystemExit):
+        reason += ", which ends the process"
+    frames = traceback.extract_tb(error.__traceback__)
+    if line := line_at_fault(error, path):
+        return f"{reason} ({path.name}:{line})"
+    return f"{reason} ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else reason

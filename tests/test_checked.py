@@ -38,6 +38,7 @@ from common.model import (
     StepDecay,
     ZoomCrop,
 )
+from common.model.layers import LayerKind
 from common.model.overrides import with_overrides
 from common.model.spec import SpecError
 from common.model.zoo import ZOO
@@ -78,8 +79,8 @@ WRONG: dict[type, dict[str, tuple[Any, ...]]] = {
     },
     BatchNorm: {"eps": (0, -1e-5, "x", *NOT_FINITE), "momentum": (-0.1, 1.1, "0.1", True)},
     GroupNorm: {"groups": (0, 2.0, None), "eps": (0, *NOT_FINITE)},
-    Residual: {"layers": ((), [Activation()], (Activation,), ("relu",)), "shortcut": (Activation(), None)},
-    Concat: {"branches": ((), ((),), (Activation(), Activation()), ([], []))},
+    Residual: {"layers": ((), [Activation()]), "shortcut": (Activation(), None)},
+    Concat: {"branches": ((), ((),), (Activation(), Activation()), ([], []), 3)},
     Activation: {"function": ("tan", "ReLU", None, 1)},
     MaxPool: {
         "kernel_size": (0, 2.0, (2, 2, 2), True),
@@ -92,7 +93,7 @@ WRONG: dict[type, dict[str, tuple[Any, ...]]] = {
     SpatialDropout: {"rate": (1.0, 1.5, None)},
     ModelSpec: {
         "name": (1, None),
-        "layers": ([*LAYERS], (*LAYERS, "relu"), (Dense,)),
+        "layers": ([*LAYERS], "relu", None),
         "input_shape": ([1, 28, 28], (1, 28.0, 28), (0, 28, 28), 784),
         "init": ("he", "xavier", None),
     },
@@ -131,7 +132,7 @@ WRONG: dict[type, dict[str, tuple[Any, ...]]] = {
     },
     MomentNormalization: {"height": (-3, 2, "x"), "width": (1.5, None)},
     Recipe: {
-        "optimizer": ("SGD", Adam, None, OneCycle()),
+        "optimizer": ("SGD", Dense, None, OneCycle()),
         "lr": (0, -1, True, "x", *NOT_FINITE),
         "batch_size": (0, 60_001, 64.0),
         "epochs": (-1, 2.5, 10**12),
@@ -185,6 +186,67 @@ def test_a_refusal_names_what_is_allowed(make: Callable[[], Any], allowed: str) 
     with pytest.raises((SpecError, RecipeError)) as error:
         make()
     assert allowed in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (
+            lambda: ModelSpec("m", (Conv(4, 3), Flatten, Dense(10))),
+            "layer 2 is the class Flatten; write Flatten().",
+        ),
+        (
+            lambda: ModelSpec("m", (Flatten(), Dense)),
+            "layer 2 is the class Dense; write Dense(...).",
+        ),
+        (
+            lambda: ModelSpec("m", (Flatten(), "relu")),
+            "layer 2 is the text 'relu'; write Activation(\"relu\").",
+        ),
+        (
+            lambda: ModelSpec("m", ((Flatten(), Dense(9)), Dense(10))),
+            "layer 1 is several layers in a tuple; write * before",
+        ),
+        (
+            lambda: ModelSpec("m", (Flatten(), None)),
+            "layer 2 is no layer: None.",
+        ),
+        (
+            lambda: Residual(Activation),
+            "layer 1 is the class Activation; write Activation().",
+        ),
+        (
+            lambda: Residual(Activation(), shortcut=(BatchNorm,)),
+            "shortcut layer 1 is the class BatchNorm;",
+        ),
+        (
+            lambda: Concat((), (Activation(), Residual)),
+            "branch 2, layer 2 is the class Residual; write Residual(...).",
+        ),
+        (
+            lambda: dataclasses.replace(RECIPE, optimizer=Adam),
+            "optimizer is the class Adam; write Adam().",
+        ),
+        (
+            lambda: dataclasses.replace(RECIPE, schedule=Linear),
+            "schedule is the class Linear; write Linear(...).",
+        ),
+        (
+            lambda: dataclasses.replace(RECIPE, augment=Affine),
+            "augment is the class Affine; write Affine().",
+        ),
+    ],
+)
+def test_what_is_no_object_of_a_kind_is_named_with_what_to_write(make: Callable[[], Any], words: str) -> None:
+    with pytest.raises((SpecError, RecipeError)) as error:
+        make()
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if issubclass(kind, LayerKind)])
+def test_every_class_of_layer_needs_brackets(kind: type) -> None:
+    with pytest.raises(SpecError, match=rf"layer 1 is the class {kind.__name__}; write {kind.__name__}\("):
+        ModelSpec("m", (kind,))
 
 
 @pytest.mark.parametrize(

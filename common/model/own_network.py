@@ -13,7 +13,6 @@ import importlib.abc
 import importlib.util
 import re
 import sys
-import traceback
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +24,7 @@ from common.model.recipe import Recipe
 from common.model.spec import ModelSpec
 from common.model.zoo import ZOO
 from common.printable import printable
+from common.user_file import exits_raised, line_at_fault
 
 NETWORK, RECIPE = "NETWORK", "RECIPE"
 """Names in a file that has one network; `FILE.py:NETWORK` is its address too."""
@@ -223,7 +223,8 @@ def _run(path: Path, content: bytes, shown: str, *, module_name: str) -> ModuleT
     sys.modules[module_name] = module
     sys.meta_path.insert(0, guard)
     try:
-        loader.exec_module(module)
+        with exits_raised():
+            loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[module_name]
         raise NetworkFileError(_sentence(error, path, shown)) from None
@@ -233,14 +234,14 @@ def _run(path: Path, content: bytes, shown: str, *, module_name: str) -> ModuleT
 
 
 def _sentence(error: BaseException, path: Path, shown: str) -> str:
-    """What an error in a file is, with the last line of the file that led to it."""
+    """What an error in a file is, with the line of the file that is at fault."""
+    line = line_at_fault(error, path)
+    place = f"{shown}, line {line}" if line else shown
     if isinstance(error, SyntaxError) and error.filename == str(path):
-        return f"{shown}, line {error.lineno or 1}: {printable(error.msg)}."
-    lines = [
-        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)
-    ]
-    line = f", line {lines[-1]}" if lines else ""
-    return f"{shown}{line}: {_reason(error).removesuffix('.')}."
+        return f"{place}: {printable(error.msg)}."
+    if isinstance(error, SystemExit):
+        return f"{place}: it ends the process ({_reason(error)}); a network's file only describes it."
+    return f"{place}: {_reason(error).removesuffix('.')}."
 
 
 def _reason(error: BaseException) -> str:

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from math import prod
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
-from common.checked import Checked
+from common.checked import Checked, instead_of_class, short
 from common.identity import is_added, kind_of
 from common.model.layers import (
     Activation,
@@ -23,6 +23,7 @@ from common.model.layers import (
     Dense,
     Dropout,
     Flatten,
+    Function,
     GlobalAvgPool,
     GroupNorm,
     LayerKind,
@@ -54,6 +55,8 @@ class Residual(LayerKind):
         self.__post_init__()
 
     def __post_init__(self) -> None:
+        _require_layers(self, self.layers)
+        _require_layers(self, self.shortcut, "shortcut layer")
         super().__post_init__()
         if not self.layers:
             self.refuse("layers=() must have at least one layer")
@@ -82,6 +85,9 @@ class Concat(LayerKind):
         self.__post_init__()
 
     def __post_init__(self) -> None:
+        branches: object = self.branches
+        for number, branch in enumerate(branches if isinstance(branches, tuple) else (), 1):
+            _require_layers(self, branch, f"branch {number}, layer")
         super().__post_init__()
         if len(self.branches) < 2:
             self.refuse(f"branches={self.branches} must be at least two")
@@ -109,6 +115,20 @@ Layer = (
     | Residual
     | Concat
 )
+
+
+def _require_layers(owner: Checked, layers: object, name: str = "layer") -> None:
+    """Refuse the first item of a tuple that is no layer, with its number and what was probably meant."""
+    for number, item in enumerate(layers if isinstance(layers, tuple) else (), 1):
+        place = f"{name} {number}"
+        if isinstance(item, type) and issubclass(item, LayerKind):
+            owner.refuse(f"{place} {instead_of_class(item)}")
+        if isinstance(item, tuple | list):
+            owner.refuse(f"{place} is several layers in a {type(item).__name__}; write * before it")
+        if isinstance(item, str) and item in get_args(Function):
+            owner.refuse(f'{place} is the text {item!r}; write Activation("{item}")')
+        if not isinstance(item, LayerKind):
+            owner.refuse(f"{place} is no layer: {short(item)}")
 
 
 def _end(layers: tuple[Layer, ...], shape: Shape) -> Shape:
@@ -209,6 +229,7 @@ class ModelSpec(Checked):
     init: Init = "fan-in-uniform"
 
     def __post_init__(self) -> None:
+        _require_layers(self, self.layers)
         super().__post_init__()
         last = self.input_shape
         for node in self.nodes():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from support.recorder import Recorder, RecorderBackend
 
 from common.cli import main as command
 from common.data.datasets import Dataset
+from common.frameworks import ROOT
 from common.model import own_network
 from common.tables import store
 from common.training import checkpoint
@@ -96,6 +99,18 @@ def test_a_faulty_file_is_one_line_and_nothing_is_written(
     assert exit_.value.code == 2
     assert error == "pytorch.py: argument --model: faulty.py, line 4: ZeroDivisionError: division by zero.\n"
     assert not Path("results").exists()
+
+
+@pytest.mark.parametrize("line", ["sys.exit(3)", "os._exit(3)", "exit()"])
+def test_a_file_that_ends_the_process_is_one_line(line: str, tmp_path: Path) -> None:
+    (tmp_path / "ends.py").write_text(f"import os, sys\n{line}\n")
+    command = [sys.executable, str(ROOT / "pytorch.py"), "--model", "ends.py", "--results", "results"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("pytorch.py: argument --model: ends.py, line 2: it ends the process (")
+    assert ended.stderr.count("\n") == 1
+    assert ended.stdout == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["ends.py"]
 
 
 class Saved(Recorder):

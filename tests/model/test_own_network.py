@@ -101,7 +101,11 @@ def test_a_file_may_use_the_zoo_and_keep_private_names(tmp_path: Path) -> None:
 FAULTS = {
     "a syntax error": (f"{HEAD}x = (\n", ["line 2", "never closed"]),
     "an exception": (f"{HEAD}\nx = 1 / 0\n", ["line 3", "ZeroDivisionError"]),
-    "an exit": ("import sys\nsys.exit(3)\n", ["line 2", "SystemExit"]),
+    "an exit": ("import sys\nsys.exit(3)\n", ["line 2", "ends the process", "SystemExit: 3"]),
+    "a class in place of a layer": (
+        f'{HEAD}\nNETWORK = ModelSpec("mine", (\n    Flatten, Dense(10)))\n',
+        ["line 3", "layer 1 is the class Flatten; write Flatten()."],
+    ),
     "an unknown import": ("from common.model import Convolution\n", ["line 1", "Convolution"]),
     "text that is not UTF-8": ("x = '\udcff'\n", ["line 1"]),
     "an unfit layer": (
