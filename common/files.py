@@ -134,6 +134,17 @@ def check_writable(folder: Path) -> None:
     temporary.unlink()
 
 
+def check_creatable(folder: Path) -> None:
+    """Raise OSError unless `folder` can be created and written. It is there afterwards only if it was."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        check_writable(folder)
+    finally:
+        for path in missing:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
 def _new_temporary(folder: Path) -> Path:
     """The name of this process's temporary file, which is not there. Also remove the files of this machine's
     processes that were killed before they had renamed theirs."""

@@ -110,3 +110,15 @@ def test_a_file_and_no_file(tmp_path: Path) -> None:
 )
 def test_text_for_a_terminal(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+def test_a_folder_that_could_be_made_is_not_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "there").mkdir()
+    files.check_creatable(tmp_path / "a" / "b" / "c")
+    files.check_creatable(tmp_path / "there")
+    with pytest.raises(NotADirectoryError):
+        files.check_creatable(tmp_path / "file" / "b")
+    with pytest.raises(OSError, match="File name too long"):
+        files.check_creatable(tmp_path / "a" / ("b" * 300) / "c")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "there"]

@@ -21,7 +21,8 @@ from common.frameworks import PAIR
 if TYPE_CHECKING:
     from common.analysis.one_network import OneNetwork
     from common.bench.plan import Plan
-    from common.bench.tasks import Data, Task
+    from common.bench.requested_data import Data
+    from common.bench.tasks import Task
 
 SEEDS = 10
 UNUSUAL = re.compile(r"[^\w.+-]")
@@ -63,9 +64,11 @@ def run(options: argparse.Namespace) -> int:
     in_results = options.html and options.html.parent.resolve() == options.results.resolve()
     if options.html and not in_results and (fault := output_error(options.html)):
         raise UsageError(f"--html: {fault}")
+    is_new = not options.results.exists()
+    if is_new and not options.dry_run:
+        store.check_creatable(options.results)
     data = requested_data(options, [options.model])
     wanted = tasks.tasks_of([options.model], PAIR, seeds(options), data=data)
-    is_new = not options.results.exists()
     with contextlib.ExitStack() as stack:
         if not is_new and not options.dry_run:
             _reserve(options.results, stack)
@@ -75,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
         if options.dry_run:
             print("\n".join(map(str, planned.missing)))
             return 0
-        # Before a folder is made: a network that a framework cannot train ends here.
+        # Before the folder is made: a network that a framework cannot train ends here.
         seconds = plan.seconds_of_a_run(planned, rows, data_dir=options.data_dir)
         print(plan.announcement(planned, seconds), flush=True)
         if is_new:

@@ -56,6 +56,15 @@ def check_writable(folder: Path) -> None:
         raise ResultsError(_sentence(folder, error)) from None
 
 
+def check_creatable(folder: Path) -> None:
+    """Raise ResultsError unless `folder`, which is not there yet, can be created and written; it is not there
+    afterwards either."""
+    try:
+        files.check_creatable(folder)
+    except OSError as error:
+        raise ResultsError(_sentence(folder, error)) from None
+
+
 def _sentence(folder: Path, error: OSError) -> str:
     name = Path(error.filename or "").name
     file = f"{name}: " if name in (*TABLES, ".lock") else ""

@@ -235,6 +235,12 @@ def test_a_folder_that_cannot_be_used_is_refused_before_the_first_step(
     assert "another bench" in capsys.readouterr().err
     assert compare(network, tmp_path / "file") == 2
     assert f"results to {tmp_path / 'file'}: " in capsys.readouterr().err
+    data = ["--dataset", str(write_npz(tmp_path / "photos.npz")), "--data-dir", str(tmp_path / "cache")]
+    assert compare(network, tmp_path / "file" / "new" / "results", *data) == 2
+    error = capsys.readouterr().err
+    assert f"results to {tmp_path / 'file' / 'new' / 'results'}: Not a directory." in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "cache").exists()  # not even the data were read
     assert runs.probed == []
     assert runs.ran == []
 
