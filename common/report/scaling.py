@@ -114,6 +114,6 @@ def at_once(tables: Tables) -> list[str]:
     return [
         f"Runs in both frameworks one after the other on {threads} threads each, and {threads} at once on "
         "one thread each, as `python -m common.bench compare` runs those of which only the accuracy counts. "
-        "RATIO is how many times sooner the runs at once have ended.",
+        "RATIO is the first number of seconds over the second: above 1 the runs at once end sooner.",
         markdown(["MODEL", "RUNS", "ONE AFTER THE OTHER S", "AT ONCE S", "RATIO"], lines, right=range(1, 5)),
     ]
