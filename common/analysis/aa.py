@@ -15,9 +15,8 @@ import pandas as pd
 
 from common.analysis import pooling, significance
 from common.analysis.frames import Tables
-from common.analysis.pooling import TEST_IMAGES
 from common.analysis.significance import Ratio
-from common.data.datasets import TRAINING_IMAGES
+from common.data.datasets import TEST_IMAGES, TRAINING_IMAGES
 from common.frameworks import PAIR
 from common.model.recipe import Recipe
 from common.model.zoo import ZOO
@@ -58,14 +57,16 @@ def _prediction(runs: pd.DataFrame, _: Recipe) -> pd.Series[float]:
 def _whole_run(runs: pd.DataFrame, recipe: Recipe) -> pd.Series[float]:
     """Seconds of a process that trains the whole recipe: those of the run, and of the images that it left out
     at its own throughputs (epochs, tests, and the shifted views of test-time augmentation)."""
-    trained = recipe.epochs * (TRAINING_IMAGES // recipe.batch_size) * recipe.batch_size
+    training_images = runs.get("all_training_images", TRAINING_IMAGES)  # of MNIST in older sessions
+    test_images = runs.get("all_test_images", TEST_IMAGES)
+    trained = recipe.epochs * (training_images // recipe.batch_size) * recipe.batch_size
     tests = recipe.epochs + 1 + (TTA_VIEWS - 1 if recipe.tta_shift else 0)
-    other_images = TRAINING_IMAGES + TEST_IMAGES - runs["training_images"] - runs["test_images"]
+    other_images = training_images + test_images - runs["training_images"] - runs["test_images"]
     return (
         runs["total_seconds"]
         + other_images * runs["preprocess_seconds"] / runs["training_images"]
         + (trained - runs["trained_images"]) / _training(runs, recipe)
-        + (tests * TEST_IMAGES - runs["tested_images"]) / _prediction(runs, recipe)
+        + (tests * test_images - runs["tested_images"]) / _prediction(runs, recipe)
     )
 
 

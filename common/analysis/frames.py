@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from common.analysis.pooling import TEST_IMAGES
-from common.data.datasets import TRAINING_IMAGES
+from common.analysis.pooling import MNIST
+from common.data.datasets import TEST_IMAGES, TRAINING_IMAGES
 from common.data.layouts import MAX_BYTES
 from common.data.source import is_own
 from common.model.zoo import ZOO
@@ -61,7 +61,8 @@ def read(folder: Path) -> Tables:
 @functools.lru_cache(maxsize=4)
 def apart(tables: Tables) -> tuple[Tables, Tables]:
     """The tables of the zoo's networks, and those of networks of users' own files (`model_file`). Measured
-    times and traces name no file: they are of own networks where their network is not in the zoo."""
+    times and traces name no file: they are the zoo's where the network is in the zoo and the data are MNIST.
+    Runs on other data, which `pooling` keeps apart, stay with their network."""
     of_zoo, own = {}, {}
     runs = set(tables.runs.loc[tables.runs["model_file"] != "", "run"])
     for field in dataclasses.fields(Tables):
@@ -75,8 +76,16 @@ def apart(tables: Tables) -> tuple[Tables, Tables]:
             selected = rows["run"].isin(runs)
         else:
             selected = ~rows["model"].isin(set(ZOO))
+            if "dataset" in rows:
+                selected |= rows["dataset"] != MNIST
         of_zoo[field.name], own[field.name] = rows[~selected], rows[selected]
     return Tables(**of_zoo), Tables(**own)
+
+
+def on_data(rows: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """The rows of speed.csv or traces.csv that were measured on a data set, as the column names it."""
+    selected: pd.DataFrame = rows[rows["dataset"] == dataset]
+    return selected
 
 
 def _test_images(dataset: str) -> int:
@@ -98,6 +107,8 @@ def frame(folder: Path, name: str) -> pd.DataFrame:
     described = columns(row_class)
     for column, hint in typing.get_type_hints(row_class).items():
         cells = result[column]
+        if column == "dataset":
+            result[column] = cells.replace("", MNIST)  # of sessions before the column
         try:
             if hint is int:
                 result[column] = cells.astype("int64")

@@ -1,6 +1,6 @@
 """The recorded wrong predictions by test image, network and framework, filtered and in pages.
 
-They are read from errors.csv, for runs of the zoo's own recipes; no prediction is repeated.
+They are read from errors.csv; no prediction is repeated.
 """
 
 from __future__ import annotations
@@ -33,13 +33,15 @@ class Filter:
     one_only: bool = False
 
 
-def misclassified_digits(tables: Tables, labels: Labels) -> pd.DataFrame:
-    """A row for each network, framework, test image and wrong prediction.
+def misclassified_digits(tables: Tables, labels: Labels, *, runs: pd.DataFrame | None = None) -> pd.DataFrame:
+    """A row for each network, framework, test image and wrong prediction of `runs`.
+
+    They are of one data set: by default those of the zoo's own recipes on MNIST.
 
     Besides KEY it has the image's `label`, the number of `runs` that made the prediction, and `of` how many
     runs.
     """
-    runs = pooling.judged_runs(tables.runs)
+    runs = pooling.judged_runs(tables.runs) if runs is None else runs
     names = runs.set_index("run")[["model", "framework"]]
     errors = tables.errors[tables.errors["run"].isin(set(names.index))].join(names, on="run")
     counted = errors.groupby(KEY, as_index=False).size().rename(columns={"size": "runs"})

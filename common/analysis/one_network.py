@@ -101,7 +101,9 @@ def _selected(tables: Tables, name: str, recipe_hash: str, dataset: str) -> Tabl
         runs = runs[runs[column] == value]
     names = set(runs["run"])
     epochs, errors = (rows[rows["run"].isin(names)] for rows in (tables.epochs, tables.errors))
-    speed, traces = (rows[rows["model"] == name] for rows in (tables.speed, tables.traces))
+    speed, traces = (
+        frames.on_data(rows[rows["model"] == name], dataset) for rows in (tables.speed, tables.traces)
+    )
     return dataclasses.replace(tables, runs=runs, epochs=epochs, errors=errors, speed=speed, traces=traces)
 
 

@@ -37,8 +37,6 @@ OTHER_DATA = {"fashion-mnist": "Fashion-MNIST"}
 DEFAULTS = {"dataset": MNIST, "native": "none", "loader": "memory", "precision": "float32"}
 """The values of a run whose command line changes none of them."""
 
-TEST_IMAGES = 10_000
-
 
 @dataclass(frozen=True, eq=False)
 class Group:

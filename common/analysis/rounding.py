@@ -15,7 +15,8 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import NDArray
 
-from common.analysis.pooling import TEST_IMAGES
+from common.analysis.pooling import sort_key
+from common.data.datasets import TEST_IMAGES
 from common.frameworks import PAIR
 from common.model.zoo import ZOO
 
@@ -128,7 +129,7 @@ def fisher_p(comparisons: Sequence[FirstEpochComparison]) -> float:
 def first_epoch_comparisons(traces: pd.DataFrame) -> Iterator[FirstEpochComparison]:
     """Every network whose last such session has seeds with both frameworks, each with both starts."""
     epochs = traces[traces["accuracy"].notna() & traces["framework"].isin(PAIR)]
-    for model in ZOO:
+    for model in _models(epochs):
         table = (
             _last_session(epochs, model).pivot_table("accuracy", "seed", ["framework", "perturb"]).dropna()
         )
@@ -141,9 +142,9 @@ def first_epoch_comparisons(traces: pd.DataFrame) -> Iterator[FirstEpochComparis
 
 
 def first_steps(traces: pd.DataFrame) -> list[FirstSteps]:
-    """Every network with traces of both frameworks in its last session, in the zoo's order."""
+    """Every network with traces of both frameworks in its last session, in the zoo's order, then others."""
     steps = traces[traces["accuracy"].isna()]
-    by_model = {model: list(_comparisons(_last_session(steps, model), model)) for model in ZOO}
+    by_model = {model: list(_comparisons(_last_session(steps, model), model)) for model in _models(steps)}
     return [FirstSteps(comparisons) for comparisons in by_model.values() if comparisons]
 
 
@@ -168,6 +169,10 @@ def _comparisons(session: pd.DataFrame, model: str) -> Iterator[TraceComparison]
             np.abs(losses[first, *single] - losses[second, *single]),
             {name: np.abs(losses[name, *single] - losses[name, *perturbed]) for name in PAIR},
         )
+
+
+def _models(traces: pd.DataFrame) -> list[str]:
+    return sorted(set(traces["model"]), key=lambda model: sort_key(model, ZOO))
 
 
 def _last_session(traces: pd.DataFrame, model: str) -> pd.DataFrame:

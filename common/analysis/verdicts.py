@@ -18,8 +18,9 @@ import pandas as pd
 
 from common.analysis import pooling, power, significance
 from common.analysis.frames import Tables
-from common.analysis.pooling import TEST_IMAGES, Group
+from common.analysis.pooling import Group
 from common.analysis.significance import INCONCLUSIVE, Comparison, Ratio
+from common.data.datasets import TEST_IMAGES
 from common.frameworks import PAIR
 from common.model.zoo import ZOO
 

@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from common.bench.arguments import add_folders, add_frameworks, add_models
+from common.bench.arguments import add_dataset, add_folders, add_frameworks, add_models
 from common.bench.measure import Session, row, run_session, train
+from common.bench.requested_data import MNIST, Data
 from common.cli.arguments import MAX_SEEDS, number
 from common.cli.profile import ROUNDS, summarise
-from common.data.datasets import TRAINING_IMAGES, load
+from common.data.datasets import TRAINING_IMAGES
+from common.data.source import load
 from common.model.own_network import entry_of
 from common.model.zoo import ZOO
 from common.tables import machine, store
@@ -56,20 +58,21 @@ class Length:
         held_out = ["--validation", str(self.held_out)] if self.held_out else []
         return epochs + held_out + (["--vary", "tta_shift=0"] if entry_of(model).recipe.tta_shift else [])
 
-    def counts(self, model: str) -> dict[str, int]:
-        """Images that each epoch trains and tests on, and numbers of images trained and tested in all."""
-        from common.analysis.pooling import TEST_IMAGES
-
+    def counts(self, model: str, data: Data) -> dict[str, int]:
+        """Images that each epoch trains and tests on, numbers of images trained and tested in all, and the
+        images of the data set."""
         recipe = entry_of(model).recipe
         epochs = recipe.epochs if self.epochs is None else self.epochs
-        training_images = TRAINING_IMAGES - self.held_out
-        test_images = self.held_out or TEST_IMAGES
+        training_images = data.training_images - self.held_out
+        test_images = self.held_out or data.test_images
         steps = training_images // recipe.batch_size
         return {
             "training_images": training_images,
             "test_images": test_images,
             "trained_images": epochs * steps * recipe.batch_size,
             "tested_images": (epochs + 1) * test_images,
+            "all_training_images": data.training_images,
+            "all_test_images": data.test_images,
         }
 
 
@@ -81,7 +84,15 @@ LENGTHS = {
     "speedrun": Length(),
     "examples-cnn": Length(epochs=1, held_out=50_000),
 }
-"""The runs of the quickest networks and the slowest; those of all others are SHORT."""
+"""The runs on MNIST of the quickest networks and the slowest; those of all others are SHORT."""
+
+
+def length_of(model: str, data: Data) -> Length:
+    """The runs of a network: on other data than MNIST the first epochs of about as many images as SHORT."""
+    if data == MNIST:
+        return LENGTHS.get(model, SHORT)
+    epochs = max(1, (TRAINING_IMAGES - SHORT.held_out) // data.training_images)
+    return Length(epochs=min(epochs, entry_of(model).recipe.epochs))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,6 +107,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="rounds of two runs in each framework (default: %(default)s)",
     )
     add_folders(parser)
+    add_dataset(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -126,9 +138,9 @@ def rounds(session: Session, model: str, count: int) -> Iterator[SpeedRow]:
     order 1, 2, 2, 1, and in the next round 2, 1, 1, 2, so a machine that slows down slows both; the arm that
     comes first alternates too. Raises ResultsError if another run was on the machine.
     """
-    length = LENGTHS.get(model, SHORT)
-    counts = length.counts(model)
-    images = load("mnist", data_dir=session.data_dir).train.images[: counts["training_images"]]
+    length = length_of(model, session.data)
+    counts = length.counts(model, session.data)
+    images = load(session.data.address, data_dir=session.data_dir).train.images[: counts["training_images"]]
     with tempfile.TemporaryDirectory() as folder:
         apart = dataclasses.replace(session, folder=Path(folder))
         for index in range(1, count + 1):
@@ -164,7 +176,7 @@ def _rows(
 
 def expected(session: Session, count: int, rows: Sequence[Mapping[str, str]]) -> str:
     """A sentence with the expected duration, from the recorded runs of the same networks."""
-    seconds = {model: _expected(model, session.frameworks, rows) for model in session.models}
+    seconds = {model: _expected(model, session, rows) for model in session.models}
     known = [each for each in seconds.values() if each is not None]
     text = f"{len(seconds)} networks, {count} rounds of {len(ARMS)} runs in each framework"
     if not known:
@@ -175,15 +187,14 @@ def expected(session: Session, count: int, rows: Sequence[Mapping[str, str]]) ->
     return f"{text}: about {duration}{rest}."
 
 
-def _expected(model: str, frameworks: Sequence[str], rows: Sequence[Mapping[str, str]]) -> float | None:
+def _expected(model: str, session: Session, rows: Sequence[Mapping[str, str]]) -> float | None:
     """Seconds of one run in each framework: the medians of recorded runs, of this machine if it has some, for
     as many images."""
-    from common.analysis.pooling import TEST_IMAGES
-
-    counts, total = LENGTHS.get(model, SHORT).counts(model), 0.0
+    data, total = session.data, 0.0
+    counts = length_of(model, data).counts(model, data)
     preprocessed = counts["training_images"] + counts["test_images"] if entry_of(model).recipe.moments else 0
-    settings = {"model": entry_of(model).name, "status": "ok", "loader": "memory", "dataset": "mnist"}
-    for framework in frameworks:
+    settings = {"model": entry_of(model).name, "status": "ok", "loader": "memory", "dataset": data.name}
+    for framework in session.frameworks:
         wanted = settings | {"framework": framework}
         recorded = [
             row
@@ -193,7 +204,7 @@ def _expected(model: str, frameworks: Sequence[str], rows: Sequence[Mapping[str,
         recorded = [row for row in recorded if row["machine"] == machine.name()] or recorded
         if not recorded:
             return None
-        predicting = [float(row["predict_seconds"]) / TEST_IMAGES for row in recorded]
+        predicting = [float(row["predict_seconds"]) / data.test_images for row in recorded]
         around = [
             float(row["total_seconds"])
             - float(row["train_seconds"])

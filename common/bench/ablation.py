@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import argparse
 
-from common.bench.arguments import add_execution, add_folders, add_frameworks, add_seeds, seeds
+from common.bench.arguments import (
+    add_dataset,
+    add_execution,
+    add_folders,
+    add_frameworks,
+    add_seeds,
+    seeds,
+)
 from common.cli.arguments import network
 from common.model.own_network import entry_of
 
@@ -23,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_frameworks(parser)
     add_seeds(parser, default=SEEDS)
     add_folders(parser)
+    add_dataset(parser)
     add_execution(parser)
 
 
@@ -30,10 +38,13 @@ def run(options: argparse.Namespace) -> int:
     """Run the variants that this machine has not run yet; the exit status of `bench run`."""
     from common.analysis import ablation
     from common.bench import execution, tasks
+    from common.bench.requested_data import requested_data
     from common.tables import machine
 
     spec = entry_of(options.model).spec
     for sentence in ablation.inapplicable_parts(spec).values():
         print(sentence)
-    wanted = tasks.tasks_of([options.model], options.frameworks, seeds(options), ablation.variants(spec))
+    data = requested_data(options, [options.model])
+    variants = ablation.variants(spec)
+    wanted = tasks.tasks_of([options.model], options.frameworks, seeds(options), variants, data=data)
     return execution.run_missing(wanted, options, machine=machine.name())

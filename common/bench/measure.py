@@ -19,44 +19,59 @@ from typing import Any
 
 from common.bench.lock import locked
 from common.bench.reason import error_line
+from common.bench.requested_data import MNIST, Data, requested_data
 from common.cli.parent_watch import ends_with_parent
 from common.frameworks import FRAMEWORKS, ROOT
 from common.tables import machine, store
 from common.tables.cores import cores
-from common.tables.schema import SpeedRow
+from common.tables.schema import DefaultRow, SpeedRow, TraceRow
 
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """What is measured (networks and frameworks), where data and rows are, and when the session started."""
+    """What is measured (networks and frameworks) on which data, where data and rows are, and when the session
+    started."""
 
     folder: Path
     data_dir: Path | None
     models: Sequence[str]
     frameworks: Sequence[str]
     started: str = ""
+    data: Data = MNIST
 
     def command(self, framework: str, model: str, *words: str) -> list[str]:
         """A command line of a framework's script."""
-        folder = ["--data-dir", str(self.data_dir)] if self.data_dir else []
-        return [*FRAMEWORKS[framework].command, "--no-accel", "--model", model, *folder, *words]
+        data = ["--data-dir", str(self.data_dir)] if self.data_dir else []
+        data += ["--dataset", self.data.address] if self.data != MNIST else []
+        return [*FRAMEWORKS[framework].command, "--no-accel", "--model", model, *data, *words]
 
-    def append(self, table: str, rows: Iterable[Any]) -> int:
-        """Append rows to a table under the session's name; the number of rows."""
-        dated = [dataclasses.replace(row, sitting=self.started) for row in rows]
+    def append(self, table: str, rows: Iterable[SpeedRow | TraceRow | DefaultRow]) -> int:
+        """Append rows to a table under the names of the session and of its data; the number of rows."""
+        dated = [self._dated(row) for row in rows]
         store.append_rows(self.folder, table, dated)
         return len(dated)
 
+    def _dated(self, row: SpeedRow | TraceRow | DefaultRow) -> SpeedRow | TraceRow | DefaultRow:
+        if isinstance(row, DefaultRow):  # of a framework, whatever the data
+            return dataclasses.replace(row, sitting=self.started)
+        return dataclasses.replace(row, sitting=self.started, dataset=self.data.name)
+
 
 def run_session(options: argparse.Namespace, record: Callable[[Session], str]) -> int:
-    """Let `record` append the rows of a new session and return a page, and print that; an exit status."""
+    """Let `record` append the rows of a new session and return a page, and print that; an exit status.
+
+    Raises UsageError where the networks cannot be trained on the data.
+    """
+    models = getattr(options, "models", ())
+    data = requested_data(options, models) if hasattr(options, "dataset") else MNIST
     store.check_writable(options.results)
     session = Session(
         folder=options.results,
         data_dir=getattr(options, "data_dir", None),
-        models=getattr(options, "models", ()),
+        models=models,
         frameworks=options.frameworks,
         started=machine.now(),
+        data=data,
     )
     with locked(options.results):
         try:

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from common.bench.arguments import UsageError
-from common.bench.tasks import Data
 from common.data import source
-from common.data.datasets import DATASETS, DataError, Dataset, Digits
+from common.data.datasets import DATASETS, TEST_IMAGES, TRAINING_IMAGES, DataError, Dataset, Digits
 from common.data.idx import SIDE
 from common.model.own_network import entry_of
 from common.training.fit import require_fit
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set: its name in the tables, as --dataset names it, and its numbers of images."""
+
+    name: str = "mnist"
+    address: str = "mnist"
+    training_images: int = TRAINING_IMAGES
+    test_images: int = TEST_IMAGES
+
+
+MNIST = Data()
 
 
 def requested_data(options: argparse.Namespace, models: Iterable[str]) -> Data:
@@ -33,7 +46,8 @@ def requested_data(options: argparse.Namespace, models: Iterable[str]) -> Data:
             require_fit(entry_of(model).spec, dataset)
     except DataError as error:
         raise UsageError(str(error)) from None
-    return Data(dataset.name, address, len(dataset.test) or Data.test_images)
+    counts = len(dataset.train) or TRAINING_IMAGES, len(dataset.test) or TEST_IMAGES
+    return Data(dataset.name, address, *counts)
 
 
 def _without_images(name: str) -> Dataset:

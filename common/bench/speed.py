@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from common.bench.arguments import add_folders, add_frameworks, add_models
+from common.bench.arguments import UsageError, add_dataset, add_folders, add_frameworks, add_models
 from common.bench.measure import (
     Session,
     append_and_print,
@@ -19,6 +19,7 @@ from common.bench.measure import (
     run_session,
     train,
 )
+from common.bench.requested_data import MNIST
 from common.cli.arguments import one_of
 from common.cli.parent_watch import ends_with_parent
 from common.cli.profile import ROUNDS, summarise
@@ -138,6 +139,9 @@ PARTS: dict[str, Part] = {
 
 CHOICES: dict[str, Part] = {**PARTS, "idioms": native_loaders, "overhead": overhead}
 
+OF_ANY_DATA = ("profiles", "options", "overhead")
+"""The parts that measure whatever network and data are named; the others are of certain networks on MNIST."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `bench speed`."""
@@ -152,11 +156,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_models(parser)
     add_frameworks(parser)
     add_folders(parser)
+    add_dataset(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure the parts; print their tables."""
-    return run_session(options, lambda session: _measure(session, options.parts or tuple(PARTS)))
+    parts = options.parts or tuple(PARTS)
+    if options.dataset != MNIST.address:
+        parts = _of_any_data(options.parts) or tuple(part for part in PARTS if part in OF_ANY_DATA)
+    return run_session(options, lambda session: _measure(session, parts))
+
+
+def _of_any_data(parts: Sequence[str]) -> Sequence[str]:
+    """The same parts. Raises UsageError for one that is of MNIST alone."""
+    for part in parts:
+        if part not in OF_ANY_DATA:
+            raise UsageError(
+                f"{part} is measured with networks of the zoo on MNIST; with --dataset name "
+                f"{' or '.join(OF_ANY_DATA)}."
+            )
+    return parts
 
 
 def _measure(session: Session, parts: Sequence[str]) -> str:

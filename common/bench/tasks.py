@@ -18,6 +18,7 @@ from typing import Any
 
 from common.analysis import ablation, pooling
 from common.bench.reason import error_line
+from common.bench.requested_data import MNIST, Data
 from common.cli.arguments import BY_FLAG
 from common.cli.parent_watch import ends_with_parent
 from common.data.datasets import validated
@@ -31,19 +32,6 @@ from common.tables import machine, schema, store
 MAX_ATTEMPTS = 2  # of a task that fails
 LAST_LINES = 20
 POLL_SECONDS = 0.1
-DEFAULT_DATASET = str(pooling.DEFAULTS["dataset"])
-
-
-@dataclass(frozen=True)
-class Data:
-    """A data set: its name in the tables, as --dataset names it, and its number of test images."""
-
-    name: str = DEFAULT_DATASET
-    address: str = DEFAULT_DATASET
-    test_images: int = pooling.TEST_IMAGES
-
-
-MNIST = Data()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import argparse
 import dataclasses
 from collections.abc import Iterator
 
-from common.bench.arguments import add_folders, add_frameworks, add_models
+from common.bench.arguments import add_dataset, add_folders, add_frameworks, add_models
 from common.bench.measure import Session, run_json, run_session
 from common.cli.arguments import MAX_SEEDS, number, one_of
 from common.frameworks import ROOT
@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="number of seeds (default: %(default)s)",
     )
     add_folders(parser)
+    add_dataset(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -61,7 +62,9 @@ def _record(session: Session, kinds: tuple[str, ...], seeds: int) -> str:
                 for arm in rounding.ARMS[1:]:  # in single precision
                     rows += traces(session, model, *arm, seed=seed, whole_epoch=True)
         print(f"{model}: {session.append('traces.csv', rows)} losses", flush=True)
-    return rounding_tables.section(frames.frame(session.folder, "traces.csv"))
+    recorded = frames.on_data(frames.frame(session.folder, "traces.csv"), session.data.name)
+    names = {entry_of(model).name for model in session.models}
+    return rounding_tables.section(recorded[recorded["model"].isin(names)])
 
 
 def traces(

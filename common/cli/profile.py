@@ -190,14 +190,15 @@ def _options(framework: Backend, digits: Digits, job: Job) -> Iterator[Measureme
         "bfloat16": dataclasses.replace(job.execution, compiled=False, precision="bfloat16"),
     }
     arms: dict[str, Callable[[], object]] = {}
+    rates = np.zeros(len(order))  # of small data an epoch has few steps
     steps = 0
     for name, execution in executions.items():
         model = build(framework, dataclasses.replace(job, execution=execution))
         step = partial(model.train_steps, images, labels)
-        yield measurement("first step", name, "s", [_seconds(partial(step, order[:1], np.zeros(1)))])
-        each = _seconds(partial(step, order[:10], np.zeros(10))) / 10
-        steps = steps or int(np.clip(ROUND_SECONDS / 4 / each, 10, STEPS))
-        arms[name] = partial(step, order[:steps], np.zeros(steps))
+        yield measurement("first step", name, "s", [_seconds(partial(step, order[:1], rates[:1]))])
+        each = _seconds(partial(step, order[:10], rates[:10])) / 10
+        steps = steps or min(len(order), int(np.clip(ROUND_SECONDS / 4 / each, 10, STEPS)))
+        arms[name] = partial(step, order[:steps], rates[:steps])
     for name, values in _in_turn(arms).items():
         yield measurement("option", name, "ms", [1000 * value / steps for value in values])
 

@@ -34,7 +34,8 @@ from common.printable import printable
 DIGITS = tuple("0123456789")
 """Names of the classes of MNIST."""
 
-TRAINING_IMAGES = 60_000
+TRAINING_IMAGES, TEST_IMAGES = 60_000, 10_000
+"""Of MNIST and of Fashion-MNIST."""
 
 WORKPLACE = ".fetch-"
 

@@ -14,14 +14,19 @@ from common.analysis.rounding import (
     fisher_p,
     mean_ratio,
 )
+from common.model.zoo import ZOO
 from common.report.markdown import markdown
 
 
 def section(traces: pd.DataFrame) -> str:
     """The losses of the first steps, then the accuracies after the first epoch."""
-    networks = first_steps(traces)
+    parts = [*_losses(first_steps(traces)), *_accuracies(traces)]
+    return "\n\n".join(parts) or "Not traced yet: `python -m common.bench traces`."
+
+
+def _losses(networks: list[FirstSteps]) -> Iterator[str]:
     if not networks:
-        return "Not traced yet: `python -m common.bench traces`."
+        return
     rows = [
         [
             *(f"`{steps.model}`", str(len(steps.comparisons))),
@@ -34,7 +39,7 @@ def section(traces: pd.DataFrame) -> str:
         for steps in networks
     ]
     head = "MODEL | SEEDS | FLOAT64 | FLOAT32, STEP 1 | FLOAT32 | SELF-BASELINE | RATIO"
-    note = (
+    yield (
         f"Losses of the first {len(networks[0].comparisons[0].float64_error)} steps of each recipe, with the "
         "same dropout masks in both frameworks; of several seeds, the largest. FLOAT64 is the largest "
         "relative difference between the frameworks. FLOAT32 is the largest difference between them in nats, "
@@ -42,12 +47,15 @@ def section(traces: pd.DataFrame) -> str:
         "itself, started one unit in the last place away. RATIO is, for each seed, the largest difference "
         "between the frameworks up to a step over the larger self-baseline up to it (at least one unit in "
         "the last place of a loss), at the step where it is highest; of several seeds, the median and the "
-        "quartiles.\n\n"
-        "The ratios of this project's own recipes are selected: three of those recipes were changed until "
-        "seed 1 had a ratio below five ([docs/recipes.md](docs/recipes.md)). Only other seeds show what they "
-        "are without that."
+        "quartiles."
     )
-    return "\n\n".join([note, markdown(head.split(" | "), rows, right=range(1, 7)), *_accuracies(traces)])
+    if any(steps.model in ZOO for steps in networks):
+        yield (
+            "The ratios of this project's own recipes are selected: three of those recipes were changed "
+            "until seed 1 had a ratio below five ([docs/recipes.md](docs/recipes.md)). Only other seeds show "
+            "what they are without that."
+        )
+    yield markdown(head.split(" | "), rows, right=range(1, 7))
 
 
 def _quartiles(steps: FirstSteps) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from common.analysis import aa
+from common.analysis.pooling import MNIST
 from common.data.datasets import TRAINING_IMAGES
 from common.frameworks import display_name
 from common.model.zoo import ZOO
@@ -111,9 +112,11 @@ def _overhead_ratio(timings: Timings) -> str:
 
 
 def _augmentation_percent(timings: Timings) -> str:
-    """Seconds of one core that augmenting an epoch takes, in percent of the epoch's seconds."""
+    """Seconds of one core that augmenting an epoch takes, in percent of the epoch's seconds; empty where the
+    number of its steps is not known, on other data and of other networks."""
     seconds, step = timings.value("preparation", "augmentation"), timings.value("step", "epoch")
-    if seconds is None or step is None:
+    known = timings.model in ZOO and set(timings.rows["dataset"]) <= {MNIST}
+    if seconds is None or step is None or not known:
         return ""
     steps = TRAINING_IMAGES // ZOO[timings.model].recipe.batch_size
     return number(100 * seconds / (step * steps / 1000), 1)

@@ -22,6 +22,10 @@ class Column:
 
 FrameworkName = Annotated[str, Column(" or ".join(f"`{name}`" for name in FRAMEWORKS))]
 NetworkName = Annotated[str, Column("name in the zoo, or of a network of the user's own file")]
+MeasuredOn = Annotated[
+    str | None,
+    Column("data set, as in results.csv; empty in sessions before the column, which are of `mnist`"),
+]
 Device = Annotated[str, Column("`cpu`, or the accelerator")]
 Machine = Annotated[str, Column("processor, cores and operating system")]
 FrameworkVersion = Annotated[str, Column("version of the framework")]
@@ -221,6 +225,7 @@ class SpeedRow:
     framework_version: FrameworkVersion
     python: PythonVersion
     commit: Commit
+    dataset: MeasuredOn = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,6 +249,7 @@ class TraceRow:
         float | None,
         Column("on the test set, after the last step of an epoch", unit="percent"),
     ] = None
+    dataset: MeasuredOn = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,7 +328,12 @@ KEYS = {
 }
 """The columns that no two rows of a table share; rows of the other tables differ in some column."""
 
-FIRST_VERSION_ENDS = {"results.csv": "run", "traces.csv": "commit", "trials.csv": "numerics"}
+FIRST_VERSION_ENDS = {
+    "results.csv": "run",
+    "speed.csv": "commit",
+    "traces.csv": "commit",
+    "trials.csv": "numerics",
+}
 """The last column of a table's first version, where later versions added columns after it."""
 
 

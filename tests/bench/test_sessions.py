@@ -14,6 +14,7 @@ from common.analysis import aa as analysis_aa
 from common.analysis import rounding
 from common.bench import __main__ as bench
 from common.bench import aa, measure, speed
+from common.bench.requested_data import MNIST
 from common.bench.tasks import Task
 from common.cli.profile import ROUNDS, summarise
 from common.frameworks import FRAMEWORKS, PAIR
@@ -166,8 +167,8 @@ def test_the_expected_duration_is_that_of_recorded_runs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model", ZOO)
 def test_the_runs_of_a_session_train_many_steps_and_test_without_augmentation(model: str) -> None:
-    length, recipe = aa.LENGTHS.get(model, aa.SHORT), ZOO[model].recipe
-    assert length.counts(model)["trained_images"] > 50 * recipe.batch_size
+    length, recipe = aa.length_of(model, MNIST), ZOO[model].recipe
+    assert length.counts(model, MNIST)["trained_images"] > 50 * recipe.batch_size
     assert ("tta_shift=0" in length.words(model)) == (recipe.tta_shift > 0)
 
 

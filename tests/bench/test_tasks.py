@@ -9,7 +9,8 @@ import pytest
 from support.tables import add_run
 
 from common.bench.reason import error_line
-from common.bench.tasks import Data, Task, failed_row, missing, seconds_left, tasks_of
+from common.bench.requested_data import Data
+from common.bench.tasks import Task, failed_row, missing, seconds_left, tasks_of
 from common.frameworks import PAIR
 from common.model.own_network import entry_of
 from common.model.recipe import recipe_hash
