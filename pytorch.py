@@ -138,14 +138,15 @@ class Model:
         """Loss and number of correct predictions of each step, of a batch `order[step]`."""
         batches = torch.from_numpy(order).to(self.device)
         momenta = [None] * len(order) if momentum is None else momentum.tolist()
-        labels_of_steps, losses, predictions = targets[batches], [], []
+        labels_of_steps, losses, logits_of_steps = targets[batches], [], []
         schedule = zip(batches, labels_of_steps, rate.tolist(), momenta, strict=True)
         for batch, labels, step_rate, step_momentum in schedule:
             logits, loss = self.step(self.gather(inputs, batch), labels, step_rate, step_momentum)
             losses.append(loss.detach())
-            predictions.append(logits.detach().max(dim=1).indices)  # quicker than argmax on a CPU
-        # One comparison for all steps: per-step operations would cost as much as a small network.
-        correct = (torch.stack(predictions) == labels_of_steps).sum(dim=1)
+            logits_of_steps.append(logits.detach())
+        # Once for all steps: an operation in each would take as long as one of a small network's own.
+        predictions = torch.stack(logits_of_steps).max(dim=2).indices  # quicker than argmax on a CPU
+        correct = (predictions == labels_of_steps).sum(dim=1)
         loss_shares = torch.stack(losses).double() / self.world.size
         return distributed.total(loss_shares, self.world), distributed.total(correct, self.world)
 

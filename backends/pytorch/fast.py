@@ -146,7 +146,8 @@ def reuse_memory(gather: F, model: Any) -> F:
         torch.index_select(images, 0, indices, out=pixels)
         if pixels.dtype != torch.uint8:
             return pixels
-        return scaled.copy_(pixels).mul_(scaling.factor).add_(scaling.shift)
+        scaled.copy_(pixels).mul_(scaling.factor)
+        return scaled.add_(scaling.shift) if scaling.shift else scaled  # adding 0 changes no number
 
     return cast(F, into_buffer)
 
