@@ -18,19 +18,21 @@ def rewrite(folder: Path, change: Callable[[Cells], Cells | None]) -> int:
     """Replace each row of results.csv by what `change` returns for it; None removes the run.
 
     Returns the number of runs removed. Epochs and errors of runs that results.csv lacks then are removed too.
-    Each table is replaced as a whole. Raises ResultsError for a table that cannot be read, OSError for one
-    that cannot be written.
+    Each table is replaced as a whole, under the lock of the folder, so that no row is lost which a run
+    appends meanwhile. Raises ResultsError for a table that cannot be read, OSError for one that cannot be
+    written.
     """
-    present = store.rows(folder, "results.csv")
-    changed = [cells for row in present if (cells := change(row)) is not None]
-    kept = {cells["run"] for cells in changed}
-    for name in TABLES_OF_A_RUN:
-        if name == "results.csv":
-            rows = changed
-        else:
-            rows = [row for row in store.rows(folder, name) if row["run"] in kept]
-        files.write(folder / name, _table(name, rows))
-    return len(present) - len(changed)
+    with files.locked(folder):
+        present = store.rows(folder, "results.csv")
+        changed = [cells for row in present if (cells := change(row)) is not None]
+        kept = {cells["run"] for cells in changed}
+        for name in TABLES_OF_A_RUN:
+            if name == "results.csv":
+                rows = changed
+            else:
+                rows = [row for row in store.rows(folder, name) if row["run"] in kept]
+            files.write(folder / name, _table(name, rows))
+        return len(present) - len(changed)
 
 
 def _table(name: str, rows: list[Cells]) -> bytes:
