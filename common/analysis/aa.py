@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import pandas as pd
 
@@ -18,7 +19,6 @@ from common.analysis.frames import Tables
 from common.analysis.significance import Ratio
 from common.data.datasets import TEST_IMAGES, TRAINING_IMAGES
 from common.frameworks import PAIR
-from common.model.recipe import Recipe
 from common.model.zoo import ZOO
 
 LOAD_PER_CORE = 1.75
@@ -44,17 +44,31 @@ SAME_CODE = ("model", "seed", "commit", "machine", "python", "device", "threads"
 """Columns that the two runs of a pair share where their times are compared."""
 
 
-def _training(runs: pd.DataFrame, recipe: Recipe) -> pd.Series[float]:
+class Extent(Protocol):
+    """How much a recipe trains and tests: images in a batch, epochs, and whether it has test-time
+    augmentation."""
+
+    @property
+    def batch_size(self) -> int: ...
+
+    @property
+    def epochs(self) -> int: ...
+
+    @property
+    def tta_shift(self) -> int: ...
+
+
+def _training(runs: pd.DataFrame, recipe: Extent) -> pd.Series[float]:
     """Images a second of the steps after the first, without the moment normalisation before them."""
     seconds = runs["train_seconds"] - runs["first_step_seconds"] - runs["preprocess_seconds"]
     return (runs["trained_images"] - recipe.batch_size) / seconds
 
 
-def _prediction(runs: pd.DataFrame, _: Recipe) -> pd.Series[float]:
+def _prediction(runs: pd.DataFrame, _: Extent) -> pd.Series[float]:
     return runs["test_images"] / runs["predict_seconds"]
 
 
-def _whole_run(runs: pd.DataFrame, recipe: Recipe) -> pd.Series[float]:
+def _whole_run(runs: pd.DataFrame, recipe: Extent) -> pd.Series[float]:
     """Seconds of a process that trains the whole recipe: those of the run, and of the images that it left out
     at its own throughputs (epochs, tests, and the shifted views of test-time augmentation)."""
     training_images = runs.get("all_training_images", TRAINING_IMAGES)  # of MNIST in older sessions
@@ -70,7 +84,7 @@ def _whole_run(runs: pd.DataFrame, recipe: Recipe) -> pd.Series[float]:
     )
 
 
-QUANTITIES: dict[str, Callable[[pd.DataFrame, Recipe], pd.Series[float]]] = {
+QUANTITIES: dict[str, Callable[[pd.DataFrame, Extent], pd.Series[float]]] = {
     TRAINING: _training,
     "prediction": _prediction,
     "memory": lambda runs, _: runs["peak_memory_mib"],
@@ -81,7 +95,7 @@ QUANTITIES: dict[str, Callable[[pd.DataFrame, Recipe], pd.Series[float]]] = {
 """The quantities that are compared: images a second, MiB and seconds, from the measurements of the runs."""
 
 
-ZOO_RECIPES: Mapping[str, Recipe] = {name: entry.recipe for name, entry in ZOO.items()}
+ZOO_RECIPES: Mapping[str, Extent] = {name: entry.recipe for name, entry in ZOO.items()}
 """The recipes of the zoo's networks."""
 
 
@@ -136,7 +150,7 @@ def bears(error: float, ratio: float) -> bool:
 
 
 def aa_pairs(
-    speed: pd.DataFrame, quantity: str, recipes: Mapping[str, Recipe] = ZOO_RECIPES
+    speed: pd.DataFrame, quantity: str, recipes: Mapping[str, Extent] = ZOO_RECIPES
 ) -> dict[tuple[str, str], AAPair]:
     """By network and framework: a quantity in the last session that measured it, of the networks in
     `recipes`."""

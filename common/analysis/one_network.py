@@ -94,6 +94,29 @@ def own_networks(tables: Tables) -> list[OneNetwork]:
     ]
 
 
+@dataclass(frozen=True)
+class RecordedExtent:
+    """An `aa.Extent` by the rows of a network."""
+
+    batch_size: int
+    epochs: int
+    tta_shift: int
+
+
+def extents(tables: Tables) -> dict[str, RecordedExtent]:
+    """By network of a user's own file whose rows have one recipe: how much that trains and tests. Measured
+    times name no recipe, so those of a network with several cannot be told apart."""
+    runs = frames.apart(tables)[1].runs
+    return {
+        str(name): RecordedExtent(
+            *(int(rows["batch_size"].iloc[0]), int(rows["epochs"].iloc[0])),
+            int(rows["shifted_accuracy"].notna().any()),
+        )
+        for name, rows in runs.groupby("model")
+        if rows["recipe_hash"].nunique() == 1
+    }
+
+
 def _selected(tables: Tables, name: str, recipe_hash: str, dataset: str) -> Tables:
     """The rows of a network, with this recipe on this data set in those tables that have them."""
     runs = _default(tables.runs)

@@ -82,7 +82,7 @@ def _attribution(ablation: Ablation, family: int) -> list[str]:
         f"{told(attribution.pinned)} with everything pinned",
     ]
     return [
-        f"With all parts native {first} less {second} is {told(attribution.gap)} points over "
+        f"With all parts native {first} minus {second} is {told(attribution.gap)} points over "
         f"{attribution.gap.n} seeds, the sum of {', '.join(terms)} and {told(attribution.interaction)} from "
         "the parts' interaction, all of the same seeds."
     ]

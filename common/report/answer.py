@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from common.analysis import meta, pooling
-from common.analysis.answer import Answer, Quantity
+from common.analysis.answer import Answer
 from common.analysis.meta import Pooled
-from common.analysis.significance import MARGIN, Comparison, geometric
+from common.analysis.significance import INCONCLUSIVE, MARGIN, Comparison, geometric
 from common.analysis.verdicts import ModelVerdict
 from common.frameworks import PAIR, display_name
-from common.report import cells
+from common.report.leads import Lead
+from common.report.leads import sentences as leads
 from common.report.markdown import listed
-from common.report.speed_ratios import noise
 
 FIRST, SECOND = (display_name(name) for name in PAIR)
 
@@ -35,7 +35,8 @@ def sentences(answer: Answer) -> list[str]:
 def speed(answer: Answer) -> list[str]:
     """The lines on speed, memory and start-up."""
     return [
-        f"**Training speed**: {training(answer)}",
+        f"**Training speed** (images a second): {training(answer)}",
+        *(f"**Whole run** (with start-up and tests): {sentence}" for sentence in whole_run(answer)),
         f"**Prediction speed**: {prediction(answer)}",
         f"**Memory**: {memory(answer)}",
         f"**Start-up**: {start_up(answer)}",
@@ -71,18 +72,20 @@ def accuracy(answer: Answer) -> str:
     if pooled is None:
         return f"too few networks for one number. {counted}"
     low, high = pooled.interval
+    within = max(-low, high) <= MARGIN
     if low > 0 or high < 0:
         words = f"{FIRST if low > 0 else SECOND} is higher"
     else:
-        words = "no difference" if max(-low, high) <= MARGIN else "no difference found"
-    return f"{words}. {capitalised(_over_networks(pooled))}. {counted}"
+        words = "no difference" if within else "no difference found"
+    margin = f"{'' if within else 'not '}within the margin of ±{MARGIN:g}"
+    return f"{words} on average: {_over_networks(pooled)}, {margin}. {counted}"
 
 
 def _over_networks(pooled: Pooled) -> str:
-    """`over 13 networks and 157 pairs of runs PyTorch less TensorFlow is -0.002 points (95 % ...)`."""
+    """`over 13 networks and 157 pairs of runs PyTorch minus TensorFlow is -0.002 points (95 % ...)`."""
     low, high = pooled.interval
     return (
-        f"over {pooled.networks} networks and {pooled.pairs} pairs of runs {FIRST} less {SECOND} is "
+        f"over {pooled.networks} networks and {pooled.pairs} pairs of runs {FIRST} minus {SECOND} is "
         f"{pooled.mean:+.3f} points (95 % {low:+.3f} to {high:+.3f})"
     )
 
@@ -96,7 +99,7 @@ def other_data(answer: Answer) -> list[str]:
         if pooled is None:
             largest = max(judged, key=lambda verdict: abs(verdict.comparison.mean))
             about = (
-                f"{FIRST} less {SECOND} is {_points(largest.comparison)} for `{largest.model}`, the largest "
+                f"{FIRST} minus {SECOND} is {_points(largest.comparison)} for `{largest.model}`, the largest "
                 f"difference of {len(judged)} network{'s' * (len(judged) > 1)}"
             )
         else:
@@ -106,22 +109,28 @@ def other_data(answer: Answer) -> list[str]:
 
 
 def _counted(judged: Sequence[ModelVerdict]) -> str:
-    """`By network: 9 equivalent, 3 inconclusive.`"""
+    """`By network: 9 equivalent, 3 inconclusive (too few seeds for a verdict on one network alone).`"""
     words = [verdict.verdict for verdict in judged]
-    counts = [f"{words.count(word)} {word}" for word in dict.fromkeys(sorted(words, key=words.count)[::-1])]
+    remarks = {INCONCLUSIVE: " (too few seeds for a verdict on one network alone)"}
+    by_number = sorted(set(words), key=lambda word: (-words.count(word), word))
+    counts = [f"{words.count(word)} {word}{remarks.get(word, '')}" for word in by_number]
     return f"By network: {', '.join(counts)}."
 
 
 def training(answer: Answer) -> str:
-    """Which framework trains faster, and which ends a whole run first."""
+    """Which framework trains faster."""
     quantity = answer.quantities.get("training")
     if quantity is None:
         return NOT_MEASURED.format("aa")
-    parts = [_overall(quantity, "trains {} faster", "no difference")]
-    if whole := answer.quantities.get("whole run"):
-        words = _overall(whole, "takes {} less time", "no difference", less=True)
-        parts.append(f"A whole run with start-up and tests: {words}")
-    return " ".join(parts)
+    return leads(quantity, Lead("trains {} faster"))
+
+
+def whole_run(answer: Answer) -> list[str]:
+    """Which framework ends a whole run first; none where that was not measured."""
+    quantity = answer.quantities.get("whole run")
+    if quantity is None:
+        return []
+    return [leads(quantity, Lead("takes {} less time", less=True))]
 
 
 def prediction(answer: Answer) -> str:
@@ -135,7 +144,7 @@ def prediction(answer: Answer) -> str:
             f"(by network {min(factors.values()):.1f} to {max(factors.values()):.1f} times)."
         )
     if quantity := answer.quantities.get("prediction"):
-        parts.append(f"In batches: {_overall(quantity, 'predicts {} faster', 'no difference')}")
+        parts.append(f"In batches: {leads(quantity, Lead('predicts {} faster'))}")
     return " ".join(parts) or NOT_MEASURED.format("aa")
 
 
@@ -146,7 +155,7 @@ def memory(answer: Answer) -> str:
         return NOT_MEASURED.format("aa")
     first, second = quantity.means
     return (
-        f"{_overall(quantity, 'takes {} less', 'no difference', less=True)} "
+        f"{leads(quantity, Lead('takes {} less', less=True))} "
         f"On average {first:,.0f} MiB in {FIRST} and {second:,.0f} MiB in {SECOND}."
     )
 
@@ -179,7 +188,7 @@ def defaults(answer: Answer) -> str:
     number = "the only network measured" if len(gaps) == 1 else f"the largest of {len(gaps)} networks"
     return (
         "with each framework's own initialisation, BatchNorm and optimizer, "
-        f"{FIRST} less {SECOND} is {_points(gaps[model])} for `{model}`, {number}."
+        f"{FIRST} minus {SECOND} is {_points(gaps[model])} for `{model}`, {number}."
     )
 
 
@@ -190,58 +199,3 @@ def _points(difference: Comparison) -> str:
         return mean
     low, high = difference.interval
     return f"{mean} (95 % {low:+.2f} to {high:+.2f})"
-
-
-def _overall(quantity: Quantity, words: str, equal: str, *, less: bool = False) -> str:
-    """A sentence on the mean over networks, and the range of the networks.
-
-    `words` follow the name of the framework that is ahead: with `less` the one that has less of the quantity.
-    `equal` is the sentence where the confidence interval includes 1. In place of a ratio that the clock does
-    not bear stands the error of the clock.
-    """
-    told, ratios = quantity.overall, list(quantity.borne.values())
-    over = f"{FIRST} over {SECOND} is"
-    between = _by_network(quantity, [f"{ratio:.2f}" for ratio in _ends(ratios)])
-    if told is None:
-        return f"{over} {between}." if between else "too noisy to compare."
-    if not told.borne:
-        others = f"; {over} {between}" if between else ""
-        return f"too noisy to compare (one framework against itself: {noise(told.clock_error)}){others}."
-    low, high = told.ratio.interval or (told.ratio.mean, told.ratio.mean)
-    if low <= 1 <= high:
-        return "; ".join(filter(None, [f"{equal}: {over} {cells.ratio(told.ratio)}", between])) + "."
-    first = (high < 1) == less
-    mean, *ends = (_percent(value, less=less, first=first) for value in (told.ratio.mean, low, high))
-    percents = _ends(_percent(ratio, less=less, first=first) for ratio in ratios)
-    sign = "+" if any(percent < 0 for percent in percents) else ""  # some networks have the other one ahead
-    ahead = (
-        f"{FIRST if first else SECOND} {words.format(f'{mean:.0f} %')} "
-        f"(95 % {min(ends):.0f} to {max(ends):.0f} %)"
-    )
-    between = _by_network(quantity, [f"{percent:{sign}.0f}" for percent in percents], unit=" %")
-    return "; ".join(filter(None, [ahead, between])) + "."
-
-
-def _ends(values: Iterable[float]) -> list[float]:
-    """The lowest and the highest value; none of none."""
-    found = list(values)
-    return [min(found), max(found)] if found else []
-
-
-def _by_network(quantity: Quantity, ends: Sequence[str], *, unit: str = "") -> str:
-    """`by network 0.64 to 0.80`, with a remark if some networks are too inexact; empty without `ends`."""
-    if not ends:
-        return ""
-    values = f"{' to '.join(dict.fromkeys(ends))}{unit}"
-    exact, networks = list(quantity.borne), len(quantity.by_model)
-    if len(exact) == networks:
-        return f"by network {values}"
-    if len(exact) == 1:
-        return f"{values} for `{exact[0]}`, the only one of {networks} networks measured exactly enough"
-    return f"by network {values}, in the {len(exact)} of {networks} measured exactly enough"
-
-
-def _percent(ratio: float, *, less: bool, first: bool) -> float:
-    """How much more (or, with `less`, how much less) the framework that is ahead has, in percent."""
-    own = ratio if first else 1 / ratio
-    return 100 * (1 - own) if less else 100 * (own - 1)

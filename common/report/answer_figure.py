@@ -15,7 +15,12 @@ from common.analysis.significance import MARGIN
 from common.frameworks import FRAMEWORKS, PAIR, display_name
 from common.report.digit_figures import WIDTH
 
-PANELS = {"training": "Training speed", "memory": "Memory", "import": "Start-up (import)"}
+PANELS = {
+    "training": "Training speed",
+    "prediction": "Prediction speed\n(batches)",
+    "memory": "Memory",
+    "import": "Start-up\n(import)",
+}
 """The quantities of the panels of ratios, with their titles."""
 
 BETTER_BELOW = {"memory", "import"}
@@ -28,8 +33,8 @@ STEPS = (0.25, 0.35, 0.5, 0.7, 1, 1.4, 2, 3, 4)
 
 @dataclass(frozen=True)
 class Point:
-    """A value with its 95 % confidence interval, None for one pair; `reported` is False where its clock does
-    not bear it."""
+    """A value with its 95 % confidence interval, None for one pair and for a ratio that its clock does not
+    bear; that one is not `reported`."""
 
     value: float
     interval: tuple[float, float] | None
@@ -45,16 +50,17 @@ def figure(answer: Answer) -> Figure:
     reach = max([3 * MARGIN, *(1.2 * abs(point.value) for point in differences.values())])
     draw_points(panels[0], models, differences, centre=0.0, more_is_better=True, limits=(-reach, reach))
     panels[0].axvspan(-MARGIN, MARGIN, color="#eeeeee", zorder=0)
-    panels[0].xaxis.set_major_locator(MaxNLocator(nbins=4))
-    panels[0].set(title="Test accuracy", xlabel=f"{_names(' less ')}, points")
+    panels[0].xaxis.set_major_locator(MaxNLocator(nbins=3))
+    panels[0].set(title="Test accuracy", xlabel=f"{_names('minus')}, points")
     for axes, (name, title) in zip(panels[1:], PANELS.items(), strict=True):
         quantity = answer.quantities.get(name)
         ratios = {} if quantity is None else quantity.by_model
         points = {
-            model: Point(told.ratio.mean, told.ratio.interval, told.borne) for model, told in ratios.items()
+            model: Point(told.ratio.mean, told.ratio.interval if told.borne else None, told.borne)
+            for model, told in ratios.items()
         }
         better = "less" if name in BETTER_BELOW else "more"
-        axes.set(xscale="log", title=title, xlabel=f"{_names(' over ')}\n({better} is better)")
+        axes.set(xscale="log", title=title, xlabel=f"{_names('over')}\n({better} is better)")
         reach = 1.2 * max(
             [1.3, *(end for point in points.values() for end in (point.value, 1 / point.value))]
         )
@@ -72,13 +78,24 @@ def figure(answer: Answer) -> Figure:
         for name in PAIR
     ]
     handles.append(Line2D([], [], color=NEUTRAL, marker="o", label="interval includes equality"))
-    handles.append(Line2D([], [], color=NEUTRAL, marker="o", fillstyle="none", label="too noisy for a ratio"))
+    handles.append(
+        Line2D(
+            [],
+            [],
+            color=NEUTRAL,
+            marker="o",
+            fillstyle="none",
+            linestyle="none",
+            label="too noisy for a ratio",
+        )
+    )
     result.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False, fontsize=9)
     return result
 
 
 def _names(between: str) -> str:
-    return between.join(map(display_name, PAIR))
+    """Both frameworks around a word, on two lines."""
+    return f" {between}\n".join(map(display_name, PAIR))
 
 
 def draw_points(

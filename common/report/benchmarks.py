@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from common.analysis import frames, pooling
@@ -22,7 +21,7 @@ from common.report import (
     timings,
     verdict_tables,
 )
-from common.report.markdown import listed
+from common.report.markdown import listed, slug
 
 MISTAKES = "Mistakes of a port"
 
@@ -87,8 +86,3 @@ def page(tables: Tables, link: str = "results/plots") -> str:
 def contents(titles: Iterable[str]) -> str:
     """A list of links to the headings `titles` of a page."""
     return listed(f"[{title}](#{slug(title)})" for title in titles)
-
-
-def slug(title: str) -> str:
-    """The anchor that GitHub gives a heading."""
-    return re.sub(r"[^\w -]", "", title).lower().replace(" ", "-")

@@ -92,7 +92,9 @@ def accuracy_per_epoch(material: Material) -> Figure:
         drawn.extend(intervals["mean"])
         accuracy_axis(axes, drawn, which="y", fine_up_to=20)
 
-    return _curves(material, panel, "Test accuracy per epoch", ylabel="test accuracy (%)")
+    return _curves(
+        material, panel, "Test accuracy per epoch: means with 95 % intervals", ylabel="test accuracy (%)"
+    )
 
 
 def loss_per_epoch(material: Material) -> Figure:
@@ -107,7 +109,13 @@ def loss_per_epoch(material: Material) -> Figure:
         axes.set(yscale="log", ylim=(min(drawn) / 1.3, max(drawn) * 1.3))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
-    return _curves(material, panel, "Loss per epoch", ylabel="loss (nats)", more=_test_and_training())
+    return _curves(
+        material,
+        panel,
+        "Loss per epoch: means with 95 % intervals",
+        ylabel="loss (nats)",
+        more=_test_and_training(),
+    )
 
 
 def loss_against_examples(material: Material) -> Figure:

@@ -22,3 +22,8 @@ def _cell(text: str) -> str:
 def listed(items: Iterable[str]) -> str:
     """A Markdown list."""
     return "\n".join(f"- {item}" for item in items)
+
+
+def slug(title: str) -> str:
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w -]", "", title).lower().replace(" ", "-")

@@ -26,7 +26,7 @@ def section(rows: pd.DataFrame, link: str) -> str:
     seeds = max(cost.points.n for cost in found)
     note = (
         "Each mistake is planted in the program of the framework whose interface leads to it. COST is the "
-        f"accuracy of the right run less that of the run with the mistake, in points, of {seeds} seeds, "
+        f"accuracy of the right run minus that of the run with the mistake, in points, of {seeds} seeds, "
         "paired by seed; the intervals are simultaneous 95 % confidence intervals, adjusted for all "
         f"{sum(cost.points.interval is not None for cost in found)} of them (Bonferroni). An empty cell: the "
         "mistake does not apply to that network. A *forward check* lets both programs predict one batch as "

@@ -12,6 +12,7 @@ from common.analysis.verdicts import ModelVerdict
 from common.cli.text_table import aligned
 from common.frameworks import PAIR, display_name
 from common.report import cells
+from common.report.leads import Lead
 
 FIRST, SECOND = (display_name(name) for name in PAIR)
 
@@ -105,7 +106,7 @@ def accuracy(network: OneNetwork) -> str:
         missing = [display_name(name) for name in PAIR if name not in network.groups]
         return f"no finished run in {' and '.join(missing)}." if missing else "no seed has run in both."
     comparison = verdict.comparison
-    about = f"{FIRST} less {SECOND} is {comparison.mean:+.3f} points"
+    about = f"{FIRST} minus {SECOND} is {comparison.mean:+.3f} points"
     if comparison.interval is None:
         return f"{about} in one pair of runs, which has no interval; --seeds 10 gives a verdict."
     low, high = comparison.interval
@@ -133,7 +134,7 @@ def speed(network: OneNetwork) -> str:
         return NOT_MEASURED
     first, second = (_mean(side, 1) for side in network.values("total_seconds"))
     return (
-        f"{_ahead(ratio, 'trains {} faster', more=True)} A whole run takes {first} s in {FIRST} and {second} "
+        f"{_ahead(ratio, Lead('trains {} faster'))} A whole run takes {first} s in {FIRST} and {second} "
         f"s in {SECOND}. {_measured_on(network)}"
     )
 
@@ -144,22 +145,17 @@ def memory(network: OneNetwork) -> str:
     if ratio is None:
         return NOT_MEASURED
     first, second = (_mean(side, 0) for side in network.values("peak_memory_mib"))
-    return f"{_ahead(ratio, 'takes {} less', more=False)} {first} MiB in {FIRST}, {second} MiB in {SECOND}."
+    return (
+        f"{_ahead(ratio, Lead('takes {} less', less=True))} {first} MiB in {FIRST}, {second} MiB in {SECOND}."
+    )
 
 
-def _ahead(ratio: Ratio, words: str, *, more: bool) -> str:
-    """A sentence on the framework that has more of a quantity, or less of it: by how many percent."""
+def _ahead(ratio: Ratio, lead: Lead) -> str:
+    """A sentence on the framework that is ahead: by how many percent."""
     if ratio.interval and not ratio.excludes_one:
         return f"no difference found: {FIRST} over {SECOND} is {cells.ratio(ratio)}."
-    first = (ratio.mean > 1) == more
-
-    def percent(value: float) -> float:
-        own = value if first else 1 / value
-        return 100 * (own - 1) if more else 100 * (1 - own)
-
-    ends = sorted(map(percent, ratio.interval or ()))
-    bounds = f" (95 % {ends[0]:.0f} to {ends[1]:.0f} %)" if ends else ""
-    return f"{FIRST if first else SECOND} {words.format(f'{percent(ratio.mean):.0f} %')}{bounds}."
+    bounds = f" ({lead.interval(ratio.interval)})" if ratio.interval else ""
+    return f"{lead.framework(ratio.mean)} {lead.phrase([ratio.mean])}{bounds}."
 
 
 def _measured_on(network: OneNetwork) -> str:

@@ -62,7 +62,7 @@ def _difference(axes: Axes, network: OneNetwork) -> None:
     draw_points(axes, [""], points, centre=0.0, more_is_better=True, limits=(-reach, reach))
     axes.set_yticks([])
     axes.set_title("Difference" if verdict is None else verdict.verdict.capitalize())
-    axes.set_xlabel(f"{' less '.join(map(display_name, PAIR))}, points", fontsize=9)
+    axes.set_xlabel(f"{' minus '.join(map(display_name, PAIR))}, points", fontsize=9)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
 
 

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from common.analysis import frames, pooling
+import pandas as pd
+
+from common.analysis import aa, frames, pooling
 from common.analysis.frames import Tables
-from common.analysis.one_network import OneNetwork, own_networks
+from common.analysis.one_network import OneNetwork, extents, own_networks
 from common.frameworks import PAIR, display_name
-from common.report import cells, one_network, run_tables
+from common.model.zoo import ZOO
+from common.report import cells, one_network, rounding_tables, run_tables, speed_ratios, timings
 from common.report.markdown import listed, markdown
 
 TITLE = "Your networks"
 
 
 def section(tables: Tables) -> str:
-    """The networks' verdicts, a table of accuracy, times and memory for each, other settings and failed runs;
-    empty without rows of such networks."""
+    """The networks' verdicts, a table of accuracy, times and memory for each, measured sessions, other
+    settings and failed runs; empty without rows of such networks."""
     runs = frames.apart(tables)[1].runs
-    if runs.empty:
+    if runs.empty and all(rows.empty for rows in _sessions(tables)):
         return ""
     networks = own_networks(tables)
     parts = [
@@ -28,11 +31,22 @@ def section(tables: Tables) -> str:
         _summary(networks) if networks else "",
         *(_details(network, label) for network, label in zip(networks, _labels(networks), strict=True)),
     ]
+    parts += _measured(tables)
     if others := _other_settings(tables):
         parts.append(f"### Other settings of your networks\n\n{others}")
     if (runs["status"] != "ok").any() or (runs["reason"] != "").any():
         parts.append(f"### Failed runs of your networks\n\n{run_tables.failed(runs)}")
     return "\n\n".join(filter(None, parts))
+
+
+def sentences(tables: Tables) -> list[str]:
+    """The answers on accuracy, speed and memory of each network, as Markdown."""
+    networks = own_networks(tables)
+    return [
+        f"**{label}, {subject.lower()}**:{rest}"
+        for network, label in zip(networks, _labels(networks), strict=True)
+        for subject, _, rest in (line.partition(":") for line in one_network.sentences(network))
+    ]
 
 
 def text(tables: Tables) -> str:
@@ -77,6 +91,35 @@ def _details(network: OneNetwork, label: str) -> str:
     table = markdown(list(one_network.HEAD), lines, right=(1, 2, 3, 4))
     about = f"{network.parameters:,} parameters, data set {network.dataset}, from {files}."
     return "\n\n".join([f"### {label}", about, table, listed(one_network.sentences(network))])
+
+
+def _sessions(tables: Tables) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of speed.csv and of traces.csv with networks of users' own files."""
+    own = frames.apart(tables)[1]
+    speed, traces = (rows[~rows["model"].isin(set(ZOO))] for rows in (own.speed, own.traces))
+    return speed, traces
+
+
+def _measured(tables: Tables) -> list[str]:
+    """The last sessions of `bench aa`, `bench speed` and `bench traces` on each data set, under titles."""
+    (speed, traces), known = _sessions(tables), extents(tables)
+    again = speed["measure"].str.startswith(aa.PREFIX)
+    parts = []
+    for dataset, rows in speed[again].groupby("dataset"):
+        if set(rows["model"]) & set(known):
+            parts += [f"### Speed and memory of your networks on {dataset}", speed_ratios.CELLS]
+            parts.append(speed_ratios.tables(rows, known))
+    if unknown := sorted(set(speed[again]["model"]) - set(known)):
+        names = ", ".join(f"`{name}`" for name in unknown)
+        parts.append(
+            f"Not listed are sessions of `bench aa` with {names}: they name no recipe, and the runs of such "
+            "a network have several, or there are none."
+        )
+    for dataset, rows in speed[~again].groupby("dataset"):
+        parts += [f"### Times of your networks on {dataset}", timings.section(rows)]
+    for dataset, rows in traces.groupby("dataset"):
+        parts += [f"### First steps of your networks on {dataset}", rounding_tables.section(rows)]
+    return parts
 
 
 def _other_settings(tables: Tables) -> str:

@@ -34,7 +34,7 @@ from common.report import answer_figure, digit_figures, epochs, mistake_figure, 
 from common.report import first_steps as steps_figure
 from common.report.drawing import Material
 from common.report.epochs import WALK_THROUGH
-from common.report.sources import RECORDS
+from common.report.sources import RECORDS, link
 
 EVERY_WRONG_IMAGE = "under-5k"
 """The network whose source shows every misclassified image of a run; its confusion matrix is shown too."""
@@ -154,10 +154,10 @@ def _of_answer(answer: Answer) -> list[Picture]:
     return [
         Picture(
             ANSWER,
-            "Accuracy, training speed, memory and start-up by network",
+            "Accuracy, training and prediction speed, memory and start-up by network",
             "Points are means with 95 % confidence intervals, in the colour of the framework that is better; "
-            "an arrow: the interval is longer than the axis; hollow: the clock is too inexact for "
-            "this ratio; no point: not measured. "
+            "an arrow: the interval is longer than the axis; hollow, without an interval: the clock is too "
+            "inexact for this ratio; no point: not measured. "
             f"Grey: the margin of ±{MARGIN:g} points within which two accuracies count as equivalent.",
             lambda _: answer_figure.figure(answer),
         )
@@ -190,7 +190,10 @@ def _of_training(material: Material) -> list[Picture]:
             "Test accuracy against parameters",
             "The mean over seeds with its 95 % confidence interval, cut where it leaves the axis. Each "
             "network has its own recipe. Stars: "
-            + ", ".join(f"{record.parameters:,} parameters ({record.name})" for record in RECORDS)
+            + ", ".join(
+                f"{record.parameters:,} parameters ({link(record.name, record.address)})"
+                for record in RECORDS
+            )
             + ".",
             overview.accuracy_against_parameters,
         ),

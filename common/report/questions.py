@@ -73,7 +73,7 @@ class Facts:
             return UNKNOWN
         low, high = pooled.interval
         return (
-            f"over {pooled.networks} networks {FIRST} less {SECOND} is {pooled.mean:+.3f} points (95 % "
+            f"over {pooled.networks} networks {FIRST} minus {SECOND} is {pooled.mean:+.3f} points (95 % "
             f"{low:+.3f} to {high:+.3f})"
         )
 
@@ -286,8 +286,8 @@ def _of_results(facts: Facts) -> list[Question]:
         ),
         Question(
             "Which framework is faster?",
-            f"Training: {answer.training(found)} Prediction: {answer.prediction(found)} Ratios hold for the "
-            "processor and the networks that they were measured on.",
+            f"Training: {answer.training(found)} {_whole_run(found)}Prediction: {answer.prediction(found)} "
+            "Ratios hold for the processor and the networks that they were measured on.",
             "../benchmarks.md#speed",
             "python -m common.bench aa",
         ),
@@ -363,6 +363,10 @@ def _of_practice(facts: Facts) -> list[Question]:
 def _batch_sizes() -> str:
     sizes = [entry.recipe.batch_size for entry in ZOO.values()]
     return f"{min(sizes)} to {max(sizes)}"
+
+
+def _whole_run(found: Answer) -> str:
+    return "".join(f"Whole run: {sentence} " for sentence in answer.whole_run(found))
 
 
 def _prediction(found: Answer) -> str:

@@ -27,7 +27,7 @@ def results_block(tables: Tables, link: str, *, benchmarks: str = "benchmarks.md
     parts = [
         answer.block(answer_of(tables)),
         *(f"{gallery.image(picture, link)}\n\n{picture.caption}" for picture in pictures),
-        verdict_tables.summary_table(tables),
+        verdict_tables.summary_table(tables, benchmarks.partition("#")[0]),
         networks(groups),
         *_remarks(tables, groups, benchmarks),
     ]

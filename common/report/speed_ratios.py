@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from common.analysis import aa
-from common.analysis.aa import ZOO_RECIPES, AAPair, TargetComparison, ToldRatio
+from common.analysis.aa import ZOO_RECIPES, AAPair, Extent, TargetComparison, ToldRatio
 from common.analysis.frames import Tables
 from common.analysis.pooling import sort_key
 from common.frameworks import PAIR, display_name
-from common.model.recipe import Recipe
 from common.model.zoo import ZOO
 from common.report import cells
 from common.report.markdown import markdown
@@ -26,6 +25,16 @@ UNITS = {
     "whole run": ("s", 1),
 }
 """Unit and decimals of aa.QUANTITIES."""
+
+CELLS = (
+    f"Each cell is {display_name(PAIR[0])} over {display_name(PAIR[1])}, the geometric mean over the rounds "
+    "of a session with its 95 % confidence interval: above 1 the first is quicker in training and prediction "
+    "(images a second), and takes more in the other columns (MiB, seconds). A ratio is reported where the "
+    f"confidence interval of each framework over itself is within ±{100 * aa.EXACT:g} % or within a third of "
+    "the ratio's distance from 1 (in logarithms); elsewhere the cell has how far that interval reaches: *A/A "
+    "±12 %*. An empty cell was not measured."
+)
+"""What the cells of the ratios have."""
 
 Pairs = Mapping[tuple[str, str], AAPair]
 
@@ -50,7 +59,7 @@ def noise(error: float) -> str:
     return f"±{percent:.0f} %" if percent <= 100 else "beyond ±100 %"
 
 
-def tables(speed: pd.DataFrame, recipes: Mapping[str, Recipe] = ZOO_RECIPES) -> str:
+def tables(speed: pd.DataFrame, recipes: Mapping[str, Extent] = ZOO_RECIPES) -> str:
     """The ratios of all networks in `recipes` and quantities, then the values and A/A ratios behind them."""
     pairs = {quantity: aa.aa_pairs(speed, quantity, recipes) for quantity in aa.QUANTITIES}
     names = {model for of_quantity in pairs.values() for model, _ in of_quantity}
@@ -112,16 +121,11 @@ def section(results: Tables) -> str:
     first, second = map(display_name, PAIR)
     parts = [
         "### Speed and memory",
-        f"Each cell is {first} over {second}, the geometric mean over the rounds of a session with its 95 % "
-        "confidence interval: above 1 the first is quicker in training and prediction (images a second), and "
-        "takes more in the other columns (MiB, seconds). Every run is a process of its own that trains a "
+        f"{CELLS} Every run is a process of its own that trains a "
         "part of a recipe, of the quickest networks all of it; the frameworks take turns, each twice a round "
         "(A/A). TRAINING is without the first step and the moment normalisation before it. WHOLE RUN is from "
         "the start of the process to its end with all epochs and tests of the recipe: that of the run, and "
-        "the images that it left out at its own speeds. MEMORY is the peak of these shortened runs. A ratio "
-        "is reported where the confidence interval of each framework over itself is within "
-        f"±{100 * aa.EXACT:g} % or within a third of the ratio's distance from 1 (in logarithms); elsewhere "
-        "the cell has how far that interval reaches: *A/A ±12 %*. An empty cell was not measured. The "
+        "the images that it left out at its own speeds. MEMORY is the peak of these shortened runs. The "
         "geometric mean is over all networks, those without a ratio included, with Student's interval over "
         "networks.",
         tables(results.speed),

@@ -23,9 +23,12 @@ from common.analysis.verdicts import (
 from common.frameworks import PAIR, display_name
 from common.model.zoo import ZOO
 from common.report import cells
-from common.report.markdown import listed, markdown
+from common.report.markdown import listed, markdown, slug
 
 FIRST, SECOND = (display_name(name) for name in PAIR)
+
+DIFFERENCES = "Differences"
+"""The heading above the tests of accuracies and the seeds that are missing."""
 
 
 def sentence(tables: Tables) -> str:
@@ -40,14 +43,15 @@ def sentence(tables: Tables) -> str:
         ratio = f"; the ratio of error rates is {math.exp(logarithms.mean):.3f} ({low:.3f} to {high:.3f})"
     return (
         f"Over {difference.networks} networks and {difference.pairs} pairs of runs, {FIRST}'s test accuracy "
-        f"less {SECOND}'s is {difference.mean:+.3f} points (95 % confidence interval "
+        f"minus {SECOND}'s is {difference.mean:+.3f} points (95 % confidence interval "
         f"{_range(difference.interval)}){ratio}; a further network like these has a difference of "
         f"{_range(difference.prediction)} points (95 % prediction interval)."
     )
 
 
-def summary_table(tables: Tables) -> str:
-    """One line a network; empty without pairs of runs."""
+def summary_table(tables: Tables, benchmarks: str = "") -> str:
+    """One line a network; empty without pairs of runs. The seeds that are missing are listed on the page
+    `benchmarks`, or on this one."""
     judged, refused = judge(tables)
     if not judged:
         return ""
@@ -61,11 +65,11 @@ def summary_table(tables: Tables) -> str:
     ]
     head = ["MODEL", "PARAMS", f"{FIRST.upper()} %", f"{SECOND.upper()} %", "DIFFERENCE", "VERDICT"]
     note = (
-        f"Each accuracy is a mean over seeds. DIFFERENCE is {FIRST} less {SECOND} in points of test accuracy "
-        "after the last epoch, over pairs of runs with one seed, with its 95 % confidence interval. "
+        f"Each accuracy is a mean over seeds. DIFFERENCE is {FIRST} minus {SECOND} in points of test "
+        "accuracy after the last epoch, over pairs of runs with one seed, with its 95 % confidence interval. "
         f"*Equivalent*: within ±{MARGIN:g} points by two one-sided tests. *Different*: not zero by Student's "
         f"paired test. *Inconclusive*: neither. Both tests are at {100 * ALPHA:g} %, adjusted for the number "
-        f"of networks. {_plan(judged)}"
+        f"of networks. {_plan(judged, f'{benchmarks}#{slug(DIFFERENCES)}')}"
     )
     parts = [markdown(head, rows, right=(1, 2, 3, 4)), note]
     return "\n\n".join([*parts, *([listed(refused)] if refused else [])])
@@ -166,7 +170,7 @@ def _differences(judged: Sequence[ModelVerdict]) -> list[str]:
     ]
     head = "MODEL | PAIRS | DIFFERENCE | SD | P DIFFERENT | P OUTSIDE MARGIN | VERDICT"
     return [
-        "### Differences",
+        f"### {DIFFERENCES}",
         f"Pairs are runs with one seed. A difference is equivalent if it is within ±{MARGIN:g} points: "
         "P OUTSIDE MARGIN is the larger p-value of two one-sided tests. In brackets, where they differ, are "
         "the p-values that decide, adjusted for the number of networks (Holm). The margin, ten of the 10,000 "
@@ -214,13 +218,12 @@ def _words(verdict: ModelVerdict) -> str:
     return f"{verdict.verdict}: {number} more seeds"
 
 
-def _plan(judged: Sequence[ModelVerdict]) -> str:
-    """Whether the planned seeds are there."""
+def _plan(judged: Sequence[ModelVerdict], address: str = "") -> str:
+    """Whether the planned seeds are there, with a link to their list at an address."""
     short = sum(verdict.missing_seeds > 0 for verdict in judged)
+    lacking = f"{short} of {len(judged)} networks lack some of theirs"
     state = (
-        f"{short} of {len(judged)} networks lack some of theirs"
-        if short
-        else "every network has all of its own"
+        (f"[{lacking}]({address})" if address else lacking) if short else "every network has all of its own"
     )
     return (
         f"The number of seeds was planned for each network, and none are added to change a verdict; {state}."

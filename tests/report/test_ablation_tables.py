@@ -24,7 +24,7 @@ def test_the_gap_and_its_parts_are_in_a_sentence(tmp_path: Path) -> None:
     add_variants(tmp_path, none=(99.01, 99.0), init=(99.08, 98.9), norm=(99.03, 99.0))
     add_variants(tmp_path, optimizer=(99.01, 99.0), all=(99.1, 98.89))
     page = section(tmp_path)
-    assert "PyTorch less TensorFlow is +0.21 (+0.21 to +0.21) points" in page
+    assert "PyTorch minus TensorFlow is +0.21 (+0.21 to +0.21) points" in page
     assert "+0.17 (+0.17 to +0.17) from initialisation" in page
     assert "+0.02 (+0.02 to +0.02) from batch normalisation" in page
     assert "+0.01 (+0.01 to +0.01) with everything pinned" in page

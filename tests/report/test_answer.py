@@ -44,10 +44,10 @@ def found(folder: Path) -> Answer:
 @pytest.mark.parametrize(
     "differences, words",
     [
-        ([0.02, -0.02, 0.01, -0.01], "no difference. "),
-        ([0.9, -0.9, 0.8, -0.8], "no difference found. "),
-        ([0.5, 0.51, 0.49, 0.5], "PyTorch is higher. "),
-        ([-0.5, -0.51, -0.49, -0.5], "TensorFlow is higher. "),
+        ([0.02, -0.02, 0.01, -0.01], "no difference on average: over 3 networks and 12 pairs"),
+        ([0.9, -0.9, 0.8, -0.8], "no difference found on average: over "),
+        ([0.5, 0.51, 0.49, 0.5], "PyTorch is higher on average: over "),
+        ([-0.5, -0.51, -0.49, -0.5], "TensorFlow is higher on average: over "),
     ],
 )
 def test_accuracy(tmp_path: Path, differences: list[float], words: str) -> None:
@@ -56,13 +56,14 @@ def test_accuracy(tmp_path: Path, differences: list[float], words: str) -> None:
     text = answer.accuracy(found(tmp_path))
     assert text.startswith(words)
     assert "3 networks and 12 pairs" in text
+    assert ("not within the margin" in text) == (max(map(abs, differences)) > 0.1)
 
 
 @pytest.mark.parametrize(
     "models, words",
     [
-        (MODELS[:1], "PyTorch less TensorFlow is +0.20 points"),
-        (MODELS, "over 3 networks and 9 pairs of runs PyTorch less TensorFlow is +0.200 points"),
+        (MODELS[:1], "PyTorch minus TensorFlow is +0.20 points"),
+        (MODELS, "over 3 networks and 9 pairs of runs PyTorch minus TensorFlow is +0.200 points"),
     ],
 )
 def test_other_data(tmp_path: Path, models: Sequence[str], words: str) -> None:
@@ -81,38 +82,68 @@ def test_the_faster_framework_is_named_with_its_percentage(tmp_path: Path) -> No
     """120 over 100 and 125 over 100 images a second: 22 % in the geometric mean."""
     add_session(tmp_path, [(100.0, 120.0), (100.0, 125.0), (100.0, 122.5)])
     text = answer.training(found(tmp_path))
-    assert text.startswith("TensorFlow trains 22 % faster (95 % ")
-    assert "by network 20 to 25 %" in text
+    assert text.startswith("TensorFlow trains 22 % faster on average ")
+    assert "on average over all 3 networks measured" in text
+    assert text.endswith("; by network 20 to 25 %.")
 
 
 def test_less_memory_is_named_with_its_percentage(tmp_path: Path) -> None:
     add_session(tmp_path, [(80.0, 100.0), (80.0, 101.0), (81.0, 100.0)], quantity="memory")
     text = answer.memory(found(tmp_path))
-    assert text.startswith("PyTorch takes 20 % less (95 % ")
+    assert text.startswith("PyTorch takes 20 % less on average over all 3 networks measured (95 % ")
     assert "80 MiB in PyTorch and 100 MiB in TensorFlow" in text
 
 
-def test_frameworks_that_lead_by_turns_do_not_differ(tmp_path: Path) -> None:
+def test_frameworks_that_lead_by_turns_are_counted(tmp_path: Path) -> None:
     add_session(tmp_path, [(100.0, 130.0), (130.0, 100.0), (100.0, 101.0)])
     text = answer.training(found(tmp_path))
-    assert text.startswith("no difference: PyTorch over TensorFlow is ")
-    assert "by network 0.77 to 1.30" in text
+    assert text.startswith(
+        "neither is ahead on average over all 3 networks measured: PyTorch over TensorFlow is "
+    )
+    assert text.endswith(
+        "By network: TensorFlow trains 1 to 30 % faster in 2 of 3 networks (`tf-model-1`, `under-5k`), "
+        "PyTorch trains 30 % faster in 1 of 3 networks (`nextjournal`)."
+    )
 
 
 def test_an_inexact_clock_withholds_the_mean_and_its_network(tmp_path: Path) -> None:
     add_session(tmp_path, [(100.0, 120.0), (100.0, 125.0)], clock=(1.0, 2.0, 1.0))
     text = answer.training(found(tmp_path))
-    assert text == "too noisy to compare (one framework against itself: ±26 %)."
+    assert text == (
+        "neither can be called ahead, as the average over all 2 networks measured is too noisy to compare "
+        "(one framework against itself: ±26 %), and so is each network (TensorFlow "
+        "is ahead in 2)."
+    )
 
 
-def test_networks_that_are_measured_exactly_enough_are_counted(tmp_path: Path) -> None:
+def test_where_the_mean_is_too_noisy_the_networks_that_are_not_name_the_faster_framework(
+    tmp_path: Path,
+) -> None:
+    add_session(tmp_path, [(100.0, 150.0)])
+    for model, pair in zip(MODELS[1:], ((100.0, 101.0), (101.0, 100.0)), strict=True):
+        for framework, value in zip(FRAMEWORKS, pair, strict=True):
+            noisy = aa_rows([3 * value, value, 2 * value], [value] * 3, model=model, framework=framework)
+            store.append_rows(tmp_path, "speed.csv", noisy)
+    text = answer.training(found(tmp_path))
+    assert text.startswith(
+        "TensorFlow trains 50 % faster in 1 of 3 networks (`tf-model-1`); the other 2 are too noisy for "
+        "a ratio (TensorFlow is ahead in 1, PyTorch in 1). The average over all 3 networks measured is too "
+        "noisy to compare "
+    )
+
+
+def test_the_mean_and_the_networks_measured_exactly_enough_are_told_apart(tmp_path: Path) -> None:
     add_session(tmp_path, [(80.0, 100.0), (80.0, 101.0)], quantity="memory")
     noisy = aa_rows([200.0, 50.0, 100.0], [50.0, 200.0, 100.0], quantity="memory", model=MODELS[2])
     store.append_rows(tmp_path, "speed.csv", noisy)
-    exact = aa_rows([100.0] * 3, [100.0] * 3, quantity="memory", model=MODELS[2], framework="tensorflow")
+    exact = aa_rows([101.0] * 3, [101.0] * 3, quantity="memory", model=MODELS[2], framework="tensorflow")
     store.append_rows(tmp_path, "speed.csv", exact)
     text = answer.memory(found(tmp_path))
-    assert "; by network 0.79 to 0.80, in the 2 of 3 measured exactly enough." in text
+    assert "on average over all 3 networks measured" in text
+    assert (
+        "PyTorch takes 20 to 21 % less in 2 of 3 networks (`tf-model-1`, `nextjournal`); the other one is "
+        "too noisy for a ratio (PyTorch is ahead in 1)." in text
+    )
 
 
 def test_single_images_of_the_last_session_with_both_frameworks(tmp_path: Path) -> None:
@@ -180,12 +211,13 @@ def test_a_point_has_the_colour_of_the_better_framework(tmp_path: Path) -> None:
         add_pairs(tmp_path, [difference + 0.01, difference - 0.01], model)
     add_session(tmp_path, [(120.0, 100.0)] * 3)
     add_session(tmp_path, [(120.0, 100.0)] * 3, quantity="memory")
-    accuracy, training, memory, start = answer_figure.figure(found(tmp_path)).axes
+    accuracy, training, prediction, memory, start = answer_figure.figure(found(tmp_path)).axes
     first, second = (framework.colour.upper() for framework in FRAMEWORKS.values())
     assert colours(accuracy) == {first, second, answer_figure.NEUTRAL.upper()}
     assert colours(training) == {first}
     assert colours(memory) == {second}
-    assert [text.get_text() for text in start.texts] == ["not measured yet"]
+    for panel in (prediction, start):
+        assert [text.get_text() for text in panel.texts] == ["not measured yet"]
 
 
 def test_an_interval_longer_than_the_axis_ends_in_arrows(tmp_path: Path) -> None:
@@ -198,13 +230,15 @@ def test_an_interval_longer_than_the_axis_ends_in_arrows(tmp_path: Path) -> None
     assert arrows == [[[left, 2]], [[right, 2]]]
 
 
-def test_a_point_of_an_inexact_clock_is_hollow(tmp_path: Path) -> None:
+def test_a_point_of_an_inexact_clock_is_hollow_and_has_no_interval(tmp_path: Path) -> None:
     add_pairs(tmp_path, [0.01, -0.01])
     add_session(tmp_path, [(120.0, 100.0)], clock=(1.0, 3.0, 0.3))
     training = answer_figure.figure(found(tmp_path)).axes[1]
     assert colours(training) == {answer_figure.NEUTRAL.upper()}
     (point,) = [line for line in training.lines if line.get_marker() == "o"]
     assert point.get_markerfacecolor() == "white"
+    (interval,) = [line for line in training.lines if list(line.get_ydata()) == [0, 0]]
+    assert len(set(interval.get_xdata())) == 1
 
 
 def test_the_machines_of_the_times_are_named(tmp_path: Path) -> None:

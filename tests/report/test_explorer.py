@@ -157,6 +157,15 @@ def test_the_speed_is_that_of_the_csv(page: Page) -> None:
 
 
 @pytest.mark.browser
+def test_a_quantity_without_a_ratio_has_a_sentence_in_place_of_its_chart(page: Page) -> None:
+    expect(page.locator("#speed-chart")).to_be_visible()
+    expect(page.locator("#speed-none")).to_be_hidden()
+    page.get_by_label("Filter Speed and memory by n", exact=True).fill(">5")
+    expect(page.locator("#speed-none")).to_be_visible()
+    expect(page.locator("#speed-chart")).to_be_hidden()
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize("measure, column", [("accuracy", "accuracy"), ("error", "accuracy"), ("lr", "lr")])
 def test_the_curves_are_those_of_the_csv(page: Page, folder: Path, measure: str, column: str) -> None:
     """Means over seeds and Student's intervals, by framework and epoch."""

@@ -32,7 +32,7 @@ def add_timed(folder: Path, seed: int, rates: tuple[float, float]) -> None:
     "differences, words",
     [
         ([0.01, 0.0, -0.01], "Accuracy: equivalent. "),
-        ([0.5, 0.6, 0.55], "Accuracy: different. PyTorch less TensorFlow is +0.550 points"),
+        ([0.5, 0.6, 0.55], "Accuracy: different. PyTorch minus TensorFlow is +0.550 points"),
         ([0.2, -0.2, 0.1], "Accuracy: inconclusive. "),
         ([0.2], "which has no interval"),
         ([], "no finished run in PyTorch and TensorFlow."),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.tables import OWN, aa_rows, add_pairs, add_run, timing_row
+from support.tables import OWN, aa_rows, add_pairs, add_run, add_traces, timing_row
 
 from common.analysis import frames
 from common.analysis.answer import answer_of
@@ -106,6 +106,35 @@ def test_a_folder_with_own_networks_alone_has_only_their_report(
     assert not (folder / "plots").exists()
 
 
+def test_sessions_with_an_own_network_are_in_its_section(tmp_path: Path) -> None:
+    """The recipe of its runs says how many images the whole run has; with two recipes that is unknown."""
+    add_own(tmp_path)
+    for framework, value in zip(PAIR, (50.0, 100.0), strict=True):
+        rows = aa_rows([value] * 3, [value] * 3, model="tf-model-1", framework=framework)
+        rows = [dataclasses.replace(row, model="mine") for row in rows]
+        store.append_rows(tmp_path, "speed.csv", rows)
+        step = timing_row("step", "epoch", 1.5, model="mine", framework=framework)
+        store.append_rows(tmp_path, "speed.csv", [step])
+    section = own_networks.section(frames.read(tmp_path))
+    assert "| `mine` | 0.500 (0.500 to 0.500) |" in section
+    assert "| `mine` | PyTorch | 1.500 |" in section
+    add_own(tmp_path, (90.0,), entry=OTHER_RECIPE)
+    section = own_networks.section(frames.read(tmp_path))
+    assert "0.500 (0.500 to 0.500)" not in section
+    assert "Not listed are sessions of `bench aa` with `mine`" in section
+
+
+def test_traces_of_an_own_network_are_in_its_section(tmp_path: Path) -> None:
+    def losses(*_: str) -> list[float]:
+        return [2.0, 1.5]
+
+    add_traces(tmp_path, losses, model="mine")
+    section = own_networks.section(frames.read(tmp_path))
+    assert "### First steps of your networks on mnist" in section
+    assert "| `mine` | 1 |" in section
+    assert "project's own recipes" not in section
+
+
 def test_the_explorer_has_own_networks_in_a_table_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,7 +145,21 @@ def test_the_explorer_has_own_networks_in_a_table_of_their_own(
     page = explorer.page(frames.read(tmp_path))
     own = page.partition("<table id=own>")[2].partition("</table>")[0]
     verdicts = page.partition("<table id=verdicts>")[2].partition("</table>")[0]
-    assert "<tr><th scope=row>mine<td>mnist<td>" in own
-    assert "different but negligible" in own
+    assert "<tr><th scope=row>mine<td>different but negligible<td>mnist<td>" in own
     assert "mine" not in verdicts
     assert "tf-model-1" in verdicts
+
+
+def test_the_explorer_of_own_networks_alone_has_their_verdict_and_no_empty_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explorer, "_library", lambda: "")
+    add_own(tmp_path)
+    page = explorer.page(frames.read(tmp_path))
+    assert "<li><b>mine, accuracy</b>: different but negligible. " in page
+    for name in ("verdicts", "speed"):
+        assert f'<section data-table="{name}" hidden' in page
+        assert f'<a href="#{name}-title" hidden>' in page
+    add_pairs(tmp_path, [0.1, -0.1, 0.02])
+    page = explorer.page(frames.read(tmp_path))
+    assert '<section data-table="verdicts" aria' in page

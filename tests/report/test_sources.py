@@ -41,6 +41,7 @@ def test_every_published_network_has_a_reason_and_its_address(entry: Entry, tmp_
 def test_the_records_have_names_and_addresses(tmp_path: Path) -> None:
     page = sources.page(frames.read(tmp_path))
     for record in sources.RECORDS:
+        assert record.address.startswith("https://")
         assert (
             f"| {record.parameters:,} | {record.accuracy:g} % | {sources.link(record.name, record.address)} |"
             in page

@@ -144,16 +144,17 @@ def add_traces(
     losses: Callable[[str, str, str], Sequence[float]],
     *,
     seed: int = 1,
+    model: str = "under-8k",
     session: str = "2026-01-01T00:00:00+00:00",
 ) -> None:
-    """Append traces of `under-8k` in every arm; `losses` takes framework, precision, perturbation."""
+    """Append traces of a network in every arm; `losses` takes framework, precision, perturbation."""
     for framework in PAIR:
         for precision, perturb in ARMS:
             rows = [
                 TraceRow(
                     sitting=session,
                     framework=framework,
-                    model="under-8k",
+                    model=model,
                     precision=precision,
                     perturb=perturb,
                     seed=seed,

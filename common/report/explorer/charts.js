@@ -44,6 +44,12 @@ async function draw(place, specification, label) {
   place.replaceChildren(inner);
 }
 
+/** Remove the chart of a place, and one that is being drawn. */
+function erase(place) {
+  turns.set(place, (turns.get(place) ?? 0) + 1);
+  place.hidden = true;
+}
+
 const quantitative = (field, rest = {}) => ({ field, type: "quantitative", ...rest });
 const fields = (pairs) =>
   Object.entries(pairs).map(([field, title]) => ({ field, title, type: "nominal" }));

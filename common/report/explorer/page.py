@@ -13,6 +13,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from string import Template
@@ -20,7 +21,7 @@ from string import Template
 from common.analysis.answer import answer_of
 from common.analysis.frames import Tables, apart
 from common.analysis.significance import MARGIN
-from common.report import answer
+from common.report import answer, own_networks
 from common.report.explorer import tables as explorer_tables
 from common.report.explorer.curves import curves
 from common.report.explorer.tables import FIRST, SECOND, Heading, Table
@@ -65,17 +66,27 @@ def page(tables: Tables) -> str:
         policy=f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:",
         style="\n".join([*(path.read_text(encoding="utf-8") for path in STYLES), *map(_alignment, sections)]),
         answer="".join(
-            f"<li>{html.escape(answer.plain(line))}" for line in answer.sentences(answer_of(of_zoo))
+            f"<li>{_subject_in_bold(line)}"
+            for line in [*own_networks.sentences(tables), *answer.sentences(answer_of(of_zoo))]
         ),
         margin=f"{MARGIN:g}",
-        difference=f"{FIRST} less {SECOND}, points",
+        difference=f"{FIRST} minus {SECOND}, points",
         ratio=f"{FIRST} over {SECOND}",
         data=json.dumps(curves(tables), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
         scripts="\n".join(f"<script>{script}</script>" for script in scripts),
         own_link=OWN_LINK if has_own else "",
         own=OWN_SECTION.substitute(table=rendered.pop("own")) if has_own else "",
         **rendered,
+        **{f"{table.name}_hidden": "" if table.rows else " hidden" for table in sections},
     )
+
+
+def _subject_in_bold(line: str) -> str:
+    """A line of the answer as HTML: its subject, which Markdown has in bold, and the text."""
+    marked = re.fullmatch(r"\*\*(.*?)\*\*(.*)", line, flags=re.DOTALL)
+    subject, rest = marked.groups() if marked else ("", line)
+    bold = f"<b>{html.escape(answer.plain(subject))}</b>" if subject else ""
+    return bold + html.escape(answer.plain(rest))
 
 
 def _library() -> str:

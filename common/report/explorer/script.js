@@ -52,6 +52,7 @@
       });
       const title = `${quantity.value}: ${byId("speed-chart").dataset.title}`;
       show("speed-chart", rows, intervals(rows, { value: "ratio", title, reference: 1, log: true, tooltip }), title);
+      byId("speed-none").hidden = rows.length > 0;
     },
     runs() {},
     curves() {
@@ -72,10 +73,10 @@
   function show(id, rows, specification, label) {
     const place = byId(id);
     if (rows.length) draw(place, specification, label);
-    else place.hidden = true;
+    else erase(place);
   }
 
-  /** The numbers of a measure; the error is 100 less the accuracy, so its bounds change places. */
+  /** The numbers of a measure; the error is 100 minus the accuracy, so its bounds change places. */
   function bandRows() {
     const isError = measure.value === "error";
     const column = isError ? "accuracy" : measure.value;

@@ -63,7 +63,7 @@ def verdicts(tables: Tables) -> Table:
         Heading("pairs", "runs of both frameworks with one seed", "seeds"),
         Heading("planned", "pairs planned before there were runs", "seeds", shown=False),
         *(heading for name in (FIRST, SECOND) for heading in _spread_headings(name)),
-        Heading("difference", f"{FIRST} less {SECOND}, mean over pairs", "points"),
+        Heading("difference", f"{FIRST} minus {SECOND}, mean over pairs", "points"),
         Heading("low", "lower end of the difference's 95 % confidence interval", "points"),
         Heading("high", "upper end of the difference's 95 % confidence interval", "points"),
         Heading("p different", "paired test that the difference is 0, adjusted for the number of networks"),
@@ -95,16 +95,16 @@ def own_networks(tables: Tables) -> Table:
     """The networks of users' own files: accuracies, verdict, and ratios of speed and memory of each."""
     headings = (
         Heading("network", "name in a file of the user's own", number=False),
+        Heading("verdict", "on whether the accuracies differ or are equivalent", number=False),
         Heading("data set", "the images it was trained on", number=False),
         Heading("recipe", "digest of the network and its recipe", number=False),
         Heading("parameters", "trained values"),
-        Heading("verdict", "on whether the accuracies differ or are equivalent", number=False),
         Heading("pairs", "runs of both frameworks with one seed", "seeds"),
         *(
             Heading(name.lower(), f"mean test accuracy of {name} over seeds", "percent")
             for name in (FIRST, SECOND)
         ),
-        Heading("difference", f"{FIRST} less {SECOND}, mean over pairs", "points"),
+        Heading("difference", f"{FIRST} minus {SECOND}, mean over pairs", "points"),
         Heading("low", "lower end of the difference's 95 % confidence interval", "points"),
         Heading("high", "upper end of the difference's 95 % confidence interval", "points"),
         Heading("speed ratio", f"images a second, {FIRST} over {SECOND}, of runs alone on their machine"),
@@ -124,8 +124,9 @@ def _own_row(network: OneNetwork) -> list[str]:
     recipe = str(network.tables.runs["recipe_hash"].iloc[0])
     comparison = None if verdict is None else verdict.comparison
     return [
-        *(network.name, network.dataset, recipe, str(network.parameters)),
-        *("" if verdict is None else verdict.verdict, "" if comparison is None else str(comparison.n)),
+        *(network.name, "" if verdict is None else verdict.verdict),
+        *(network.dataset, recipe, str(network.parameters)),
+        "" if comparison is None else str(comparison.n),
         *("" if group is None else _spread(group)[0] for group in sides),
         *(["", "", ""] if comparison is None else _difference(comparison)),
         *("" if ratio is None else f"{ratio.mean:.3f}" for ratio in ratios),
