@@ -41,6 +41,7 @@ class Tables:
     defaults: pd.DataFrame
     trials: pd.DataFrame
     mistakes: pd.DataFrame
+    ports: pd.DataFrame
 
 
 def read(folder: Path) -> Tables:

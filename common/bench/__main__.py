@@ -30,6 +30,7 @@ SUBCOMMANDS = {
     "defaults": "record what each installed framework does by default",
     "scaling": "measure the same short tasks with one worker and with two",
     "mistakes": "train with each classical mistake of a port, and without, and record what it costs",
+    "ports": "compare networks with planted mistakes by common.port, and record what it finds",
     "misclassified": "print the test images that the recorded runs get wrong most often",
 }
 

@@ -19,6 +19,9 @@ from common.user_file import require
 
 Array = NDArray[Any]
 
+REVISION = 2
+"""Raised when what the check finds changes: `bench ports` measures each revision anew."""
+
 MARGIN = {"float64": 1000.0, "float32": 16.0}
 """A difference counts beyond so many times the floor. The two sum in other orders, which moves of the weights
 do not show; in double precision what is written differently is still far beyond it."""

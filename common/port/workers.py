@@ -17,6 +17,9 @@ from common import messages
 from common.frameworks import PAIR, ROOT, display_name
 from common.messages import InputError
 
+THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+"""What the two frameworks read the number of their threads from."""
+
 
 class WorkerError(Exception):
     """A request that a process could not answer, with the last line of its exception."""
@@ -25,9 +28,11 @@ class WorkerError(Exception):
 class Worker:
     """One framework's process; `ask` waits for its answer."""
 
-    def __init__(self, framework: str, *, loud: bool = False) -> None:
+    def __init__(self, framework: str, *, loud: bool = False, threads: int | None = None) -> None:
         self.framework = framework
         environment = {**os.environ, "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE")}
+        if threads:
+            environment |= dict.fromkeys(THREADS, str(threads))
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         self.process = subprocess.Popen(
             [sys.executable, "-m", f"backends.{framework}.port"],
@@ -82,10 +87,16 @@ class Worker:
 
 
 class Workers:
-    """Both processes, as a context; `left` has PyTorch, `right` Keras."""
+    """Both processes, as a context, with a number of threads each or the frameworks' own; `left` has PyTorch,
+    `right` Keras."""
 
-    def __init__(self, *, loud: bool = False) -> None:
-        self.left, self.right = (Worker(framework, loud=loud) for framework in PAIR)
+    def __init__(self, *, loud: bool = False, threads: int | None = None) -> None:
+        self.left, self.right = (Worker(framework, loud=loud, threads=threads) for framework in PAIR)
+
+    @property
+    def ended(self) -> bool:
+        """Whether a process has ended by itself."""
+        return any(worker.process.poll() is not None for worker in (self.left, self.right))
 
     def both(
         self, verb: str, *, left: Mapping[str, Any] | None = None, right: Mapping[str, Any] | None = None

@@ -21,6 +21,7 @@ from common.report import (
     comparison,
     gallery,
     own_networks,
+    port_tables,
     questions,
     readme,
     reference,
@@ -36,6 +37,7 @@ MARKED = {
     "docs/zoo.md": "zoo",
     "docs/command-line.md": "command-line",
     "docs/columns.md": "columns",
+    "docs/port.md": "proof",
 }
 """The pages with typed text, and the name of their rendered block."""
 
@@ -56,6 +58,7 @@ def pages(tables: Tables, *, root: Path) -> dict[Path, str]:
         "zoo": reference.zoo_block(ZOO.values()),
         "command-line": reference.command_line_block(),
         "columns": reference.columns_block(),
+        "proof": port_tables.block(of_zoo.ports),
     }
     result = {}
     for name, block in MARKED.items():

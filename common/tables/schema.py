@@ -304,7 +304,44 @@ class MistakeRow:
     run: Annotated[str, Column("name of the run")]
 
 
-Row = Run | EpochRow | ErrorRow | SpeedRow | TraceRow | DefaultRow | MistakeRow
+@dataclass(frozen=True, kw_only=True)
+class PortRow:
+    """A row of ports.csv: what `common.port` finds in one pair of models, one of which may have a mistake.
+
+    Rows of one `revision` are reported together.
+    """
+
+    model: Annotated[str, Column("name in the zoo, or of the files in docs/examples/port")]
+    mutant: Annotated[
+        str,
+        Column(
+            "name of the planted mistake; `none` for a network compared with itself, `command` for the same "
+            "by the whole command, with the start of both processes"
+        ),
+    ]
+    framework: Annotated[str, Column("side that has the mistake; empty if there is none")]
+    cause: Annotated[str, Column("the right cause; `unknown` for a mistake that has no name")]
+    stages: Annotated[str, Column("the right stage, or several of which each is right")]
+    seed: Annotated[int, Column("seed of weights and batch")]
+    precision: Annotated[str, Column("number formats, one after the other")]
+    batch_size: Annotated[int, Column("images in the batch", unit="images")]
+    found: Annotated[str, Column("stage and cause of each finding that is not inherent, in order")]
+    inherent: Annotated[str, Column("stage and cause of each inherent finding, in order")]
+    reason: Annotated[str, Column("why a comparison could not be made; empty if it was")]
+    seconds: Annotated[float, Column("duration of the comparison", unit="seconds")]
+    parameters: Annotated[int, Column("trained values of the PyTorch model")]
+    load: Annotated[float | None, Column("load average of the minute before", unit="processes")]
+    threads: Annotated[int, Column("threads of each framework's operations", unit="threads")]
+    revision: Annotated[int, Column("number of the check's revision, raised when what it finds changes")]
+    machine: Machine
+    versions: Annotated[str, Column("versions of the frameworks and of Keras")]
+    python: PythonVersion
+    commit: Commit
+    started: Annotated[str, Column("time at which the comparison started", unit="UTC")]
+    run: Annotated[str, Column("name of the comparison")]
+
+
+Row = Run | EpochRow | ErrorRow | SpeedRow | TraceRow | DefaultRow | MistakeRow | PortRow
 TABLES: dict[str, type[Row]] = {
     "results.csv": Run,
     "epochs.csv": EpochRow,
@@ -314,6 +351,7 @@ TABLES: dict[str, type[Row]] = {
     "defaults.csv": DefaultRow,
     "trials.csv": Run,
     "mistakes.csv": MistakeRow,
+    "ports.csv": PortRow,
 }
 
 TABLES_OF_A_RUN = ("epochs.csv", "errors.csv", "results.csv")
@@ -325,6 +363,7 @@ KEYS = {
     "epochs.csv": ("run", "epoch"),
     "errors.csv": ("run", "index"),
     "mistakes.csv": ("run",),
+    "ports.csv": ("run",),
 }
 """The columns that no two rows of a table share; rows of the other tables differ in some column."""
 
