@@ -120,17 +120,22 @@ def run(options: argparse.Namespace) -> int:
 
 
 def tasks() -> Iterator[Task]:
-    """All comparisons: mistakes in every network of PLANTED that has room for them, then every network with
-    itself."""
-    for model in PLANTED:
+    """All comparisons: each mistake in every network of PLANTED that has room for it, on alternating sides;
+    every network with itself; and each mistake on the other side."""
+    names = list(dict.fromkeys(mutant.name for mutant in MUTANTS))
+    ways: tuple[list[Task], list[Task]] = [], []
+    for number, model in enumerate(PLANTED):
         for mutant in MUTANTS:
-            if planted(model, mutant) is not None:
-                yield Task(model=model, mutant=mutant.name, framework=mutant.framework)
-    for model in NETWORKS:
-        for seed in SEEDS:
-            yield Task(model=model, seed=seed, precisions=BOTH)
-    for model in TIMED:
-        yield Task(model=model, mutant=COMMAND, precisions=BOTH)
+            if planted(model, mutant) is None:
+                continue
+            sides = [m.framework for m in MUTANTS if m.name == mutant.name and planted(model, m) is not None]
+            turn = (number + names.index(mutant.name)) % len(sides)
+            task = Task(model=model, mutant=mutant.name, framework=mutant.framework)
+            ways[sides.index(mutant.framework) != turn].append(task)
+    yield from ways[0]
+    yield from (Task(model=model, mutant=COMMAND, precisions=BOTH) for model in TIMED)
+    yield from (Task(model=model, seed=seed, precisions=BOTH) for model in NETWORKS for seed in SEEDS)
+    yield from ways[1]
 
 
 def planted(model: str, mutant: Mutant) -> Sources | None:

@@ -72,8 +72,8 @@ def test_an_interrupted_bench_goes_on_where_it_stopped(
     assert "5 comparisons, 0 in the table already, 5 to make." in capsys.readouterr().out
     rows = store.rows(tmp_path, "ports.csv")
     assert [(row["mutant"], row["framework"]) for row in rows] == [
-        ("activation-other", PAIR[0]),
         ("activation-other", PAIR[1]),
+        ("none", ""),
         ("none", ""),
     ]
     assert [row["found"] for row in rows] == ["forward/activation", "", "forward/activation"]
@@ -85,8 +85,8 @@ def test_an_interrupted_bench_goes_on_where_it_stopped(
     printed = capsys.readouterr().out
     assert "5 comparisons, 3 in the table already, 2 to make." in printed
     assert "left" in printed
-    assert [question.seed for question in compared] == [1, 1, 1, 2, 2, 3]
-    assert "| `activation` | 1 | 2 | 1 | 1 | 0 |" in printed
+    assert [question.seed for question in compared] == [1, 1, 2, 3, 3, 1]
+    assert "| `activation` | 1 | 2 | 2 | 2 | 0 |" in printed
 
 
 def test_a_new_revision_is_measured_anew(
@@ -104,7 +104,7 @@ def test_a_dry_run_makes_no_folder(
 ) -> None:
     folder = tmp_path / "results"
     assert bench.main([*WORDS, str(folder), "--dry-run"]) == 0
-    assert capsys.readouterr().out.splitlines()[1] == f"tf-model-1 activation-other {PAIR[0]} seed 1"
+    assert capsys.readouterr().out.splitlines()[1] == f"tf-model-1 activation-other {PAIR[1]} seed 1"
     assert not compared
     assert not folder.exists()
 
@@ -144,6 +144,10 @@ def test_a_network_is_two_files_that_python_reads(model: str) -> None:
         ast.parse(text)
 
 
-def test_there_is_a_comparison_once() -> None:
-    keys = [task.key for task in tasks()]
-    assert len(keys) == len(set(keys))
+def test_each_comparison_is_made_once_and_the_first_ones_are_on_alternating_sides() -> None:
+    made = list(tasks())
+    assert len({task.key for task in made}) == len(made)
+    first = made[: next(number for number, task in enumerate(made) if task.mutant == "command")]
+    assert len({(task.model, task.mutant) for task in first}) == len(first)
+    sides = [task.framework for task in first if task.mutant == "nesterov"]
+    assert sides in ([*PAIR] * 4 + [PAIR[0]], [*PAIR[::-1]] * 4 + [PAIR[1]])

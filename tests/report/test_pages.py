@@ -82,6 +82,8 @@ def test_the_committed_pages_link_to_the_planned_pictures() -> None:
 def test_no_measured_number_is_typed_by_hand(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     text = text.replace(block(text, pages.MARKED[page]), "")
+    if page == "docs/port.md":  # its code and output are compared with the command's (tests/port)
+        text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"py(thon)?[ -]*3\.\d+|by-sa[ /]3\.0", "", text, flags=re.IGNORECASE)  # versions
     assert not re.findall(r"\d+\.\d+|\d\s*%", text)
 
