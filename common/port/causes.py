@@ -137,6 +137,8 @@ def fix(cause: str, left: Operation | None, right: Operation | None, **values: A
                 f'keras.ops.pad(x, {pairs}, constant_values=float("{value}")) before the pooling, with '
                 'padding="valid"',
             )
+        case "flatten-order" if values.get("permuted"):
+            return both("x.flatten(1), without x.permute before it", "Flatten(), without Permute before it")
         case "flatten-order":
             return both(
                 "x.permute(0, 2, 3, 1).flatten(1)", "keras.layers.Permute((3, 1, 2)) before Flatten()"

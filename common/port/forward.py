@@ -181,6 +181,8 @@ def _mends(check: Check, point: Point, together: Sequence[Hypothesis]) -> bool:
     points = _points(check, realigned(check.steps, *view), view, [])
     found = next(other for other in points if other.place == point.place)
     check.mend()
+    if any(hypothesis.ordered for hypothesis in together) and found.layout != "same":
+        return False
     return not check.beyond(found.difference, point.floor)
 
 

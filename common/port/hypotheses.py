@@ -37,6 +37,7 @@ class Hypothesis:
     parts: Sequence[Hypothesis] = ()
     left_heads: Sequence[int] = ()
     heads: dict[int, str] = field(default_factory=dict)
+    ordered: bool = False  # whether features must then be in one order: no other layout counts
 
 
 def hypotheses(
@@ -80,25 +81,24 @@ def _attributes(check: Check, step: Step, steps: Sequence[Step], number: int) ->
     if left.kind != right.kind:
         return
     own, other = dict(left.attributes), dict(right.attributes)
+    before: Any = []
     if "pads" in own:
-        own["pads"] = _with_pad_before(steps, number, "left", own["pads"])
-        other["pads"] = _with_pad_before(steps, number, "right", other["pads"])
-        own_first, mended = own["pads"], _without(own["pads"], other["pads"], right.attributes["pads"])
+        before = _pads_before(steps, number, "right", len(own["pads"]))
+        own["pads"] = _sum(own["pads"], _pads_before(steps, number, "left", len(own["pads"])))
+        other["pads"] = _sum(other["pads"], before)
     names = [name for name in own if name not in ("bias", "groups") and own[name] != other.get(name)]
     for name in names:
         cause = causes.of_attribute(left.kind, name, left.attributes, right.attributes)
         if cause is None:
             continue
-        value = own[name]
-        changed = {name: value}
-        if name == "pads":
-            if mended is None:
-                continue
-            changed = {"pads": mended, **({"counts_padding": own["counts_padding"]} if "mode" in own else {})}
-            left = _replaced(left, pads=own_first)
+        mend = {"index": right.index, "attributes": {name: own[name]}}
+        if name in ("pads", "counts_padding"):
+            # In place of all padding there is: what a layer before it added is cut off first.
+            padding = {key: own[key] for key in ("pads", "counts_padding") if key in own}
+            mend |= {"attributes": padding, "crop": before}
+            left, right = _replaced(left, pads=own["pads"]), _replaced(right, pads=other["pads"])
         if left.kind == "activation":
-            changed = {**own}
-        mend = {"index": right.index, "attributes": changed}
+            mend["attributes"] = {**own}
         yield Hypothesis(cause, [mend], fix=causes.fix(cause, left, right))
         if left.kind == "activation":
             return
@@ -108,27 +108,17 @@ def _replaced(operation: Operation, **attributes: Any) -> Operation:
     return replace(operation, attributes={**operation.attributes, **attributes})
 
 
-def _with_pad_before(steps: Sequence[Step], number: int, side: str, pads: Any) -> Any:
-    """The pads of an operation and of a padding of its side alone just before it."""
+def _pads_before(steps: Sequence[Step], number: int, side: str, axes: int) -> list[list[int]]:
+    """The pads of a padding of one side alone just before an operation, or none on each axis."""
     for step in _alone(steps[:number]):
         operation = getattr(step, side)
-        if (
-            operation is not None
-            and operation.kind == "pad"
-            and len(operation.attributes["pads"]) == len(pads)
-        ):
-            extra = operation.attributes["pads"]
-            return [[a + c, b + d] for (a, b), (c, d) in zip(pads, extra, strict=True)]
-    return pads
+        if operation is not None and operation.kind == "pad" and len(operation.attributes["pads"]) == axes:
+            return [list(pair) for pair in operation.attributes["pads"]]
+    return [[0, 0]] * axes
 
 
-def _without(wanted: Any, present: Any, own: Any) -> Any:
-    """The pads that an operation needs of its own to have the wanted ones in all; None if fewer than none."""
-    result = [
-        [a - (b - c) for a, b, c in zip(first, second, third, strict=True)]
-        for first, second, third in zip(wanted, present, own, strict=True)
-    ]
-    return None if min(min(pair) for pair in result) < 0 else result
+def _sum(first: Any, second: Any) -> list[list[int]]:
+    return [[a + c, b + d] for (a, b), (c, d) in zip(first, second, strict=True)]
 
 
 def _extra(alone: Sequence[Step]) -> Iterator[Hypothesis]:
@@ -202,9 +192,11 @@ def _is_head(operation: Operation | None) -> bool:
 
 
 def _flatten(steps: Sequence[Step], view: tuple[Trace, Trace], point: Point) -> Iterator[Hypothesis]:
-    """The features of the last Flatten in PyTorch's order."""
+    """The features of the last Flatten in PyTorch's order, or without the permutation before it."""
     for operation in reversed(view[1].operations):
         if operation.kind == "flatten" and operation.inputs.ndim == 4:
-            mend = {"index": operation.index, "channels_first": True}
-            yield Hypothesis("flatten-order", [mend], fix=causes.fix("flatten-order", None, operation))
+            for order in ("channels_first", "channels_last"):
+                mend = {"index": operation.index, order: True}
+                fix = causes.fix("flatten-order", None, operation, permuted=order == "channels_last")
+                yield Hypothesis("flatten-order", [mend], fix=fix, ordered=True)
             return

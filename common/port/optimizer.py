@@ -52,14 +52,15 @@ def run(check: Check) -> None:
     check.factors = factors(check.question.steps, scheduled="schedule" in right["settings"])
     gradients = _gradients(check, weights)
     actual = _steps(check, gradients)
-    apart, floor = worst(check, weights, *actual)
+    noise = _noise(check, weights, actual)
+    apart, floor = worst(check, weights, *actual, noise=noise)
     if not check.beyond(apart, floor):
         check.row(STAGE, where, apart, floor)
         return
 
     def fits(rule: Rule, after: Sequence[Mapping[str, Array]]) -> bool:
         computed = updates.trajectory(rule, weights, gradients, check.factors)
-        return not check.beyond(*worst(check, weights, after, computed))
+        return not check.beyond(*worst(check, weights, after, computed, noise=noise))
 
     first = _described(updates.pytorch(left["classes"], left["settings"]), actual[0], fits)
     second = _described(updates.keras(right["classes"], right["settings"]), actual[1], fits)
@@ -112,23 +113,43 @@ def _steps(
     return answers[0], [check.names.to_pytorch(step) for step in answers[1]]
 
 
+def _noise(
+    check: Check, start: Mapping[str, Array], actual: tuple[Sequence[Mapping[str, Array]], ...]
+) -> list[dict[str, float]]:
+    """For each step and array, how far the change since the start is from the same side's own in double
+    precision: Keras computes Adam's bias correction, one minus nearly one, in the weights' precision."""
+    return [
+        {
+            name: max(
+                check.rounding((STAGE, side, step, name), after[step][name] - weights)
+                for side, after in enumerate(actual)
+            )
+            for name, weights in start.items()
+        }
+        for step in range(check.question.steps)
+    ]
+
+
 def worst(
     check: Check,
     start: Mapping[str, Array],
     left: Sequence[Mapping[str, Array]],
     right: Sequence[Mapping[str, Array]],
+    *,
+    noise: Sequence[Mapping[str, float]],
 ) -> tuple[float, float]:
     """The largest difference of the changes since the start, relative to the largest change of an array; and
-    its floor, a unit in the last place of the weights relative to that change."""
+    its floor: a unit in the last place of the weights relative to that change, or the `noise`."""
     found = 0.0, check.epsilon
-    for first, second in zip(left, right, strict=True):
+    for first, second, rounding in zip(left, right, noise, strict=True):
         for name, weights in start.items():
             a, b = first[name] - weights, second[name] - weights
             size = max(float(np.abs(a).max()), float(np.abs(b).max()))
             if not size:
                 continue
             apart = float(np.abs(a - b).max()) / size
-            floor = max(check.epsilon, check.epsilon * float(np.abs(weights).max()) / size)
+            unit = check.epsilon * float(np.abs(weights).max()) / size
+            floor = max(check.epsilon, unit, rounding[name])
             if not np.isfinite(apart) or apart / floor > found[0] / found[1]:
                 found = (apart if np.isfinite(apart) else np.inf), floor
     return found

@@ -123,6 +123,8 @@ def score(left: Operation, right: Operation) -> float:
         return 10.0 + known if fits else -np.inf
     if not known or not layouts(left.outputs, right.outputs):
         return -np.inf
+    if left.kind == "pad" and left.attributes != right.attributes:
+        return -np.inf  # each is a part of the operation after it
     return 3.0 + (left.attributes == right.attributes)
 
 

@@ -59,7 +59,7 @@ def module(layer: nn.Module, inputs: torch.Tensor, outputs: torch.Tensor) -> Des
             whole = not isinstance(layer, nn.Dropout | nn.AlphaDropout)
             return "dropout", {"rate": float(layer.p), "channels": whole}
         case nn.ZeroPad1d() | nn.ZeroPad2d() | nn.ZeroPad3d() | nn.ConstantPad2d():
-            return "pad", {"pads": _pairs(list(layer.padding))}
+            return "pad", {"pads": _pairs(list(layer.padding)), "value": float(layer.value)}
         case nn.Identity():
             return "identity", {}
     name = ACTIVATION_MODULES.get(type(layer).__name__.lower())
@@ -106,8 +106,8 @@ def function(name: str, args: Sequence[Any], options: dict[str, Any], outputs: t
             return _reshaped(inputs, outputs)
         case "dropout" | "channel_dropout":
             return "dropout", {"rate": float(given.get("p", 0.5)), "channels": name == "channel_dropout"}
-        case "pad" if given.get("mode", "constant") == "constant" and not given.get("value"):
-            return "pad", {"pads": _pairs(list(given["pad"]))}
+        case "pad" if given.get("mode", "constant") == "constant":
+            return "pad", {"pads": _pairs(list(given["pad"])), "value": float(given.get("value") or 0.0)}
         case "mean" if inputs.ndim > 2 and outputs.numel() == inputs.shape[0] * inputs.shape[1]:
             return "global-pool", {"mode": "average"}
         case "add" if isinstance(args[1], torch.Tensor) and args[1].shape == inputs.shape:

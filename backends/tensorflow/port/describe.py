@@ -6,7 +6,7 @@ rows that are read before and after the image on each axis.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,11 +42,13 @@ PARAMETERS = {
     "max_pool2d": ("input", "ksize", "strides", "padding"),
     "avg_pool2d": ("input", "ksize", "strides", "padding"),
     "dropout": ("inputs", "rate"),
+    "pad": ("x", "pad_width", "mode", "constant_values"),
 }
 
 
-def layer(part: Any, call: Any, inputs: Tensor, outputs: Tensor) -> Description:
-    """Kind and attributes of a layer or an operation of a functional graph, from its inputs and outputs."""
+def layer(part: Any, call: Any, options: Mapping[str, Any], inputs: Tensor, outputs: Tensor) -> Description:
+    """Kind and attributes of a layer or an operation of a functional graph, from the options of its call, its
+    inputs and outputs."""
     name = next(kind.__name__ for kind in type(part).__mro__ if kind.__module__.startswith("keras."))
     if name in ("Layer", "Operation"):
         return _unknown(f"layer {type(part).__name__}", part, call, inputs, outputs)
@@ -72,7 +74,9 @@ def layer(part: Any, call: Any, inputs: Tensor, outputs: Tensor) -> Description:
             return _reshaped(inputs, outputs)
         case "ZeroPadding1D" | "ZeroPadding2D" | "ZeroPadding3D":
             padding = part.padding if name != "ZeroPadding1D" else [part.padding]
-            return "pad", {"pads": [list(pair) for pair in padding]}
+            return "pad", {"pads": [list(pair) for pair in padding], "value": 0.0}
+        case "Pad" if (pads := _image_pads(part.pad_width, part.mode)) is not None:
+            return "pad", {"pads": pads, "value": float(options.get("constant_values") or 0.0)}
         case "Identity":
             return "identity", {}
         case "Add" if isinstance(inputs, tf.Tensor):
@@ -109,8 +113,8 @@ def function(
             return "dropout", {"rate": float(given.get("rate", 0.5)), "channels": False}
         case "mean" | "reduce_mean" if _is_global(inputs, outputs):
             return "global-pool", {"mode": "average"}
-        case "pad":
-            return "function pad", {}
+        case "pad" if (pads := _image_pads(given["pad_width"], given.get("mode", "constant"))) is not None:
+            return "pad", {"pads": pads, "value": float(given.get("constant_values") or 0.0)}
     return _unknown(f"function {name}", None, call, inputs, outputs)
 
 
@@ -164,6 +168,14 @@ def _pool(mode: str, inputs: Tensor, outputs: Tensor, size: Any, stride: Any, pa
     window, step = _each(size, axes), _each(stride, axes)
     pads = _pads(inputs.shape[1:-1], outputs.shape[1:-1], window, step, padding)
     return "pool", {"mode": mode, "window": window, "stride": step, "pads": pads, "counts_padding": False}
+
+
+def _image_pads(width: Any, mode: str) -> list[list[int]] | None:
+    """The pads of the axes of images, channels last; None where others are padded, or not by a constant."""
+    pairs = [list(pair) for pair in width] if isinstance(width, list | tuple) else []
+    if mode.lower() != "constant" or len(pairs) < 3 or any(pairs[0]) or any(pairs[-1]):
+        return None
+    return pairs[1:-1]
 
 
 def _reshaped(inputs: Tensor, outputs: Tensor) -> Description:

@@ -32,17 +32,22 @@ def mended(
 ) -> Tensor:
     """The outputs of an operation of a `kind` with changed `attributes`, or as `change` says:
 
-    `skip`, the inputs; `outputs`, an array in the operation's own layout; `channels_first`, the order of a
-    Flatten. `outputs` is what the operation computes itself.
+    `skip`, the inputs; `outputs`, an array in the operation's own layout; `channels_first` or
+    `channels_last`, the order of a Flatten; `crop`, rows before and after each axis that are cut off first.
+    `outputs` is what the operation computes itself.
     """
     first = inputs[0] if isinstance(inputs, list | tuple) else inputs
     if change.get("skip"):
         return first
     if "outputs" in change:
         return tf.constant(change["outputs"], outputs.dtype)
-    if change.get("channels_first"):
+    if change.get("channels_first") or change.get("channels_last"):
         rank = first.shape.rank
-        return tf.reshape(tf.transpose(first, (0, rank - 1, *range(1, rank - 1))), tf.shape(outputs))
+        last = (rank - 1, *range(1, rank - 1)) if change.get("channels_first") else (*range(2, rank), 1)
+        return tf.reshape(tf.transpose(first, (0, *last)), tf.shape(outputs))
+    if "crop" in change:
+        axes = zip(first.shape[1:-1], change["crop"], strict=True)
+        first = first[(slice(None), *(slice(before, size - after) for size, (before, after) in axes))]
     match kind if change["attributes"] else "":
         case "conv":
             return _convolution(part, attributes, first)

@@ -20,7 +20,7 @@ ELEMENTWISE = (
     *("hard_silu", "mish", "softmax", "log_softmax"),
 )
 FUNCTIONS: tuple[tuple[Any, tuple[str, ...]], ...] = (
-    (keras.ops, (*ELEMENTWISE, "max_pool", "average_pool", "reshape", "mean")),
+    (keras.ops, (*ELEMENTWISE, "max_pool", "average_pool", "reshape", "mean", "pad")),
     (keras.activations, ELEMENTWISE),
     (tf.nn, (*ELEMENTWISE, "max_pool2d", "avg_pool2d", "dropout")),
     (keras.random, ("dropout",)),
@@ -90,7 +90,7 @@ class Tracer:
             part,
             args[0],
             lambda inputs: call(inputs, *args[1:], **options),
-            lambda inputs, outputs: describe.layer(part, call, inputs, outputs),
+            lambda inputs, outputs: describe.layer(part, call, options, inputs, outputs),
         )
         if activation is None or activation is keras.activations.linear:
             return outputs

@@ -122,6 +122,14 @@ def of_layers() -> Iterator[Mutant]:
     yield from mistake("softmax-output", "softmax-output", "forward loss", left=left, right=right)
 
 
+ACTIVE = r"""
+
+
+class Always\1(layers.\1):
+    def call(self, x, training=None):
+        return super().call(x, training=True)"""
+
+
 def of_padding() -> Iterator[Mutant]:
     """Mistakes in paddings, in the order of features, and in dropout."""
     yield from mistake(
@@ -187,10 +195,17 @@ def of_padding() -> Iterator[Mutant]:
         "dropout-active",
         "forward",
         variant=changes.with_dropout,
-        left=swap(r"(self\.dropout\d+)\(x\)", r"F.dropout(x, \1.p)", "last"),
+        left=first_of(
+            swap(r"(?s)(self\.(dropout\d) = nn\.Dropout\(.*)self\.\2\(x\)", r"\1F.dropout(x, self.\2.p)"),
+            swap(r"(?s)(self\.(dropout\d) = nn\.Dropout2d.*)self\.\2\(x\)", r"\1F.dropout2d(x, self.\2.p)"),
+        ),
         right=first_of(
-            swap(r"(layers\.Dropout\([\d.]+\)\(x)\)", r"\1, training=True)", "last"),
             swap(r"(self\.dropout\d+\(x, training=)training\)", r"\1True)", "last"),
+            # Keras' functional models overrule a `training=True` in the call of a layer.
+            all_of(
+                swap(r"layers\.(Dropout|SpatialDropout2D)\(", r"Always\1(", "last"),
+                swap(r"(?s)(?=\n\n\ndef build.*Always(\w+))", ACTIVE),
+            ),
         ),
     )
     yield from mistake(
