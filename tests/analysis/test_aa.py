@@ -127,6 +127,23 @@ def test_quantities_of_a_shortened_run(tmp_path: Path, model: str, epochs: int, 
     }
 
 
+def test_a_whole_run_on_other_data_has_their_images(tmp_path: Path) -> None:
+    """Fifteen epochs of 50 steps of 128 images of 6,500, of which a run trained one without the tests."""
+    measured = {
+        **{"train_seconds": 5.0, "first_step_seconds": 0.5, "preprocess_seconds": 0.5},
+        **{"predict_seconds": 2.0, "total_seconds": 12.0, "training_images": 6500, "test_images": 40},
+        **{"all_training_images": 6500, "all_test_images": 40, "trained_images": 6400, "tested_images": 80},
+    }
+    rows = [
+        timing_row(f"again {name}", f"{arm} 1", value, model="under-8k")
+        for arm in "AB"
+        for name, value in measured.items()
+    ]
+    pair = aa.aa_pairs(speed(tmp_path, rows), "whole run")["under-8k", "pytorch"]
+    training = (6400 - 128) / 4.0
+    assert pair.mean == pytest.approx(12 + 14 * 6400 / training + (16 * 40 - 80) / 20)
+
+
 def test_a_session_without_a_quantity_has_no_pairs_of_it(tmp_path: Path) -> None:
     table = speed(tmp_path, aa_rows([1.0, 1.0], [1.0, 1.0], quantity="memory"))
     assert aa.aa_pairs(table, "training") == {}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
-from support.tables import add_pairs, add_run
+from support.tables import add_pairs, add_run, timing_row
 
 from common.analysis import frames, significance
 from common.analysis.one_network import OneNetwork, one_network
 from common.frameworks import PAIR
 from common.model.zoo import ZOO
+from common.tables import store
 
 ENTRY = ZOO["tf-model-1"]
 ALONE = {"at_once": 1.0, "load_before": 0.5, "machine": "a machine, of 2 cores"}
@@ -54,6 +56,14 @@ def test_another_data_set_has_its_own_comparison(tmp_path: Path) -> None:
         add_run(tmp_path, framework=framework, dataset="fashion-mnist", accuracy=80.0)
     network = compared(tmp_path, "fashion-mnist")
     assert [group.summary("accuracy").mean for group in network.groups.values()] == [80.0, 80.0]
+
+
+def test_measured_times_are_of_the_data_set(tmp_path: Path) -> None:
+    row = timing_row("step", "epoch", 1.0)
+    rows = [row, dataclasses.replace(row, value=2.0, dataset="fashion-mnist")]
+    store.append_rows(tmp_path, "speed.csv", rows)
+    assert list(compared(tmp_path).tables.speed["value"]) == [1.0]
+    assert list(compared(tmp_path, "fashion-mnist").tables.speed["value"]) == [2.0]
 
 
 def test_the_verdict_is_adjusted_for_no_other_network(tmp_path: Path) -> None:
