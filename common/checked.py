@@ -95,6 +95,8 @@ def _allows(hint: Any, value: Any) -> bool:
     if hint in (int, float):
         number = isinstance(value, int if hint is int else (int, float)) and not isinstance(value, bool)
         return number and -sys.float_info.max <= value <= sys.float_info.max
+    if isinstance(hint, type) and issubclass(hint, Checked):
+        return type(value) is hint  # a class of a user's own has no kind, and no form in the frameworks
     return isinstance(value, hint)
 
 

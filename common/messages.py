@@ -94,5 +94,13 @@ def serve(answers: Mapping[str, Callable[..., Any]]) -> None:
 
 def last_line(error: BaseException) -> str:
     """`ValueError: message`, on one line, as the last line of a traceback."""
-    words = " ".join(str(error).split())
-    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+    text = " ".join(words(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def words(error: BaseException) -> str:
+    """The message of an exception, whose class may be one of a user's file; empty where it has none."""
+    try:
+        return str(error)
+    except Exception:
+        return ""

@@ -49,9 +49,11 @@ def load(path: Path) -> ModuleType:
     sys.modules[name] = module
     _make_importable(str(path.resolve().parent))
     try:
-        with exits_raised():
+        with contained():
             spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise InputError(f"{path} cannot be run: {raised(error, path)}.") from error
     return module
 
@@ -91,15 +93,18 @@ def call(module: ModuleType, name: str, path: Path) -> Any:
             f"{path}:{name} cannot be called without arguments: it requires {', '.join(needed)}."
         )
     try:
-        with exits_raised():
+        with contained():
             return function()
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise InputError(f"{path}:{name} raised {raised(error, path)}.") from error
 
 
 @contextlib.contextmanager
-def exits_raised() -> Iterator[None]:
-    """Let `os._exit` raise SystemExit, as `sys.exit` does, so that a file that ends the process is named.
+def contained() -> Iterator[None]:
+    """Let `os._exit` raise SystemExit, as `sys.exit` does, so that a file that ends the process is named; go
+    back to the working folder afterwards.
 
     In this thread alone: others end the process with reason, and so do processes that the file forks.
     """
@@ -112,7 +117,8 @@ def exits_raised() -> Iterator[None]:
 
     os._exit = leave
     try:
-        yield
+        with contextlib.chdir("."):
+            yield
     finally:
         os._exit = exit_process
 

@@ -209,7 +209,7 @@ def test_a_refusal_names_what_is_allowed(make: Callable[[], Any], allowed: str) 
         ),
         (
             lambda: ModelSpec("m", (Flatten(), None)),
-            "layer 2 is no layer: None.",
+            "layer 2 is none of the kinds of layers: None.",
         ),
         (
             lambda: Residual(Activation),

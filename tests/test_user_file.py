@@ -84,7 +84,7 @@ for text in ("import os\\nos._exit(0)\\n", "from os import _exit as leave\\n\\nl
 text = "import os\\nif os.fork() == 0:\\n    os._exit(7)\\n"
 path.write_text(text + "STATUS = os.waitstatus_to_exitcode(os.wait()[1])\\n")
 print(user_file.load(path).STATUS)
-with user_file.exits_raised():
+with user_file.contained():
     threading.Thread(target=os._exit, args=(5,)).start()
     threading.Event().wait()
 """

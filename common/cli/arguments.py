@@ -337,6 +337,8 @@ def dataset(text: str) -> str:
     """A data set of DATASETS, or a path of a user's own data, as `source.load` accepts it."""
     if text in DATASETS:
         return text
+    if not text:
+        raise argparse.ArgumentTypeError("an empty text is no path.")
     try:
         source.find(text)
     except DataError as error:

@@ -162,8 +162,8 @@ def _from_arrays(
             raise DataError(
                 f"There are {len(images)} {part} images and {len(labels)} labels; each image needs one."
             )
-    used = np.unique(np.concatenate([train_labels, test_labels]).astype(np.int64))
-    first, last = int(used[0]), int(used[-1])
+    used = {label for labels in (train_labels, test_labels) for label in np.unique(labels).tolist()}
+    first, last = min(used), max(used)
     count = last - first + 1
     if first not in (0, 1):
         raise DataError(f"The labels are from {first} to {last}; they must begin at 0 or at 1.")
@@ -172,7 +172,7 @@ def _from_arrays(
             f"There are {count:,} classes (labels {first} to {last}) and {len(train_labels):,} training "
             "images; each class needs one."
         )
-    if skipped := sorted(set(range(first, min(last, first + MAX_CLASSES))) - set(used.tolist())):
+    if skipped := sorted(set(range(first, min(last, first + MAX_CLASSES))) - used):
         raise DataError(f"The labels from {first} to {last} skip {', '.join(map(str, skipped[:10]))}.")
     return _checked(
         train_images,

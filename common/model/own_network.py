@@ -19,18 +19,21 @@ from types import ModuleType
 
 from common import files
 from common.frameworks import FRAMEWORKS
+from common.messages import words
 from common.model.entry import Entry
 from common.model.recipe import Recipe
 from common.model.spec import ModelSpec
 from common.model.zoo import ZOO
 from common.printable import printable
-from common.user_file import exits_raised, line_at_fault
+from common.user_file import contained, line_at_fault
 
 NETWORK, RECIPE = "NETWORK", "RECIPE"
 """Names in a file that has one network; `FILE.py:NETWORK` is its address too."""
 
 _NETWORKS: dict[Path, dict[str, Entry]] = {}
 """The networks of the files that have been run."""
+
+LONGEST_REASON = 500  # characters of an error's message
 
 _NAME = re.compile(r"\w[\w.+-]{0,39}")
 
@@ -223,9 +226,11 @@ def _run(path: Path, content: bytes, shown: str, *, module_name: str) -> ModuleT
     sys.modules[module_name] = module
     sys.meta_path.insert(0, guard)
     try:
-        with exits_raised():
+        with contained():
             loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         del sys.modules[module_name]
         raise NetworkFileError(_sentence(error, path, shown)) from None
     finally:
@@ -246,10 +251,11 @@ def _sentence(error: BaseException, path: Path, shown: str) -> str:
 
 def _reason(error: BaseException) -> str:
     """The first line of an error's message: this program's own, with the error's type before any other."""
-    text = getattr(error, "strerror", None) or (str(error).splitlines() or [""])[0]
+    text = str(getattr(error, "strerror", None) or (words(error).splitlines() or [""])[0])
+    text = text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."
     kind = type(error)
     plain = kind.__module__.startswith("common.") or getattr(error, "strerror", None)
-    return printable(str(text) if plain and text else f"{kind.__name__}: {text}".removesuffix(": "))
+    return printable(text if plain and text else f"{kind.__name__}: {text}".removesuffix(": "))
 
 
 def _kind(value: object) -> str:

@@ -127,8 +127,8 @@ def _require_layers(owner: Checked, layers: object, name: str = "layer") -> None
             owner.refuse(f"{place} is several layers in a {type(item).__name__}; write * before it")
         if isinstance(item, str) and item in get_args(Function):
             owner.refuse(f'{place} is the text {item!r}; write Activation("{item}")')
-        if not isinstance(item, LayerKind):
-            owner.refuse(f"{place} is no layer: {short(item)}")
+        if type(item) not in get_args(Layer):
+            owner.refuse(f"{place} is none of the kinds of layers: {short(item)}")
 
 
 def _end(layers: tuple[Layer, ...], shape: Shape) -> Shape:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from support.own_data import TEST, images, write_npz
+from support.own_data import TEST, images, write_npz, write_pictures
 from support.tables import add_run
 
 from common.bench import __main__ as bench
@@ -321,3 +325,20 @@ def test_a_file_is_compared_from_a_folder_of_the_user(
     assert all(float(row["accuracy"]) > 80 for row in rows)
     assert (tmp_path / "runs" / "tiny-mnist.png").stat().st_size < 150_000
     assert not (ROOT / "runs" / "tiny-mnist.png").exists()
+
+
+@pytest.mark.slow
+def test_it_is_a_command_in_any_folder_with_the_project_on_the_path(tmp_path: Path) -> None:
+    """As docs/own-network.md has it: a file with a network and a folder of pictures."""
+    (tmp_path / "coloured.py").write_text(COLOURED)
+    write_pictures(tmp_path / "photos")
+    before = sorted(tmp_path.rglob("*"))
+    words = ["coloured.py", "--dataset", "photos", "--data-dir", str(tmp_path / "cache"), "--dry-run"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "common.bench", "compare", *words],
+        **{"cwd": tmp_path, "env": os.environ | {"PYTHONPATH": str(ROOT)}},
+        **{"capture_output": True, "text": True, "check": True, "timeout": 300},
+    )
+    assert sum(line.startswith("coloured ") for line in ended.stdout.splitlines()) == 2 * 10
+    shutil.rmtree(tmp_path / "cache")
+    assert sorted(tmp_path.rglob("*")) == before

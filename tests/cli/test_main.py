@@ -147,6 +147,7 @@ REFUSED = {
     "checkpoint without a name": (["--save-model", ""], "an empty text is no path."),
     "nothing to save": (["--epochs", "0", "--save-model", "a"], "--epochs 0 only tests"),
     "misspelt model": (["--model", "nextjurnal"], "did you mean nextjournal?"),
+    "data set without a name": (["--dataset", ""], "an empty text is no path."),
     "misspelt data set": (["--dataset", "fashion_mnist"], "did you mean fashion-mnist?"),
     "two modes": (["--profile", "--trace", "a"], "argument --trace: not allowed with argument --profile"),
     "a number twice": (["--epochs", "2", "--seed", "1", "--epochs", "2"], "--epochs is given twice."),

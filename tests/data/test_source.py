@@ -321,6 +321,10 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
         "labels are from 3 to 7",
     ),
     "a negative label": (npz_with(y_train=_LABELS.astype(int) - 1), "labels are from -1 to 4"),
+    "a label of 64 bits": (
+        npz_with(y_train=np.where(_LABELS == 4, np.uint64(2**64 - 1), _LABELS.astype(np.uint64))),
+        "(labels 0 to 18446744073709551615) and 60",
+    ),
     "more classes than images": (npz_with(y_test=np.arange(15) * 10), "141 classes (labels 0 to 140) and 60"),
     "an empty class": (npz_with(y_train=np.minimum(_LABELS, 3)), "The class 4 has no training image"),
     "one class": (npz_with(y_train=_LABELS * 0, y_test=np.zeros(15, int)), "The number of classes is 1; "),
@@ -354,6 +358,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
 }
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("make, reason", REFUSED.values(), ids=REFUSED)
 def test_what_cannot_be_trained_on_is_refused_in_a_sentence(
     tmp_path: Path, make: Callable[[Path], Path], reason: str

@@ -102,6 +102,23 @@ FAULTS = {
     "a syntax error": (f"{HEAD}x = (\n", ["line 2", "never closed"]),
     "an exception": (f"{HEAD}\nx = 1 / 0\n", ["line 3", "ZeroDivisionError"]),
     "an exit": ("import sys\nsys.exit(3)\n", ["line 2", "ends the process", "SystemExit: 3"]),
+    "an error that is no exception": (
+        "class Odd(BaseException): pass\nraise Odd('why')\n",
+        ["line 2", "Odd: why"],
+    ),
+    "an error without words": (
+        "class Odd(Exception):\n    def __str__(self):\n        raise self\nraise Odd\n",
+        ["line 4: Odd."],
+    ),
+    "an endless message": ("raise ValueError('x' * 10**6)\n", ["line 1", "xxx..."]),
+    "a layer of its own": (
+        f'{HEAD}class Mine(Dense): pass\nNETWORK = ModelSpec("mine", (Flatten(), Mine(10)))\n',
+        ["line 3", "layer 2 is none of the kinds of layers: Mine("],
+    ),
+    "an optimizer of its own": (
+        f"{HEAD}class Mine(Adam): pass\nRECIPE = Recipe(Mine(), lr=1, batch_size=1, epochs=1)\n",
+        ["line 3", "optimizer=Mine(", "must be SGD or Adam or Adadelta"],
+    ),
     "a class in place of a layer": (
         f'{HEAD}\nNETWORK = ModelSpec("mine", (\n    Flatten, Dense(10)))\n',
         ["line 3", "layer 1 is the class Flatten; write Flatten()."],
@@ -148,8 +165,18 @@ def test_a_faulty_file_is_named_in_one_line(
         load(address)
     assert address in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
     for word in words:
         assert word in str(caught.value)
+
+
+def test_the_working_folder_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    _file(tmp_path, f"import os\nos.chdir('other')\n{ONE}")
+    assert own_network.absolute("net.py") == str(tmp_path / "net.py")
+    assert load("net.py").name == "mine"
+    assert Path.cwd() == tmp_path
 
 
 def test_an_unknown_name_gets_the_nearest_one(tmp_path: Path) -> None:
