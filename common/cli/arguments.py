@@ -199,7 +199,7 @@ def _add_run(result: argparse.ArgumentParser, framework: Framework) -> None:
         "--compile",
         action="store_true",
         default=None,
-        help=f"compile the network with {framework.compiler}",
+        help=f"compile whole training steps with {framework.compiler}",
     )
     add("--no-accel", action="store_true", help="use the CPU even if there is an accelerator")
     add(

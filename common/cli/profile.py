@@ -190,17 +190,20 @@ def _options(framework: Backend, digits: Digits, job: Job) -> Iterator[Measureme
         "bfloat16": dataclasses.replace(job.execution, compiled=False, precision="bfloat16"),
     }
     arms: dict[str, Callable[[], object]] = {}
-    rates = np.zeros(len(order))  # of small data an epoch has few steps
-    steps = 0
+    steps: dict[str, int] = {}  # few of a slow arm: XLA takes up to a second for a step of convolutions
     for name, execution in executions.items():
         model = build(framework, dataclasses.replace(job, execution=execution))
-        step = partial(model.train_steps, images, labels)
-        yield measurement("first step", name, "s", [_seconds(partial(step, order[:1], rates[:1]))])
-        each = _seconds(partial(step, order[:10], rates[:10])) / 10
-        steps = steps or min(len(order), int(np.clip(ROUND_SECONDS / 4 / each, 10, STEPS)))
-        arms[name] = partial(step, order[:steps], rates[:steps])
+
+        def run(count: int, model: Model = model) -> None:
+            model.train_steps(images, labels, order[:count], np.zeros(count))
+
+        yield measurement("first step", name, "s", [_seconds(partial(run, 1))])
+        few = min(5, len(order))  # of small data an epoch has few steps
+        each = _seconds(partial(run, few)) / few
+        steps[name] = min(len(order), int(np.clip(ROUND_SECONDS / 4 / each, 3, STEPS)))
+        arms[name] = partial(run, steps[name])
     for name, values in _in_turn(arms).items():
-        yield measurement("option", name, "ms", [1000 * value / steps for value in values])
+        yield measurement("option", name, "ms", [1000 * value / steps[name] for value in values])
 
 
 def _prediction(model: Model, dataset: Dataset, job: Job) -> Iterator[Measurement]:

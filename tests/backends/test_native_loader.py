@@ -13,7 +13,7 @@ from support.networks import without_dropout
 
 from common.data.batches import Scaling, normalise
 from common.data.datasets import Dataset, Digits
-from common.model.optimizer import SGD
+from common.model.optimizer import SGD, Adadelta, Adam, Optimizer
 from common.model.zoo import ZOO
 from common.tables import store
 from common.training.backend import Execution, LoaderOptions
@@ -140,11 +140,25 @@ def test_compiled_steps_are_the_steps(framework: str, name: str, few_digits: Dat
     }
     plain, compiled = (worker.run(framework, "steps", compiled=flag, **given) for flag in (False, True))
     np.testing.assert_allclose(compiled["losses"], plain["losses"], rtol=1e-4)
+    np.testing.assert_array_equal(compiled["correct"], plain["correct"])
+    assert compiled["state"].keys() == plain["state"].keys()
+    for name, array in plain["state"].items():
+        if not name.startswith("random."):
+            np.testing.assert_allclose(compiled["state"][name], array, rtol=1e-3, atol=1e-5)
     model = {"spec": given["spec"], "optimizer": given["optimizer"]}
     assert [worker.run(framework, "is_compiled", compiled=flag, **model) for flag in (False, True)] == [
         False,
         True,
     ]
+
+
+@pytest.mark.parametrize(
+    "optimizer", [SGD(), SGD(momentum=0.9), SGD(momentum=0.9, nesterov=True), Adam(), Adadelta()], ids=repr
+)
+def test_a_compiled_update_is_that_of_pytorch(optimizer: Optimizer, random: np.random.Generator) -> None:
+    given = {"optimizer": optimizer, "start": random.normal(size=7), "gradients": random.normal(size=(5, 7))}
+    plain, compiled = worker.run("pytorch", "compiled_updates", rates=[0.1, 0.2, 0.0, 0.3, 0.1], **given)
+    np.testing.assert_allclose(compiled, plain, rtol=1e-12)
 
 
 @pytest.mark.slow

@@ -41,6 +41,31 @@ def test_operations_leave_out_the_gradient_of_the_images() -> None:
     assert profile.operations(spec, 10) == 2 * 10 * (72 * 2 + 40 * 3)
 
 
+def test_each_option_is_timed_over_its_own_number_of_steps(
+    monkeypatch: pytest.MonkeyPatch, few_digits: Dataset
+) -> None:
+    """A compiler that makes a step a thousand times as long gets few of them."""
+    clock, steps = 0.0, {1e-3: 0, 1.0: 0}
+
+    class Model:
+        def __init__(self, seconds: float) -> None:
+            self.seconds = seconds
+
+        def train_steps(self, images: object, labels: object, order: np.ndarray, rate: np.ndarray) -> None:
+            nonlocal clock
+            assert len(order) == len(rate)
+            clock += len(order) * self.seconds
+            steps[self.seconds] = len(order)
+
+    monkeypatch.setattr(profile, "build", lambda _, job: Model(1.0 if job.execution.compiled else 1e-3))
+    monkeypatch.setattr(profile.time, "perf_counter", lambda: clock)
+    planned = job("tf-model-1", 3, execution=Execution(compiled=True))
+    figures = list(profile.profile(None, few_digits, planned))  # type: ignore[arg-type]
+    assert steps[1.0] < steps[1e-3] < len(few_digits.train)
+    values = {figure.arm: figure.value for figure in figures if figure.measure == "option"}
+    assert values == pytest.approx({"default": 1.0, "compile": 1000.0, "bfloat16": 1.0})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", worker.FRAMEWORKS)
 @pytest.mark.parametrize("name", ["under-5k", "tf-model-1"])

@@ -213,7 +213,31 @@ def own_epoch(
 def is_compiled(backend: Any, **model: Any) -> bool:
     """Whether the model's steps go through the framework's compiler."""
     built = build(backend, **model)
-    return bool(built.xla if backend.name == "tensorflow" else hasattr(built.forward, "_orig_mod"))
+    return bool(built.xla if backend.name == "tensorflow" else hasattr(built.step, "__wrapped__"))
+
+
+def compiled_updates(
+    backend: Any, *, optimizer: Optimizer, start: np.ndarray, gradients: np.ndarray, rates: list[float]
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """A weight after each step by PyTorch's optimizer, and by the formulas that `--compile` compiles."""
+    import torch
+
+    from backends.pytorch import whole_step
+    from common.model.optimizer import slots
+
+    page = importlib.import_module(SCRIPTS["pytorch"])
+    weight, own = (torch.tensor(start, requires_grad=grad) for grad in (False, True))
+    built = page.build_optimizer(optimizer, [own], Execution())
+    constants, state = built.param_groups[0], [torch.zeros_like(weight) for _ in slots(optimizer)]
+    by_pytorch, by_formula = [], []
+    for steps, (gradient, rate) in enumerate(zip(torch.from_numpy(gradients), rates, strict=True), 1):
+        constants["lr"], own.grad = rate, gradient
+        built.step()
+        values = torch.tensor(whole_step.numbers(optimizer, constants, steps), dtype=weight.dtype)
+        whole_step.update(optimizer, constants, weight, gradient, state, values)
+        by_pytorch.append(own.detach().numpy().copy())
+        by_formula.append(weight.numpy().copy())
+    return by_pytorch, by_formula
 
 
 def gradients(
