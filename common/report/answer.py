@@ -18,6 +18,8 @@ from common.report.markdown import listed
 FIRST, SECOND = (display_name(name) for name in PAIR)
 
 NOT_MEASURED = "not measured yet (`python -m common.bench {}`)."
+COMPILED = f"{SECOND} compiles dense networks with XLA, {FIRST} compiles nothing."
+"""What the scripts compile by default, which no table has: backends/*/fast.py."""
 
 
 def sentences(answer: Answer) -> list[str]:
@@ -35,7 +37,7 @@ def sentences(answer: Answer) -> list[str]:
 def speed(answer: Answer) -> list[str]:
     """The lines on speed, memory and start-up."""
     return [
-        f"**Training speed** (images a second): {training(answer)}",
+        f"**Training speed** (images a second): {training(answer)} {COMPILED}",
         *(f"**Whole run** (with start-up and tests): {sentence}" for sentence in whole_run(answer)),
         f"**Prediction speed**: {prediction(answer)}",
         f"**Memory**: {memory(answer)}",

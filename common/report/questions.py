@@ -286,7 +286,8 @@ def _of_results(facts: Facts) -> list[Question]:
         ),
         Question(
             "Which framework is faster?",
-            f"Training: {answer.training(found)} {_whole_run(found)}Prediction: {answer.prediction(found)} "
+            f"Training: {answer.training(found)} {answer.COMPILED} {_whole_run(found)}"
+            f"Prediction: {answer.prediction(found)} "
             "Ratios hold for the processor and the networks that they were measured on.",
             "../benchmarks.md#speed",
             "python -m common.bench aa",

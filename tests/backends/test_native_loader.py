@@ -152,6 +152,16 @@ def test_compiled_steps_are_the_steps(framework: str, name: str, few_digits: Dat
     ]
 
 
+@pytest.mark.parametrize("framework", worker.FRAMEWORKS)
+@pytest.mark.parametrize("name, dense", [("tf-model-1", True), ("nextjournal", False)])
+def test_by_default_tensorflow_compiles_dense_networks_and_pytorch_nothing(
+    framework: str, name: str, dense: bool
+) -> None:
+    """As `common.report.answer.COMPILED` reports it."""
+    model = {"spec": ZOO[name].spec, "optimizer": ZOO[name].recipe.optimizer}
+    assert worker.run(framework, "is_compiled", **model) == (dense and framework == "tensorflow")
+
+
 @pytest.mark.parametrize(
     "optimizer", [SGD(), SGD(momentum=0.9), SGD(momentum=0.9, nesterov=True), Adam(), Adadelta()], ids=repr
 )
