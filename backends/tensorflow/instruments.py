@@ -36,26 +36,29 @@ class Instruments:
                 _, loss = model.forward_loss(batch, wanted)
             return loss, tape.gradient(loss, weights)
 
-        def run(inputs: Tensor, targets: Tensor, batches: Tensor) -> Tensor:
-            # A sum that needs all that was computed: what no result needs is left out of a graph.
-            used = tf.zeros([], model.dtype)
+        def run(inputs: Tensor, targets: Tensor, batches: Tensor) -> list[Tensor]:
             fixed, wanted = model.gather(inputs, batches[0]), tf.gather(targets, batches[0])
+            # The last step's results: what no result needs is left out of a graph, and a sum of them takes
+            # XLA longer than to compute them.
+            kept = {
+                "input": [tf.zeros_like(fixed)],
+                "forward": [tf.zeros([], model.dtype)],
+                "backward": [tf.zeros_like(weight) for weight in weights],
+            }.get(until, [tf.zeros([], model.dtype)])
             for step in tf.range(len(order)):
                 if until == "bare":
                     model.optimizer.apply(gradients(fixed, wanted)[1], weights)
                     continue
                 batch = model.gather(inputs, batches[step])
                 if until == "input":
-                    used += tf.reduce_sum(batch) if model.xla else batch[0, 0, 0, 0]
+                    kept = [batch]
                     continue
                 loss, slopes = gradients(batch, tf.gather(targets, batches[step]))
-                used += loss
-                if until == "backward":
-                    used += tf.add_n([tf.reduce_sum(slope) for slope in slopes])
-            return used
+                kept = [loss] if until == "forward" else slopes
+            return kept
 
         graph = tf.function(run, jit_compile=model.xla or None)
-        return lambda: graph(inputs, targets, batches).numpy()
+        return lambda: graph(inputs, targets, batches)[0].numpy()
 
     def kernels(self, model: Any, images: Array, labels: Array, order: Array) -> dict[str, float]:
         """See common.training.backend.Instruments."""
