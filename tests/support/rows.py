@@ -6,7 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from common.tables.schema import EpochRow, ErrorRow, Run
-from common.tables.store import append
+from common.tables.store import append, rows
+
+NAMES = ("results.csv", "epochs.csv", "errors.csv")
+
+COLUMNS = {
+    "results.csv": "framework, model, batch_size, epochs, accuracy, parameters, train_accuracy, loss, "
+    "train_loss, seed, train_seconds, first_step_seconds, predict_seconds, images_per_second, "
+    "peak_memory_mib, total_seconds, dataset, optimizer, schedule, lr, augment, native, loader, precision, "
+    "device, threads, world_size, machine, framework_version, python, commit, recipe_hash, status, "
+    "started, run, import_seconds, build_seconds, cpu_seconds, load_before, load_after, at_once, reason, "
+    "shifted_accuracy, numerics, model_file",
+    "epochs.csv": "run, epoch, lr, train_loss, train_accuracy, loss, accuracy, seconds",
+    "errors.csv": "run, index, predicted",
+}
 
 RUN = Run(
     framework="pytorch",
@@ -58,3 +71,12 @@ def add(folder: Path, run: str, *, epochs: int = 2, errors: int = 3) -> None:
         [replace(EPOCH, run=run, epoch=epoch) for epoch in range(epochs)],
         [replace(ERROR, run=run, index=index) for index in range(errors)],
     )
+
+
+def runs(folder: Path, name: str = "results.csv") -> list[str]:
+    return [row["run"] for row in rows(folder, name)]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file but the lock, which may remain."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
