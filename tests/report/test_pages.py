@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from support.blocks import block
 from support.tables import add_pairs, add_run, digits
 
 from common.analysis import frames
@@ -23,9 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 def root(tmp_path: Path) -> Path:
     """A project with the typed text of the pages and empty blocks."""
     (tmp_path / "docs").mkdir()
-    for name, block in pages.MARKED.items():
+    for name, marker in pages.MARKED.items():
         text = (ROOT / name).read_text(encoding="utf-8")
-        (tmp_path / name).write_text(pages.fill(text, {block: ""}), encoding="utf-8")
+        (tmp_path / name).write_text(pages.fill(text, {marker: ""}), encoding="utf-8")
     return tmp_path
 
 
@@ -47,10 +46,6 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def results(root: Path) -> Path:
     return root / "results"
-
-
-def block(page: str, name: str) -> str:
-    return page.split(f"<!-- {name}:begin -->")[1].split(f"<!-- {name}:end -->")[0]
 
 
 def rendered(root: Path) -> tuple[str, str]:
@@ -373,36 +368,6 @@ def test_a_folder_that_is_not_there_is_refused(root: Path, capsys: pytest.Captur
         command.main(["--results", str(root / "nowhere")], root=root)
     assert exit_status.value.code == 2
     assert "nowhere" in capsys.readouterr().err
-
-
-words = st.text(st.characters(exclude_characters="<>\r", exclude_categories=["Cs"]), max_size=40)
-
-
-@given(words, words, words, words, words)
-def test_filling_changes_only_the_blocks(before: str, between: str, after: str, one: str, two: str) -> None:
-    page = f"{before}<!-- a:begin -->old<!-- a:end -->{between}<!-- b:begin --><!-- b:end -->{after}"
-    filled = pages.fill(page, {"a": one, "b": two})
-    assert filled.startswith(f"{before}<!-- a:begin -->")
-    assert filled.endswith(f"<!-- b:end -->{after}")
-    assert f"<!-- a:end -->{between}<!-- b:begin -->" in filled
-    assert block(filled, "a").strip() == one.strip()
-    assert block(filled, "b").strip() == two.strip()
-    assert pages.fill(filled, {"a": one, "b": two}) == filled
-
-
-@pytest.mark.parametrize(
-    "page",
-    [
-        "",
-        "<!-- a:begin -->",
-        "<!-- a:end --><!-- a:begin -->",
-        "<!-- a:begin --><!-- a:end --><!-- a:begin --><!-- a:end -->",
-        "<!-- a:begin --><!-- a:end --><!-- b:begin --><!-- b:end -->",
-    ],
-)
-def test_wrong_markers_are_an_error(root: Path, page: str) -> None:
-    with pytest.raises(pages.ReportError, match="markers"):
-        pages.fill(page, {"a": "text"})
 
 
 def test_no_readme_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

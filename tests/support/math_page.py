@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, assert_never
 
+import numpy as np
 from numpy.typing import NDArray
 
 from common.model import spec
@@ -76,3 +77,12 @@ def as_written(node: Node, state: Mapping[str, NDArray[Any]], image: Any) -> Any
             return image
         case _:
             assert_never(layer)
+
+
+def numbers(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng([seed, *shape]).normal(size=shape)
+
+
+def agree(written: Any, expected: Any) -> None:
+    """Assert equality up to the order of summation; atol is for sums that cancel to about zero."""
+    np.testing.assert_allclose(np.asarray(written), expected, rtol=1e-12, atol=1e-13)
