@@ -5,27 +5,20 @@ Requires a Chromium of the system; without one the tests in the browser are skip
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-import psutil
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Route, expect, sync_playwright
 from support import photos, worker
+from support.demo_server import Server, running
+from support.strokes import ring, stroke
 
 from common.cli.predict_server import checkpoint_path
 from common.data.datasets import Dataset
@@ -33,7 +26,6 @@ from common.demo.preprocess import to_mnist
 from common.frameworks import FRAMEWORKS, ROOT
 from common.model.zoo import ZOO
 from common.training import checkpoint
-from common.training.initial_weights import initial
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 expect.set_options(timeout=120_000)  # a busy machine is slow, not wrong
@@ -42,51 +34,11 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 pytestmark = pytest.mark.slow
 
 
-@dataclass(frozen=True)
-class Server:
-    """A running demo: its process, address and folder of checkpoints."""
-
-    process: psutil.Process
-    address: str
-    checkpoints: Path
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A demo that found no checkpoint and trained the first network; the second has its initial weights."""
-    checkpoints = tmp_path_factory.mktemp("checkpoints")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = ["--port", str(port), "--checkpoints", str(checkpoints)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "common.demo", *options], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    address = f"http://127.0.0.1:{port}/"
-    try:
-        assert process.stdout
-        printed = []
-        for line in process.stdout:
-            printed.append(line)
-            if address in line:
-                break
-        assert address in printed[-1]
-        second = ZOO["tf-model-1"].spec
-        for framework in FRAMEWORKS:
-            assert checkpoint_path(checkpoints, "speedrun", framework).exists()
-            path = checkpoint_path(checkpoints, second.name, framework)
-            checkpoint.write(path, initial(second, seed=1), {"model": second.name})
-        until = time.monotonic() + 60
-        while True:
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}api/state") as answer:
-                if answer.read().count(b"ready") == 2:
-                    break
-            assert time.monotonic() < until
-            time.sleep(0.2)
-        yield Server(psutil.Process(process.pid), address, checkpoints)
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(20)
+    with running(tmp_path_factory.mktemp("checkpoints")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -100,23 +52,6 @@ def page(server: Server) -> Iterator[Page]:
         page.goto(server.address)
         yield page
         browser.close()
-
-
-def stroke(page: Page, *points: tuple[float, float]) -> None:
-    """Draw by mouse, through points in fractions of the canvas."""
-    box = page.locator("#canvas").bounding_box()
-    assert box
-    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
-    page.mouse.move(*places[0])
-    page.mouse.down()
-    for place in places[1:]:
-        page.mouse.move(*place, steps=4)
-    page.mouse.up()
-
-
-def ring(steps: int = 16) -> list[tuple[float, float]]:
-    angles = [2 * math.pi * step / steps for step in range(steps + 1)]
-    return [(0.5 + 0.22 * math.sin(angle), 0.5 - 0.32 * math.cos(angle)) for angle in angles]
 
 
 @pytest.mark.browser
