@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from backends.pytorch import branches, device, distributed, fast, layouts, parity, whole_step
+from backends.pytorch import branches, device, distributed, fast, layouts, parity
 from backends.pytorch.defaults_probe import DefaultsProbe
 from backends.pytorch.instruments import Instruments
 from backends.pytorch.mistakes import MISTAKES
@@ -122,7 +122,7 @@ class Model:
         self.update = fast.update(self.optimizer.step, self.optimizer, execution)
         self.to_device = fast.keep_on_device(self.to_device)
         self.gather = fast.reuse_memory(self.gather, self)
-        self.step = whole_step.compiled(self.step, self)
+        self.step = fast.one_graph(self.step, self)
 
     def train_steps(
         self, images: Array, labels: Array, order: Array, rate: Array, momentum: Array | None = None

@@ -222,7 +222,7 @@ def compiled_updates(
     """A weight after each step by PyTorch's optimizer, and by the formulas that `--compile` compiles."""
     import torch
 
-    from backends.pytorch import whole_step
+    from backends.pytorch import parity
     from common.model.optimizer import slots
 
     page = importlib.import_module(SCRIPTS["pytorch"])
@@ -233,8 +233,8 @@ def compiled_updates(
     for steps, (gradient, rate) in enumerate(zip(torch.from_numpy(gradients), rates, strict=True), 1):
         constants["lr"], own.grad = rate, gradient
         built.step()
-        values = torch.tensor(whole_step.numbers(optimizer, constants, steps), dtype=weight.dtype)
-        whole_step.update(optimizer, constants, weight, gradient, state, values)
+        values = torch.tensor(parity.update_numbers(optimizer, constants, steps), dtype=weight.dtype)
+        parity.update(optimizer, constants, weight, gradient, state, values)
         by_pytorch.append(own.detach().numpy().copy())
         by_formula.append(weight.numpy().copy())
     return by_pytorch, by_formula
