@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,29 @@ class Report:
         return all(finding.inherent for finding in self.findings)
 
 
+@dataclass
+class Mends:
+    """What was found so far, as the stages and precisions that follow take it for mended.
+
+    `right` are changes of the Keras model (backends/tensorflow/port/mend.py), `left_skips` operations of the
+    PyTorch model that become the identity, `left_heads` those that do but for its own loss. `heads` has the
+    function at the end of a side, `standard` the loss and `rule` the update rule that stand in for both;
+    `unknown` are the stages with a difference that nothing explains.
+    """
+
+    right: list[dict[str, Any]] = field(default_factory=list)
+    left_skips: list[int] = field(default_factory=list)
+    left_heads: list[int] = field(default_factory=list)
+    heads: dict[int, str] = field(default_factory=dict)
+    standard: dict[str, Any] | None = None
+    rule: Rule | None = None
+    unknown: set[str] = field(default_factory=set)
+
+    def copied(self) -> Mends:
+        """The same, to which more can be added."""
+        return Mends(**{name: copy(value) for name, value in vars(self).items()})
+
+
 class Check:
     """Two loaded models with the same weights and batch, and the mends of what was explained."""
 
@@ -114,26 +138,19 @@ class Check:
         """With the mends of the check `before`, in another precision."""
         self.workers, self.question, self.precision, self.report = workers, question, precision, report
         self.epsilon = EPSILON[precision]
-        self.right_mends: list[dict[str, Any]] = [] if before is None else list(before.right_mends)
-        self.left_skips: list[int] = [] if before is None else list(before.left_skips)
+        self.before = before
+        self.mends: Mends = Mends() if before is None else before.mends.copied()
         self.frozen: tuple[set[str], set[str]] = (set(), set())
         self.steps: list[Step] = []
         self.names = Names()
         self.flats: list[pairing.Flat] = []
         self.doubles: dict[object, Array] = {}
-        self.before = before
-        # Stages with a difference that nothing explains.
-        self.unknown: set[str] = set() if before is None else set(before.unknown)
-        self.left_heads: list[int] = [] if before is None else list(before.left_heads)
-        self.heads: dict[int, str] = {} if before is None else dict(before.heads)
         self.outputs: Array = np.zeros(0)  # of the PyTorch model, the first if there are several
         self.single = True
         self.y: Array = np.zeros(0)
         self.forms = "as they are", "as they are"
-        self.standard: dict[str, Any] | None = None if before is None else before.standard
         self.trained: list[str] = []
         self.factors: list[float] = []
-        self.rule: Rule | None = None if before is None else before.rule
 
     def load(self) -> None:
         """Load both models and the batch. Raises InputError."""
@@ -184,13 +201,13 @@ class Check:
         """Tell both sides what is mended so far."""
         self.workers.both(
             "mend",
-            left={"skipped": self.left_skips, "heads": self.left_heads},
-            right={"mends": self.right_mends},
+            left={"skipped": self.mends.left_skips, "heads": self.mends.left_heads},
+            right={"mends": self.mends.right},
         )
 
     def labels(self, side: int) -> Array:
         """The labels as the loss of a side takes them."""
-        one_hot = self.standard is None and self.forms[side] == "one-hot"
+        one_hot = self.mends.standard is None and self.forms[side] == "one-hot"
         return np.eye(self.outputs.shape[-1])[self.y] if one_hot else self.y
 
     def rounding(self, key: object, array: Array) -> float:
@@ -231,7 +248,7 @@ class Check:
     def find(self, stage: str, where: str, cause: str, difference: float, floor: float, fix: Any) -> None:
         """Record a finding, once for all precisions."""
         if cause == "unknown":
-            self.unknown.add(stage)
+            self.mends.unknown.add(stage)
         if any((f.stage, f.where, f.cause) == (stage, where, cause) for f in self.report.findings):
             return
         self.report.findings.append(

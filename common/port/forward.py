@@ -28,7 +28,7 @@ HEALED = "agrees further on"
 def run(check: Check) -> None:
     """Compare the traces and mend the first difference until there is none; record all."""
     _active_dropout(check)
-    if STAGE in check.unknown and check.before is None:
+    if STAGE in check.mends.unknown and check.before is None:
         return
     verdicts: dict[Place, tuple[Point, str]] = {}
     floors: dict[Place, float] = {}
@@ -42,16 +42,16 @@ def run(check: Check) -> None:
             floors.clear()
             continue
         if rounded := _rounded_constant(check, steps, point):
-            check.right_mends.append(rounded)
+            check.mends.right.append(rounded)
             verdicts[point.place] = point, ROUNDED
         elif hypothesis := _explanation(check, steps, point, view):
             for part in hypothesis.parts or [hypothesis]:
                 where = part.where or point.where
                 check.find(STAGE, where, part.cause, point.difference, point.floor, part.fix)
-                check.right_mends += part.mends
-                check.left_skips += part.skips
-                check.left_heads += part.left_heads
-                check.heads |= part.heads
+                check.mends.right += part.mends
+                check.mends.left_skips += part.skips
+                check.mends.left_heads += part.left_heads
+                check.mends.heads |= part.heads
             verdicts[point.place] = point, "differs"
         else:
             _force(check, steps, point, view)
@@ -174,8 +174,8 @@ def _mends(check: Check, point: Point, together: Sequence[Hypothesis]) -> bool:
     heads = [index for hypothesis in together for index in hypothesis.left_heads]
     check.workers.both(
         "mend",
-        left={"skipped": [*check.left_skips, *skips], "heads": [*check.left_heads, *heads]},
-        right={"mends": [*check.right_mends, *mends]},
+        left={"skipped": [*check.mends.left_skips, *skips], "heads": [*check.mends.left_heads, *heads]},
+        right={"mends": [*check.mends.right, *mends]},
     )
     view = check.traces()
     points = _points(check, realigned(check.steps, *view), view, [])
@@ -200,7 +200,7 @@ def _force(check: Check, steps: Sequence[Step], point: Point, view: tuple[Trace,
     if point.layout == "flattened":
         flat = next(flat for flat in check.flats if np.prod(flat) == array.shape[1])
         array = pairing.features_to_keras(array, flat)
-    check.right_mends.append({"index": right.index, what: np.ascontiguousarray(array)})
+    check.mends.right.append({"index": right.index, what: np.ascontiguousarray(array)})
 
 
 def _active_dropout(check: Check) -> None:
@@ -218,9 +218,9 @@ def _active_dropout(check: Check) -> None:
             check.row(STAGE, step.name, apart, 0.0, "differs")
             check.find(STAGE, step.name, "dropout-active", apart, 0.0, fix)
             if operation is step.left:
-                check.left_skips.append(operation.index)
+                check.mends.left_skips.append(operation.index)
             else:
-                check.right_mends.append({"index": operation.index, "skip": True})
+                check.mends.right.append({"index": operation.index, "skip": True})
     check.mend()
     for first, second in zip(check.traces(), check.traces(), strict=True):
         for one, other in zip(first.operations, second.operations, strict=True):

@@ -43,7 +43,7 @@ def run(check: Check) -> None:
 
 
 def _gradients(check: Check, ulp: int | None) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
-    common = {"standard": check.standard, "ulp": ulp}
+    common = {"standard": check.mends.standard, "ulp": ulp}
     answers = check.workers.both(
         "gradients",
         left={"labels": check.labels(0), **common},

@@ -48,7 +48,7 @@ def run(check: Check) -> None:
             "the models have several outputs, of which only the first is trained here"
         )
     if STAGE in check.report.skipped:
-        check.standard = _stand_in(check)
+        check.mends.standard = _stand_in(check)
         return
     cases = _cases(check)
     check.forms = tuple(_form(check, side, cases[0]) for side in (0, 1))  # type: ignore[assignment]
@@ -62,7 +62,7 @@ def run(check: Check) -> None:
             floor = max(floor, pairing.difference(np.atleast_1d(loss(moved, y)), np.atleast_1d(own)))
     apart = _difference(*values)
     if not check.row(STAGE, WHERE, apart, floor):
-        check.standard = _stand_in(check) if np.ndim(values[0]) else check.standard
+        check.mends.standard = _stand_in(check) if np.ndim(values[0]) else check.mends.standard
         return
     tolerance = 64 * max(floor, check.epsilon)
     described = [losses.describe(loss, cases, tolerance) for loss in (left, right)]
@@ -78,7 +78,7 @@ def run(check: Check) -> None:
         found = any(f.cause == cause == "softmax-output" for f in check.report.findings)
         if not found:  # with the outputs, where it was found
             check.find(STAGE, WHERE, cause, apart, floor, _fix(name, first, second))
-    check.standard = _standard(first)
+    check.mends.standard = _standard(first)
 
 
 def _labels(check: Check) -> Array:
@@ -129,7 +129,7 @@ def _loss(check: Check, side: int) -> Loss:
 def _ask(check: Check, side: int, z: Array, y: Array, form: str) -> float | Array:
     """A side's loss as a function of logits."""
     worker: Worker = (check.workers.left, check.workers.right)[side]
-    head = HEADS.get(check.heads.get(side, ""), np.asarray)
+    head = HEADS.get(check.mends.heads.get(side, ""), np.asarray)
     answer: Any = worker.ask("loss", outputs=head(z), labels=encoded(y, z.shape[-1], form))
     array: Array = np.array(answer)
     return array if array.ndim else float(array)

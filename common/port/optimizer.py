@@ -77,8 +77,10 @@ def run(check: Check) -> None:
     for name in names:
         cause = CAUSES.get(name, "unknown")
         check.find(STAGE, where, cause, apart, floor, _fix(name, first, second))
-    check.unknown.discard(STAGE)  # every difference is a setting, named or not, and PyTorch's from here on
-    check.rule = first
+    check.mends.unknown.discard(
+        STAGE
+    )  # every difference is a setting, named or not, and PyTorch's from here on
+    check.mends.rule = first
 
 
 def factors(steps: int, *, scheduled: bool = False) -> list[float]:

@@ -32,7 +32,7 @@ def compare(workers: Workers, question: Question) -> Report:
         for stage in STAGES:
             if stage not in report.skipped:
                 RUN[stage](check)
-            if stage in check.unknown:
+            if stage in check.mends.unknown:
                 report.skipped.update(
                     dict.fromkeys(STAGES[STAGES.index(stage) + 1 :], f"{stage} differs without a known cause")
                 )

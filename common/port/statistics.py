@@ -55,7 +55,7 @@ def _running(check: Check, norms: list[Step]) -> None:
             if step.name not in explained and wanted.items() - step.right.attributes.items():
                 wanted["momentum"] = wanted.get("momentum", step.right.attributes["momentum"]) or 1.0
                 tried[step.name] = {"index": step.right.index, "attributes": wanted}
-        check.workers.right.ask("mend", mends=[*check.right_mends, *tried.values()])
+        check.workers.right.ask("mend", mends=[*check.mends.right, *tried.values()])
         after = _differences(check, norms, check.workers.both("statistics"))
         check.mend()
         for step in beyond:
@@ -66,7 +66,7 @@ def _running(check: Check, norms: list[Step]) -> None:
         check.row(STAGE, step.name, apart, floor)
         if step.name in explained:
             names, mend = explained[step.name]
-            check.right_mends.append(mend)
+            check.mends.right.append(mend)
             for name in sorted(names):
                 cause = causes.BY_ATTRIBUTE["batchnorm", name]
                 fix = causes.fix(cause, step.left, step.right)

@@ -21,7 +21,7 @@ def run(check: Check) -> None:
     start = check.workers.left.ask("read")
     left = _train(check, "left", None)
     moved = [_train(check, "left", seed) for seed in DRAWS]
-    if check.rule is None:
+    if check.mends.rule is None:
         right = _train(check, "right", None)
         moved_right = [_train(check, "right", seed) for seed in DRAWS]
     else:
@@ -63,21 +63,25 @@ def _train(check: Check, side: str, ulp: int | None) -> dict[str, Any]:
     worker = check.workers.right if number else check.workers.left
     return dict(
         worker.ask(
-            "train", labels=check.labels(number), factors=check.factors, standard=check.standard, ulp=ulp
+            "train",
+            labels=check.labels(number),
+            factors=check.factors,
+            standard=check.mends.standard,
+            ulp=ulp,
         )
     )
 
 
 def _as_pytorch(check: Check, start: Mapping[str, Array]) -> dict[str, Any]:
     """The steps of the Keras model with PyTorch's update rule, computed here."""
-    assert check.rule
+    assert check.mends.rule
     worker = check.workers.right
     before = worker.ask("read")
-    optimizer = Optimizer(check.rule)
+    optimizer = Optimizer(check.mends.rule)
     weights: dict[str, Array] = {name: start[name] for name in check.trained}
     losses: list[float] = []
     for factor in check.factors:
-        answer = worker.ask("gradients", labels=check.labels(1), standard=check.standard, keep=True)
+        answer = worker.ask("gradients", labels=check.labels(1), standard=check.mends.standard, keep=True)
         losses.append(answer["loss"])
         gradients = check.names.to_pytorch(answer["gradients"])
         weights = optimizer.step(weights, {name: gradients[name] for name in check.trained}, factor)

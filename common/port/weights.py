@@ -134,7 +134,7 @@ def _missing_biases(check: Check, arrays: tuple[Mapping[str, Array], Mapping[str
         left={"arrays": writes[0], "frozen": sorted(check.frozen[0])},
         right={"arrays": writes[1], "frozen": sorted(check.frozen[1])},
     )
-    check.unknown.discard(STAGE)  # what has no partner is neutral now
+    check.mends.unknown.discard(STAGE)  # what has no partner is neutral now
 
 
 def _compare(check: Check, left: Mapping[str, Array], right: Mapping[str, Array]) -> None:
@@ -150,4 +150,4 @@ def _compare(check: Check, left: Mapping[str, Array], right: Mapping[str, Array]
             unpermuted = max(pairing.difference(left[key], plain[key]) for key in keys)
             cause = "unknown" if check.beyond(unpermuted, 0.0) else "flatten-order"
             check.find(STAGE, step.name, cause, apart, 0.0, causes.fix(cause, step.left, step.right))
-    check.unknown.discard(STAGE)  # both have the left one's weights now
+    check.mends.unknown.discard(STAGE)  # both have the left one's weights now
