@@ -56,7 +56,7 @@ def hypotheses(
     if what == "outputs" and step is [other for other in steps if other.left and other.right][-1]:
         yield from _heads(steps, [], point)
     if what == "outputs":
-        yield from _attributes(check, step, steps, number)
+        yield from attributes(step, steps, number)
     yield from _extra(alone)
     yield from _scaling(check, *_before_padding(step, alone))
     if what == "outputs" and step.left.outputs.ndim == 2:
@@ -73,8 +73,8 @@ def _alone(steps: Sequence[Step]) -> list[Step]:
     return result
 
 
-def _attributes(check: Check, step: Step, steps: Sequence[Step], number: int) -> Iterator[Hypothesis]:
-    """Each attribute that differs, as PyTorch has it."""
+def attributes(step: Step, steps: Sequence[Step], number: int) -> Iterator[Hypothesis]:
+    """Each attribute that differs between the operations of a pair, as PyTorch has it."""
     left, right = step.left, step.right
     assert left
     assert right
@@ -99,7 +99,7 @@ def _attributes(check: Check, step: Step, steps: Sequence[Step], number: int) ->
             left, right = _replaced(left, pads=own["pads"]), _replaced(right, pads=other["pads"])
         if left.kind == "activation":
             mend["attributes"] = {**own}
-        yield Hypothesis(cause, [mend], fix=causes.fix(cause, left, right))
+        yield Hypothesis(cause, [mend], fix=causes.fix(cause, left, right), where=step.name)
         if left.kind == "activation":
             return
 

@@ -4,6 +4,7 @@ and what the dropout itself is."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from common.port import causes, pairing
 from common.port.check import DRAWS, Check
+from common.port.hypotheses import Hypothesis, attributes
 from common.port.pairing import Operation, Step
 
 Array = NDArray[Any]
@@ -20,11 +22,29 @@ ATTRIBUTES = ({"momentum"}, {"unbiased"}, {"momentum", "unbiased"})
 """What is tried, the fewest first."""
 
 
+@dataclass(frozen=True)
+class Compared:
+    """The difference at each BatchNorm by name, its floor, and the attributes that explain it."""
+
+    differences: dict[str, float]
+    floors: dict[str, float]
+    beyond: list[Step]
+    explained: dict[str, tuple[set[str], dict[str, Any]]]
+
+    @property
+    def unexplained(self) -> list[Step]:
+        """Where no attribute of BatchNorm explains the difference."""
+        return [step for step in self.beyond if step.name not in self.explained]
+
+
 def run(check: Check) -> None:
     """Compare running means and variances, then kind and rate of each dropout."""
     norms = [s for s in check.steps if s.left and s.right and s.left.kind == s.right.kind == "batchnorm"]
     if norms:
-        _running(check, norms)
+        compared = _compared(check, norms)
+        if compared.unexplained:
+            compared = _with_hidden(check, norms, compared)
+        _record(check, norms, compared)
     for step in _dropouts(check.steps):
         _dropout(check, step)
 
@@ -42,7 +62,7 @@ def _kinds(step: Step) -> set[str]:
     return {side.kind for side in (step.left, step.right) if side is not None}
 
 
-def _running(check: Check, norms: list[Step]) -> None:
+def _compared(check: Check, norms: list[Step]) -> Compared:
     before, floors = _measured(check, norms)
     explained: dict[str, tuple[set[str], dict[str, Any]]] = {}
     beyond = [step for step in norms if check.beyond(before[step.name], floors[step.name])]
@@ -61,17 +81,53 @@ def _running(check: Check, norms: list[Step]) -> None:
         for step in beyond:
             if step.name in tried and not check.beyond(after[step.name], floors[step.name]):
                 explained[step.name] = names, tried[step.name]
+    return Compared(before, floors, beyond, explained)
+
+
+def _with_hidden(check: Check, norms: list[Step], compared: Compared) -> Compared:
+    """The comparison with the fewest attributes of other layers mended that explain it, which are recorded;
+    as it is if they do not. In inference a layer may get values too small to show what it does: a deep
+    network's that is not trained yet."""
+    hidden = [
+        hypothesis
+        for number, step in enumerate(check.steps)
+        if step.left and step.right and step.left.kind != "batchnorm"
+        for hypothesis in attributes(step, check.steps, number)
+    ]
+    base, place = list(check.mends.right), compared.unexplained[0].name
+
+    def mended(parts: Sequence[Hypothesis]) -> Compared:
+        check.mends.right = [*base, *(mend for part in parts for mend in part.mends)]
+        check.mend()
+        return _compared(check, norms)
+
+    result = mended(hidden) if hidden else compared
+    if result.unexplained:
+        check.mends.right = base
+        check.mend()
+        return compared
+    for part in list(hidden):
+        if not mended(others := [other for other in hidden if other is not part]).unexplained:
+            hidden = others
+    for part in hidden:
+        apart, floor = compared.differences[place], compared.floors[place]
+        check.find(STAGE, part.where, part.cause, apart, floor, part.fix)
+    return mended(hidden)
+
+
+def _record(check: Check, norms: list[Step], compared: Compared) -> None:
+    """Record all comparisons and what explains them, and mend it."""
     for step in norms:
-        apart, floor = before[step.name], floors[step.name]
+        apart, floor = compared.differences[step.name], compared.floors[step.name]
         check.row(STAGE, step.name, apart, floor)
-        if step.name in explained:
-            names, mend = explained[step.name]
+        if step.name in compared.explained:
+            names, mend = compared.explained[step.name]
             check.mends.right.append(mend)
             for name in sorted(names):
                 cause = causes.BY_ATTRIBUTE["batchnorm", name]
                 fix = causes.fix(cause, step.left, step.right)
                 check.find(STAGE, step.name, cause, apart, floor, fix)
-        elif step in beyond:
+        elif step in compared.beyond:
             check.find(STAGE, step.name, "unknown", apart, floor, causes.both("", ""))
     check.mend()
     mended = check.workers.both("statistics")

@@ -39,6 +39,7 @@ def files(folder: Path, texts: Sources) -> tuple[str, str]:
         ("subclassed", "padding-same-stride", 0),
         ("grouped", "pooling-padding-max", 0),
         ("nextjournal", "flatten-order", 0),
+        ("smallest", "gelu-approximation", 0),
         ("subclassed", "padding-same-stride", 1),
         ("subclassed", "focal-loss", 0),
         ("residual", "pooling-padding-average", 0),
