@@ -195,7 +195,9 @@ def _flatten(steps: Sequence[Step], view: tuple[Trace, Trace], point: Point) -> 
     """The features of the last Flatten in PyTorch's order, or without the permutation before it."""
     for operation in reversed(view[1].operations):
         if operation.kind == "flatten" and operation.inputs.ndim == 4:
-            for order in ("channels_first", "channels_last"):
+            # A single channel has one order: what would permute it is a transposed image.
+            several = min(operation.inputs.shape[1:]) > 1
+            for order in ("channels_first", *(["channels_last"] if several else [])):
                 mend = {"index": operation.index, order: True}
                 fix = causes.fix("flatten-order", None, operation, permuted=order == "channels_last")
                 yield Hypothesis("flatten-order", [mend], fix=fix, ordered=True)

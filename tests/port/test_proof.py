@@ -40,6 +40,7 @@ def files(folder: Path, texts: Sources) -> tuple[str, str]:
         ("grouped", "pooling-padding-max", 0),
         ("nextjournal", "flatten-order", 0),
         ("smallest", "gelu-approximation", 0),
+        ("tf-model-1", "images-transposed", 1),
         ("subclassed", "padding-same-stride", 1),
         ("subclassed", "focal-loss", 0),
         ("residual", "pooling-padding-average", 0),
