@@ -207,9 +207,11 @@ def _options(framework: Backend, digits: Digits, job: Job) -> Iterator[Measureme
 
 
 def _prediction(model: Model, dataset: Dataset, job: Job) -> Iterator[Measurement]:
-    """Images per second and latency of `predict` at several batch sizes."""
+    """Images per second and latency of `predict` at batch sizes of which there are so many images."""
     images = normalise(job.recipe.preprocess(dataset.test.images), job.execution.scaling)
     for batch_size, calls in PREDICTIONS.items():
+        if batch_size > len(images):
+            break
         batch = images[:batch_size]
         for _ in range(3):
             model.predict(batch)

@@ -80,6 +80,8 @@ def test_every_figure_is_measured(framework: str, name: str, few_digits: Dataset
     if (framework, name) == ("tensorflow", "tf-model-1"):
         missing |= {"kernel"}  # XLA makes one of all
     assert {figure.measure for figure in figures} == MEASURES - missing
+    batches = {figure.arm for figure in figures if figure.measure == "predict"}
+    assert batches == {"batch 1", "batch 100"}, "there are 500 test images"
     for figure in figures:
         assert figure.low <= figure.value <= figure.high
         assert figure.value > 0 or figure.measure == "part"

@@ -293,7 +293,7 @@ def trace(backend: Any, *, dataset: Dataset, job: Job, whole: bool = False) -> T
 
 def profile(backend: Any, *, dataset: Dataset, job: Job) -> list[profiling.Measurement]:
     """All figures of a network, measured briefly."""
-    profiling.ROUNDS, profiling.ROUND_SECONDS, profiling.PREDICTIONS = 2, 0.05, {1: 3, 100: 2}
+    profiling.ROUNDS, profiling.ROUND_SECONDS, profiling.PREDICTIONS = 2, 0.05, {1: 3, 100: 2, 10_000: 1}
     return list(profiling.profile(backend, dataset, job))
 
 
