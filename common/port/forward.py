@@ -42,7 +42,7 @@ def run(check: Check) -> None:
             floors.clear()
             continue
         if rounded := _rounded_constant(check, steps, point):
-            check.mends.right.append(rounded)
+            check.mends.right += rounded
             verdicts[point.place] = point, ROUNDED
         elif hypothesis := _explanation(check, steps, point, view):
             for part in hypothesis.parts or [hypothesis]:
@@ -87,19 +87,24 @@ def _first(check: Check, steps: Sequence[Step], points: Sequence[Point]) -> Poin
     return None
 
 
-def _rounded_constant(check: Check, steps: Sequence[Step], point: Point) -> dict[str, Any] | None:
-    """The mend for an activation that is the same on both sides, if only a constant that Keras holds in
-    single precision makes the difference."""
+def _rounded_constant(check: Check, steps: Sequence[Step], point: Point) -> list[dict[str, Any]]:
+    """The mends for an activation that is the same on both sides, if only a constant that Keras holds in
+    single precision makes the difference; wherever it is, as it may show there in training alone."""
     number, what = point.place
     left, right = steps[number].left, steps[number].right
     if what != "outputs" or point.difference > EPSILON["float32"] or check.precision == "float32":
-        return None
+        return []
     assert left
     assert right
     if left.kind != "activation" or dict(left.attributes) != dict(right.attributes):
-        return None
-    mend = {"index": right.index, "attributes": dict(left.attributes)}
-    return mend if _mends(check, point, [Hypothesis("", [mend])]) else None
+        return []
+    mends = [
+        {"index": step.right.index, "attributes": dict(left.attributes)}
+        for step in steps
+        if step.left and step.right and step.left.kind == step.right.kind == left.kind
+        if dict(left.attributes) == dict(step.left.attributes) == dict(step.right.attributes)
+    ]
+    return mends if _mends(check, point, [Hypothesis("", mends)]) else []
 
 
 def measure(check: Check, floors: dict[Place, float]) -> tuple[list[Step], list[Point], tuple[Trace, Trace]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.bench.ports import BATCH_SIZE, planted
+from common.bench.proof import changes
 from common.bench.proof.catalogue import MUTANTS
 from common.bench.proof.networks import written
 from common.bench.proof.source import Sources
@@ -71,3 +72,15 @@ def test_adams_bias_correction_in_single_precision_is_rounding(workers: Workers,
     report = compare(workers, Question(left=left, right=right))
     assert report.agree
     assert {finding.cause for finding in report.findings} == {"optimizer-epsilon-place"}
+
+
+def test_a_rounded_constant_that_shows_in_training_alone_is_no_difference(
+    workers: Workers, tmp_path: Path
+) -> None:
+    """Keras holds GELU's in single precision; in inference the last layers here get tiny values."""
+    texts = written("smallest", changes.with_function("gelu"))
+    assert texts
+    left, right = files(tmp_path, texts)
+    question = Question(left=left, right=right, precisions=("float64",), batch_size=BATCH_SIZE)
+    report = compare(workers, question)
+    assert report.agree
