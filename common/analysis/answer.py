@@ -104,7 +104,8 @@ class Answer:
         speed = self.tables.speed
         timed = speed["measure"].str.startswith(aa.PREFIX) | (speed["measure"] == "predict")
         last = speed["sitting"] == speed.groupby(["model", "measure"])["sitting"].transform("max")
-        return sorted(set(speed.loc[timed & last, "machine"]))
+        names = speed["machine"].where(speed["device"] != "cpu", speed["machine"] + "; no GPU used")
+        return sorted(set(names[timed & last]))
 
 
 @functools.lru_cache(maxsize=2)

@@ -73,22 +73,21 @@ def accuracy(answer: Answer) -> str:
     counted = _counted(answer.verdicts)
     if pooled is None:
         return f"too few networks for one number. {counted}"
+    return f"{_on_average(pooled)}. {counted}"
+
+
+def _on_average(pooled: Pooled) -> str:
+    """`no difference on average: over 13 networks and 157 pairs of runs PyTorch minus TensorFlow is ...`."""
     low, high = pooled.interval
     within = max(-low, high) <= MARGIN
     if low > 0 or high < 0:
         words = f"{FIRST if low > 0 else SECOND} is higher"
     else:
         words = "no difference" if within else "no difference found"
-    margin = f"{'' if within else 'not '}within the margin of ±{MARGIN:g}"
-    return f"{words} on average: {_over_networks(pooled)}, {margin}. {counted}"
-
-
-def _over_networks(pooled: Pooled) -> str:
-    """`over 13 networks and 157 pairs of runs PyTorch minus TensorFlow is -0.002 points (95 % ...)`."""
-    low, high = pooled.interval
     return (
-        f"over {pooled.networks} networks and {pooled.pairs} pairs of runs {FIRST} minus {SECOND} is "
-        f"{pooled.mean:+.3f} points (95 % {low:+.3f} to {high:+.3f})"
+        f"{words} on average: over {pooled.networks} networks and {pooled.pairs} pairs of runs {FIRST} minus "
+        f"{SECOND} is {pooled.mean:+.3f} points (95 % {low:+.3f} to {high:+.3f}), "
+        f"{'' if within else 'not '}within the margin of ±{MARGIN:g}"
     )
 
 
@@ -105,7 +104,7 @@ def other_data(answer: Answer) -> list[str]:
                 f"difference of {len(judged)} network{'s' * (len(judged) > 1)}"
             )
         else:
-            about = _over_networks(pooled)
+            about = _on_average(pooled)
         sentences.append(f"on {pooling.OTHER_DATA[name]} {about}. {_counted(judged)}")
     return sentences
 

@@ -63,7 +63,7 @@ def sentences(quantity: Quantity, lead: Lead) -> str:
         noisy += f"{noise(average.clock_error)})"
         if not quantity.borne:
             each = f"each network ({_direction(quantity.by_model.values(), lead)})"
-            return f"neither can be called ahead, as the {noisy}, and so is {each}."
+            return f"undecided: the {noisy}, as is {each}."
         return f"{networks}. The {noisy}."
     low, high = average.ratio.interval or (average.ratio.mean, average.ratio.mean)
     if low <= 1 <= high:
@@ -123,8 +123,8 @@ def _of(quantity: Quantity) -> str:
 
 
 def _too_noisy(noisy: Sequence[ToldRatio], lead: Lead, *, alone: bool) -> str:
-    """`the other 7 are too noisy for a ratio (TensorFlow is ahead in 5, PyTorch in 2)`; empty for none. With
-    `alone` there are no others."""
+    """`the other 7 are too noisy for a ratio (the better mean: TensorFlow in 5, PyTorch in 2)`; empty for
+    none. With `alone` there are no others."""
     if not noisy:
         return ""
     count = "one is" if len(noisy) == 1 else f"{len(noisy)} are"
@@ -132,8 +132,7 @@ def _too_noisy(noisy: Sequence[ToldRatio], lead: Lead, *, alone: bool) -> str:
 
 
 def _direction(measured: Iterable[ToldRatio], lead: Lead) -> str:
-    """`TensorFlow is ahead in 5, PyTorch in 2`: which framework has the better mean, in how many networks."""
+    """`the better mean: TensorFlow in 5, PyTorch in 2`, in numbers of networks."""
     names = [lead.framework(told.ratio.mean) for told in measured]
     counts = sorted({name: names.count(name) for name in names}.items(), key=lambda item: -item[1])
-    (first, most), *others = counts
-    return ", ".join([f"{first} is ahead in {most}", *(f"{name} in {count}" for name, count in others)])
+    return "the better mean: " + ", ".join(f"{name} in {count}" for name, count in counts)

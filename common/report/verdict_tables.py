@@ -221,13 +221,11 @@ def _words(verdict: ModelVerdict) -> str:
 def _plan(judged: Sequence[ModelVerdict], address: str = "") -> str:
     """Whether the planned seeds are there, with a link to their list at an address."""
     short = sum(verdict.missing_seeds > 0 for verdict in judged)
-    lacking = f"{short} of {len(judged)} networks lack some of theirs"
+    lacking = f"{short} of {len(judged)} networks have yet to run some"
     state = (
         (f"[{lacking}]({address})" if address else lacking) if short else "every network has all of its own"
     )
-    return (
-        f"The number of seeds was planned for each network, and none are added to change a verdict; {state}."
-    )
+    return f"Seeds were planned for each network, and none are added to change a verdict; {state}."
 
 
 def _seeds(judged: Sequence[ModelVerdict]) -> str:

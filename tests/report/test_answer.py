@@ -110,9 +110,8 @@ def test_an_inexact_clock_withholds_the_mean_and_its_network(tmp_path: Path) -> 
     add_session(tmp_path, [(100.0, 120.0), (100.0, 125.0)], clock=(1.0, 2.0, 1.0))
     text = answer.training(found(tmp_path))
     assert text == (
-        "neither can be called ahead, as the average over all 2 networks measured is too noisy to compare "
-        "(one framework against itself: ±26 %), and so is each network (TensorFlow "
-        "is ahead in 2)."
+        "undecided: the average over all 2 networks measured is too noisy to compare "
+        "(one framework against itself: ±26 %), as is each network (the better mean: TensorFlow in 2)."
     )
 
 
@@ -127,8 +126,8 @@ def test_where_the_mean_is_too_noisy_the_networks_that_are_not_name_the_faster_f
     text = answer.training(found(tmp_path))
     assert text.startswith(
         "TensorFlow trains 50 % faster in 1 of 3 networks (`tf-model-1`); the other 2 are too noisy for "
-        "a ratio (TensorFlow is ahead in 1, PyTorch in 1). The average over all 3 networks measured is too "
-        "noisy to compare "
+        "a ratio (the better mean: TensorFlow in 1, PyTorch in 1). The average over all 3 networks measured "
+        "is too noisy to compare "
     )
 
 
@@ -142,7 +141,7 @@ def test_the_mean_and_the_networks_measured_exactly_enough_are_told_apart(tmp_pa
     assert "on average over all 3 networks measured" in text
     assert (
         "PyTorch takes 20 to 21 % less in 2 of 3 networks (`tf-model-1`, `nextjournal`); the other one is "
-        "too noisy for a ratio (PyTorch is ahead in 1)." in text
+        "too noisy for a ratio (the better mean: PyTorch in 1)." in text
     )
 
 
@@ -245,4 +244,4 @@ def test_the_machines_of_the_times_are_named(tmp_path: Path) -> None:
     add_pairs(tmp_path, [0.01, -0.01])
     row = timing_row("predict", "batch 1", 1.0)
     store.append_rows(tmp_path, "speed.csv", [dataclasses.replace(row, machine="a fast machine")])
-    assert answer.block(found(tmp_path)).endswith("a fast machine.")
+    assert answer.block(found(tmp_path)).endswith("a fast machine, no GPU used.")

@@ -1,7 +1,7 @@
 """A network and its recipe as two source files, as a porter would write them for PyTorch and for Keras.
 
-Each layer is a line in either file, so that a mistake is a change of a line. The two compute the same: Keras
-gets PyTorch's constants, and a padding layer where its own padding lies on other sides.
+Each layer is a line or two in either file, so that a mistake is a small change of the text. The two compute
+the same: Keras gets PyTorch's constants, and a padding layer where its own padding lies on other sides.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Sources:
 
 @dataclass(frozen=True)
 class Lines:
-    """A layer in both files: what PyTorch's constructor makes, if it makes something, and the new value of
-    `x` there and in Keras, where a second one may be needed."""
+    """A layer in both files: its line in `__init__` in PyTorch, if it has one, and the new value of `x` in
+    PyTorch and in Keras, there sometimes in two steps."""
 
     made: str
     left: str
@@ -137,7 +137,7 @@ def _lines(node: Node) -> Lines:
         case layers.GlobalAvgPool():
             return Lines("", "x.mean((2, 3))", ("layers.GlobalAveragePooling2D()(x)",))
         case layers.Flatten():
-            # At the end there is no kernel after it that could have its columns in another order.
+            # The kernel after it has its columns permuted; at the end there is none, and Permute is needed.
             ordered = () if node.following or not image else ("layers.Permute((3, 1, 2))(x)",)
             return Lines("", "x.flatten(1)", (*ordered, "layers.Flatten()(x)"))
         case layers.Dense(out, bias=bias):
@@ -167,7 +167,7 @@ def _left_conv(conv: layers.Conv, channels: int) -> str:
 
 
 def _right_conv(conv: layers.Conv, node: Node) -> tuple[str, ...]:
-    """Padding "same" pads equally on all sides where there is no stride."""
+    """Keras' padding "same" is PyTorch's where it is half the kernel, without stride and dilation."""
     sides, padding = pair(conv.kernel_size), pair(conv.padding)
     same = conv.stride == conv.dilation == 1 and all(
         side == 2 * margin + 1 for side, margin in zip(sides, padding, strict=True)
