@@ -132,7 +132,7 @@ def bench_parser(subcommand: str) -> Parser:
 RULES: dict[str, str | Callable[[list[str]], None]] = {
     # These train, test or draw for too long: they run with further words.
     r"python (pytorch|tf)\.py( --(?!defaults).*)?": "--dry-run",
-    r"python -m common\.bench( --.*| (compare|mistakes).*)?": "--dry-run",
+    r"python -m common\.bench( --.*| (compare|mistakes|ports).*)?": "--dry-run",
     r"python -m common\.report": "--check",
     r"python -m pytest.*": "--collect-only tests/test_identity.py",
     r"make (?!help).*": "--dry-run",
