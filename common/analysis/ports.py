@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from common.tables.schema import COMMAND, NONE
+
 UNKNOWN = "unknown"
-NONE, COMMAND = "none", "command"
-"""Names in the column `mutant` of comparisons without a mistake."""
 KEY = ["model", "mutant", "framework", "seed", "precision"]
 
 

@@ -64,7 +64,6 @@ def run_session(options: argparse.Namespace, record: Callable[[Session], str]) -
     """
     models = getattr(options, "models", ())
     data = requested_data(options, models) if hasattr(options, "dataset") else MNIST
-    store.check_writable(options.results)
     session = Session(
         folder=options.results,
         data_dir=getattr(options, "data_dir", None),
@@ -73,14 +72,22 @@ def run_session(options: argparse.Namespace, record: Callable[[Session], str]) -
         started=machine.now(),
         data=data,
     )
-    with locked(options.results):
+    saved = "The rows shown above are saved; to continue, name the remaining models."
+    return run_locked(options.results, lambda: record(session), saved=saved)
+
+
+def run_locked(folder: Path, record: Callable[[], str], *, saved: str) -> int:
+    """Let `record` append rows to the tables of `folder`, which no other bench does meanwhile, and return a
+    page, and print that; an exit status. `saved` says after an interrupt what is kept."""
+    store.check_writable(folder)
+    with locked(folder):
         try:
-            page = record(session)
+            page = record()
         except store.ResultsError as error:
             print(f"bench: {error}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
-            print("\nInterrupted. The rows shown above are saved; to continue, name the remaining models.")
+            print(f"\nInterrupted. {saved}")
             return 130
     print(f"\n{page}")
     return 0

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,7 @@ from itertools import product
 from statistics import fmean
 
 from common.bench.arguments import add_execution, add_folders, add_frameworks, add_seeds, seeds
-from common.bench.lock import locked
-from common.bench.measure import Session, run_json
+from common.bench.measure import Session, run_json, run_locked
 from common.cli.arguments import one_of
 from common.frameworks import ROOT
 from common.model.zoo import ZOO
@@ -70,21 +68,17 @@ def run(options: argparse.Namespace) -> int:
     if options.dry_run:
         print("\n".join(map(str, todo)))
         return 0
-    store.check_writable(options.results)
-    with locked(options.results):
-        try:
-            _run_all(todo, options)
-        except KeyboardInterrupt:
-            print("\nInterrupted. The rows of the processes that ended are saved; run it again to continue.")
-            return 130
-        except store.ResultsError as error:
-            print(f"bench: {error}", file=sys.stderr)
-            return 1
+    saved = "The rows of the processes that ended are saved; run it again to continue."
+    return run_locked(options.results, lambda: _recorded(todo, options), saved=saved)
+
+
+def _recorded(todo: Sequence[Process], options: argparse.Namespace) -> str:
+    """The section, with the rows of `todo`, which are recorded first."""
+    _run_all(todo, options)
     from common.analysis import frames
     from common.report import mistake_tables
 
-    print(f"\n{mistake_tables.section(frames.frame(options.results, TABLE), 'plots')}")
-    return 0
+    return mistake_tables.section(frames.frame(options.results, TABLE), "plots")
 
 
 def missing(options: argparse.Namespace) -> list[Process]:

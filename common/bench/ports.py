@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import fmean
 
 from common.bench.arguments import add_execution, add_results
-from common.bench.lock import locked
+from common.bench.measure import run_locked
 from common.bench.proof.catalogue import MUTANTS
 from common.bench.proof.mutant import Mutant
 from common.bench.proof.networks import NETWORKS, OWN, PLANTED, written
@@ -34,10 +34,9 @@ from common.port.run import compare
 from common.port.workers import WorkerError, Workers
 from common.tables import machine, store
 from common.tables.cores import cores
-from common.tables.schema import PortRow
+from common.tables.schema import COMMAND, NONE, PortRow
 
 TABLE = "ports.csv"
-NONE, COMMAND = "none", "command"
 TIMED = ("tf-model-1", "best")
 """Networks of about 100,000 parameters, dense and of convolutions, of which the whole command is timed."""
 SEEDS = (1, 2, 3)
@@ -102,21 +101,17 @@ def run(options: argparse.Namespace) -> int:
     if options.dry_run:
         print("\n".join(map(str, todo)))
         return 0
-    store.check_writable(options.results)
-    with locked(options.results):
-        try:
-            _run_all(todo, options)
-        except KeyboardInterrupt:
-            print("\nInterrupted. The rows of comparisons that ended are saved; run it again to continue.")
-            return 130
-        except store.ResultsError as error:
-            print(f"bench: {error}", file=sys.stderr)
-            return 1
+    saved = "The rows of comparisons that ended are saved; run it again to continue."
+    return run_locked(options.results, lambda: _recorded(todo, options), saved=saved)
+
+
+def _recorded(todo: Sequence[Task], options: argparse.Namespace) -> str:
+    """The section, with the rows of `todo`, which are recorded first."""
+    _run_all(todo, options)
     from common.analysis import frames
     from common.report import port_tables
 
-    print(f"\n{port_tables.block(frames.frame(options.results, TABLE))}")
-    return 0
+    return port_tables.block(frames.frame(options.results, TABLE))
 
 
 def tasks() -> Iterator[Task]:

@@ -304,6 +304,10 @@ class MistakeRow:
     run: Annotated[str, Column("name of the run")]
 
 
+NONE, COMMAND = "none", "command"
+"""Names in the column `mutant` of ports.csv of comparisons without a mistake."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PortRow:
     """A row of ports.csv: what `common.port` finds in one pair of models, one of which may have a mistake.
