@@ -27,6 +27,7 @@ from common.model.zoo import ZOO
 from common.training.backend import NATIVE_PARTS
 
 NONE, ALL = "none", "all"
+ALL_VARIANTS = (NONE, *NATIVE_PARTS, ALL)
 
 PLACE = ["machine", "threads"]
 SECONDS = "train_seconds"
@@ -71,10 +72,16 @@ class Attribution:
 
 @dataclass(frozen=True)
 class Ablation:
-    """A network's recorded runs by framework and variant."""
+    """A network's recorded runs by framework and variant, of one recipe on one data set."""
 
     model: str
     groups: Mapping[tuple[str, str], Group]
+
+    @property
+    def variants(self) -> list[str]:
+        """Those with runs, in the order of the function `variants`."""
+        recorded = {variant for _, variant in self.groups}
+        return [variant for variant in ALL_VARIANTS if variant in recorded]
 
     @cached_property
     def place(self) -> tuple[str, int]:
@@ -111,7 +118,7 @@ class Ablation:
     def attribution(self) -> Attribution | None:
         """None unless both frameworks ran `none` and `all` with seeds in common, which their other variants
         have too."""
-        gaps = {variant: self.gaps(variant) for variant in variants(ZOO[self.model].spec)}
+        gaps = {variant: self.gaps(variant) for variant in ALL_VARIANTS}
         gaps = {variant: by_seed for variant, by_seed in gaps.items() if by_seed or variant in (NONE, ALL)}
         seeds = set.intersection(*map(set, gaps.values()))
         if not seeds:
@@ -133,9 +140,10 @@ class Ablation:
     def effects(self) -> Iterator[Comparison]:
         """Every effect of the page: of each variant on accuracy and seconds, and the parts of the gap."""
         for framework in FRAMEWORKS:
-            for variant in variants(ZOO[self.model].spec)[1:]:
+            for variant in self.variants:
                 for column in ("accuracy", SECONDS):
-                    if effect := self.effect(framework, variant, column):
+                    effect = None if variant == NONE else self.effect(framework, variant, column)
+                    if effect:
                         yield effect
         if attribution := self.attribution:
             yield from (attribution.gap, attribution.pinned, attribution.interaction)
@@ -161,18 +169,29 @@ def adjusted(effect: Comparison, *, family: int) -> Comparison:
 
 
 def ablations(runs: pd.DataFrame) -> list[Ablation]:
-    """Every network with runs of a variant other than `none`, in the zoo's order."""
-    by_model: dict[str, dict[tuple[str, str], Group]] = {}
-    rows = pooling.zoo_runs(runs.assign(native=NONE)).index
-    for group in pooling.largest_groups(pooling.groups(runs.loc[rows]), by="native"):
-        for variant in variants(ZOO[group.model].spec):
-            if group.fields["native"] == native_column(variant):
-                by_model.setdefault(group.model, {})[group.framework, variant] = group
-    return [
-        Ablation(model, groups)
-        for model, groups in by_model.items()
-        if any(variant != NONE for _, variant in groups)
-    ]
+    """Every network of the zoo with runs of a variant other than `none`, in the zoo's order."""
+    selected = runs.loc[pooling.zoo_runs(runs.assign(native=NONE)).index]
+    found = (
+        of_recipe(selected[selected["model"] == entry.name], variants(entry.spec)) for entry in ZOO.values()
+    )
+    return list(filter(None, found))
+
+
+def of_recipe(runs: pd.DataFrame, wanted: Sequence[str] = ALL_VARIANTS) -> Ablation | None:
+    """The ablation in the rows of one recipe on one data set; None without runs of a variant other than
+    `none`. Only the variants `wanted` count."""
+    if runs.empty:
+        return None
+    dataset = str(runs["dataset"].iloc[0])
+    comparable = pooling.default_runs(runs.assign(native=NONE), dataset=dataset).index
+    groups = {
+        (group.framework, variant): group
+        for group in pooling.largest_groups(pooling.groups(runs.loc[comparable]), by="native")
+        for variant in wanted
+        if group.fields["native"] == native_column(variant)
+    }
+    other = any(variant != NONE for _, variant in groups)
+    return Ablation(str(runs["model"].iloc[0]), groups) if other else None
 
 
 def _compare(first: Mapping[int, float], second: Mapping[int, float]) -> Comparison | None:

@@ -13,10 +13,10 @@ from common.analysis.ablation import (
     family_size,
     inapplicable_parts,
     is_negative_control,
-    variants,
 )
 from common.analysis.significance import Comparison
 from common.frameworks import FRAMEWORKS, PAIR, display_name
+from common.model.spec import ModelSpec
 from common.model.zoo import ZOO
 from common.report import cells
 from common.report.markdown import markdown
@@ -25,32 +25,57 @@ PART_NAMES = {"init": "initialisation", "norm": "batch normalisation", "optimize
 
 
 def section(runs: pd.DataFrame) -> str:
-    """A table for each network, with a sentence on where the gap between the frameworks comes from."""
+    """A table for each network of the zoo, with a sentence on where the gap between the frameworks comes
+    from."""
     measured = ablations(runs)
     if not measured:
         return "No ablation has been run yet: `python -m common.bench ablation MODEL`."
     family = family_size(measured)
-    note = (
+    control = (
+        "A *negative control* draws its initial weights from the distribution that the pinned runs have "
+        "already, only by the framework's own generator: an effect there is chance."
+    )
+    parts = [f"{_note(family)} {control}"]
+    for ablation in measured:
+        spec = ZOO[ablation.model].spec
+        notes = inapplicable_parts(spec).values()
+        parts += [f"### `{ablation.model}`", *_attribution(ablation, family), _table(ablation, family, spec)]
+        parts += notes
+    return "\n\n".join(parts)
+
+
+def of_own(ablation: Ablation) -> str:
+    """The table of a network of a user's own file, whose effects are adjusted for no other network."""
+    family = family_size([ablation])
+    control = (
+        "If the file's `init` is a framework's own, `init` changes only the draw in that framework: an "
+        "effect there is chance."
+    )
+    parts = [f"{_note(family)} {control}", *_attribution(ablation, family), _table(ablation, family)]
+    return "\n\n".join(parts)
+
+
+def _note(family: int) -> str:
+    return (
         "With `--native PART` that part is left to each framework's own defaults, with `all` every part. "
         "Accuracies in percent, and seconds of training, are means over seeds. EFFECT is the difference from "
         "the pinned runs, paired by seed, with the 95 % confidence interval of its mean. The intervals of "
         f"this section are simultaneous, adjusted for all its {family} effects (Bonferroni): with 95 % "
         "confidence all of them hold at once. All runs of an ablation are from one machine and have one "
         "number of threads, so a part that changes nothing has the effect 0. Seconds are of runs that had "
-        "the machine to themselves. A *negative control* draws its initial weights from the "
-        "distribution that the pinned runs have already, only by the framework's own generator: an effect "
-        "there is chance."
+        "the machine to themselves."
     )
-    return "\n\n".join([note, *(_table(ablation, family) for ablation in measured)])
 
 
-def _table(ablation: Ablation, family: int) -> str:
-    spec = ZOO[ablation.model].spec
+def _table(ablation: Ablation, family: int, spec: ModelSpec | None = None) -> str:
+    """A row for each framework and variant that has runs in the ablation's place; negative controls are
+    marked where the `spec` is known."""
     head = "FRAMEWORK | NATIVE | SEEDS | ACCURACY | EFFECT | TRAIN S | EFFECT S"
     rows = []
     for framework in FRAMEWORKS:
-        for variant in variants(spec):
-            if (framework, variant) not in ablation.groups:
+        for variant in ablation.variants:
+            seeds = len(ablation.values(framework, variant, "accuracy"))
+            if not seeds:
                 continue
             pair = []
             for column, digits in (("accuracy", 2), ("train_seconds", 1)):
@@ -58,13 +83,11 @@ def _table(ablation: Ablation, family: int) -> str:
                 effect = None if variant == NONE else ablation.effect(framework, variant, column)
                 mean = f"{significance.summary(values.values()).mean:.{digits}f}" if values else ""
                 pair += [mean, format_effect(effect, digits, family=family)]
-            seeds = len(ablation.values(framework, variant, "accuracy"))
             name = "none (pinned)" if variant == NONE else f"`{variant}`"
-            name += " (negative control)" * is_negative_control(spec, framework, variant)
+            if spec is not None and is_negative_control(spec, framework, variant):
+                name += " (negative control)"
             rows.append([display_name(framework), name, str(seeds), *pair])
-    notes = inapplicable_parts(spec).values()
-    table = markdown(head.split(" | "), rows, right=range(2, 7))
-    return "\n\n".join([f"### `{ablation.model}`", *_attribution(ablation, family), table, *notes])
+    return markdown(head.split(" | "), rows, right=range(2, 7))
 
 
 def _attribution(ablation: Ablation, family: int) -> list[str]:

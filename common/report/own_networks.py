@@ -7,20 +7,31 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from common.analysis import aa, frames, pooling
+from common.analysis import aa, ablation, frames, pooling
 from common.analysis.frames import Tables
 from common.analysis.one_network import OneNetwork, extents, own_networks
 from common.frameworks import PAIR, display_name
 from common.model.zoo import ZOO
-from common.report import cells, one_network, rounding_tables, run_tables, speed_ratios, timings
+from common.report import (
+    ablation_tables,
+    cells,
+    one_network,
+    rounding_tables,
+    run_tables,
+    speed_ratios,
+    timings,
+)
 from common.report.markdown import listed, markdown
 
 TITLE = "Your networks"
 
+RECIPE = ("model", "recipe_hash", "dataset")
+"""Columns in which all runs of one recipe on one data set agree."""
+
 
 def section(tables: Tables) -> str:
-    """The networks' verdicts, a table of accuracy, times and memory for each, measured sessions, other
-    settings and failed runs; empty without rows of such networks."""
+    """The networks' verdicts, a table of accuracy, times and memory for each, ablations, measured sessions,
+    other settings and failed runs; empty without rows of such networks."""
     runs = frames.apart(tables)[1].runs
     if runs.empty and all(rows.empty for rows in _sessions(tables)):
         return ""
@@ -31,6 +42,7 @@ def section(tables: Tables) -> str:
         _summary(networks) if networks else "",
         *(_details(network, label) for network, label in zip(networks, _labels(networks), strict=True)),
     ]
+    parts += _ablations(tables)
     parts += _measured(tables)
     if others := _other_settings(tables):
         parts.append(f"### Other settings of your networks\n\n{others}")
@@ -122,9 +134,23 @@ def _measured(tables: Tables) -> list[str]:
     return parts
 
 
+def _ablations(tables: Tables) -> list[str]:
+    """The effects of the frameworks' own defaults on each network, under titles."""
+    runs, networks = frames.apart(tables)[1].runs, own_networks(tables)
+    parts = []
+    for network, label in zip(networks, _labels(networks), strict=True):
+        of_network = (runs[list(RECIPE)] == network.tables.runs.iloc[0][list(RECIPE)]).all(axis="columns")
+        if found := ablation.of_recipe(runs[of_network]):
+            parts += [f"### Ablation of the defaults: {label}", ablation_tables.of_own(found)]
+    return parts
+
+
 def _other_settings(tables: Tables) -> str:
-    """The accuracies of runs in another precision or with another loader, or with a framework's defaults."""
+    """The accuracies of runs in another precision or with another loader, or with a framework's defaults
+    where no pinned run makes them an ablation."""
     runs = frames.apart(tables)[1].runs
+    pinned = {tuple(network.tables.runs.iloc[0][list(RECIPE)]) for network in own_networks(tables)}
+    variants = set(map(ablation.native_column, ablation.ALL_VARIANTS))
     rows = []
     for group in pooling.groups(pooling.newest(runs)):
         changed = {
@@ -132,7 +158,12 @@ def _other_settings(tables: Tables) -> str:
             for field, value in pooling.DEFAULTS.items()
             if field != "dataset" and group.fields[field] != value
         }
-        if changed:
+        in_ablation = (
+            set(changed) == {"native"}
+            and group.fields["native"] in variants
+            and tuple(group.fields[field] for field in RECIPE) in pinned
+        )
+        if changed and not in_ablation:
             names = f"`{group.model}`", display_name(group.framework), str(group.fields["dataset"])
             rows.append([*names, run_tables.settings(changed), cells.accuracy(group, "accuracy")])
     head = ["NETWORK", "FRAMEWORK", "DATA", "SETTINGS", "ACCURACY"]

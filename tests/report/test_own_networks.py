@@ -57,7 +57,7 @@ def test_own_networks_change_nothing_but_their_section(tmp_path: Path) -> None:
 
 def test_the_section_has_verdict_settings_and_failures(tmp_path: Path) -> None:
     add_own(tmp_path)
-    add_own(tmp_path, native="init")
+    add_own(tmp_path, precision="float64")
     add_run(tmp_path, entry=OWN, status="failed", accuracy=None, reason="no memory")
     section = own_networks.section(frames.read(tmp_path))
     (line,) = [line for line in section.splitlines() if line.startswith("| `mine` | mnist | 101,770 |")]
@@ -68,8 +68,24 @@ def test_the_section_has_verdict_settings_and_failures(tmp_path: Path) -> None:
         "different but negligible |",
     ]
     assert "`net.py@0123456789ab`" in section
-    assert "native init instead of none" in section
+    assert "precision float64 instead of float32" in section
     assert "no memory" in section
+
+
+def test_frameworks_defaults_are_effects_where_pinned_runs_are_there(tmp_path: Path) -> None:
+    """Paired by seed with the pinned runs of the same recipe and data; without these, another setting."""
+    add_own(tmp_path)
+    add_own(tmp_path, (98.5, 98.5, 98.8), native="init")
+    section = own_networks.section(frames.read(tmp_path))
+    lines = section.partition("### Ablation of the defaults: `mine`\n")[2].splitlines()
+    (line,) = [line for line in lines if line.startswith("| PyTorch | `init` |")]
+    assert line.startswith("| PyTorch | `init` | 3 | 98.60 | +0.50 (")
+    assert "adjusted for all its 4 effects" in section
+    assert "Other settings" not in section
+    add_own(tmp_path, (97.0,), entry=OTHER_RECIPE, native="init")
+    section = own_networks.section(frames.read(tmp_path))
+    assert "98.60 | +0.50" in section
+    assert section.partition("Other settings")[2].count("native init instead of none") == 2
 
 
 def test_two_recipes_of_one_name_are_told_apart_and_never_pooled(tmp_path: Path) -> None:
