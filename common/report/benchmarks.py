@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from common.analysis import frames, pooling
+from common.analysis.aa import ZOO_RECIPES
 from common.analysis.answer import answer_of
 from common.analysis.frames import Tables
+from common.model.zoo import ZOO
 from common.report import (
     ablation_tables,
     answer,
@@ -17,6 +19,7 @@ from common.report import (
     repetition_tables,
     rounding_tables,
     run_tables,
+    sessions,
     speed_ratios,
     timings,
     verdict_tables,
@@ -26,13 +29,13 @@ from common.report.markdown import listed, slug
 MISTAKES = "Mistakes of a port"
 
 
-def page(tables: Tables, link: str = "results/plots") -> str:
+def page(tables: Tables, link: str = "results/plots", *, with_own: bool = True) -> str:
     """The whole text of benchmarks.md, with pictures of the folder at the address `link`.
 
-    Networks of users' own files have the last section, and no other.
+    Networks of users' own files have the last section, unless it is left out, and no other.
     """
-    own = own_networks.section(tables)
-    tables = frames.apart(tables)[0]
+    own = own_networks.section(tables) if with_own else ""
+    tables, rest_of_tables = frames.apart(tables)
     runs = tables.runs
     introduction = (
         "# Benchmarks\n\nRendered from the tables by `python -m common.report`; do not edit. "
@@ -54,6 +57,7 @@ def page(tables: Tables, link: str = "results/plots") -> str:
         "Other data": [
             *map(answer.capitalised, answer.other_data(found)),
             verdict_tables.other_data(tables),
+            *_other_sessions(rest_of_tables),
         ],
         "Repetition": [repetition_tables.section(runs)],
         "First steps": [findings.first_steps(tables.traces), rounding_tables.section(tables.traces)],
@@ -81,6 +85,12 @@ def page(tables: Tables, link: str = "results/plots") -> str:
         )
         + "\n"
     )
+
+
+def _other_sessions(tables: Tables) -> list[str]:
+    """What was measured of the zoo's networks on other data, which is kept apart as users' networks are."""
+    speed, traces = (rows[rows["model"].isin(set(ZOO))] for rows in (tables.speed, tables.traces))
+    return sessions.by_dataset(speed, traces, ZOO_RECIPES, whose="the zoo's networks")
 
 
 def contents(titles: Iterable[str]) -> str:

@@ -16,10 +16,8 @@ from common.report import (
     ablation_tables,
     cells,
     one_network,
-    rounding_tables,
     run_tables,
-    speed_ratios,
-    timings,
+    sessions,
 )
 from common.report.markdown import listed, markdown
 
@@ -113,24 +111,16 @@ def _sessions(tables: Tables) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _measured(tables: Tables) -> list[str]:
-    """The last sessions of `bench aa`, `bench speed` and `bench traces` on each data set, under titles."""
+    """The measured sessions, and the networks of those that cannot be listed."""
     (speed, traces), known = _sessions(tables), extents(tables)
+    parts = sessions.by_dataset(speed, traces, known, whose="your networks")
     again = speed["measure"].str.startswith(aa.PREFIX)
-    parts = []
-    for dataset, rows in speed[again].groupby("dataset"):
-        if set(rows["model"]) & set(known):
-            parts += [f"### Speed and memory of your networks on {dataset}", speed_ratios.CELLS]
-            parts.append(speed_ratios.tables(rows, known))
     if unknown := sorted(set(speed[again]["model"]) - set(known)):
         names = ", ".join(f"`{name}`" for name in unknown)
         parts.append(
             f"Not listed are sessions of `bench aa` with {names}: they name no recipe, and the runs of such "
             "a network have several, or there are none."
         )
-    for dataset, rows in speed[~again].groupby("dataset"):
-        parts += [f"### Times of your networks on {dataset}", timings.section(rows)]
-    for dataset, rows in traces.groupby("dataset"):
-        parts += [f"### First steps of your networks on {dataset}", rounding_tables.section(rows)]
     return parts
 
 

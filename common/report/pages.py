@@ -95,7 +95,7 @@ def report(tables: Tables, *, recorded: Tables, own: Sequence[Picture] = ()) -> 
             gallery.block(of_zoo, "plots"),
         ]
     parts += ["# Pictures of your own data", gallery.listed(own, "plots")] if own else []
-    parts += [benchmarks.page(of_zoo, "plots")] if with_zoo else []
+    parts += [benchmarks.page(tables, "plots", with_own=False)] if with_zoo else []
     return "\n\n".join(parts).rstrip() + "\n"
 
 

@@ -140,6 +140,23 @@ def test_sessions_with_an_own_network_are_in_its_section(tmp_path: Path) -> None
     assert "Not listed are sessions of `bench aa` with `mine`" in section
 
 
+def test_sessions_of_a_zoo_network_on_other_data_are_with_the_other_data(tmp_path: Path) -> None:
+    add_pairs(tmp_path, [0.1, -0.1, 0.02])
+    for framework, value in zip(PAIR, (50.0, 100.0), strict=True):
+        again = aa_rows([value] * 3, [value] * 3, model="tf-model-1", framework=framework)
+        step = timing_row("step", "epoch", 1.5, model="tf-model-1", framework=framework)
+        rows = [dataclasses.replace(row, dataset="fashion-mnist") for row in (*again, step)]
+        store.append_rows(tmp_path, "speed.csv", rows)
+    tables = frames.read(tmp_path)
+    assert own_networks.section(tables) == ""
+    for page in (benchmarks.page(tables), pages.report(tables, recorded=tables)):
+        section = page.partition("\n## Other data\n")[2].partition("\n## ")[0]
+        assert "### Speed and memory of the zoo's networks on fashion-mnist" in section
+        assert "| `tf-model-1` | 0.500 (0.500 to 0.500) |" in section
+        assert "| `tf-model-1` | PyTorch | 1.500 |" in section
+        assert "0.500 (0.500" not in page.partition("\n## Speed\n")[2]
+
+
 def test_traces_of_an_own_network_are_in_its_section(tmp_path: Path) -> None:
     def losses(*_: str) -> list[float]:
         return [2.0, 1.5]
