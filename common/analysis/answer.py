@@ -101,11 +101,24 @@ class Answer:
     @cached_property
     def machines(self) -> list[str]:
         """The processors on which the quantities and the single images were measured."""
+        timed = self._timed
+        return sorted(
+            set(timed["machine"].where(timed["device"] != "cpu", timed["machine"] + "; no GPU used"))
+        )
+
+    @cached_property
+    def versions(self) -> dict[str, list[str]]:
+        """By framework of PAIR with measured times, the versions that were measured."""
+        by_framework = self._timed.groupby("framework")["framework_version"].unique()
+        return {name: sorted(by_framework[name]) for name in PAIR if name in by_framework}
+
+    @property
+    def _timed(self) -> pd.DataFrame:
+        """The rows of speed.csv behind the quantities and the single images."""
         speed = self.tables.speed
         timed = speed["measure"].str.startswith(aa.PREFIX) | (speed["measure"] == "predict")
         last = speed["sitting"] == speed.groupby(["model", "measure"])["sitting"].transform("max")
-        names = speed["machine"].where(speed["device"] != "cpu", speed["machine"] + "; no GPU used")
-        return sorted(set(names[timed & last]))
+        return speed[timed & last]
 
 
 @functools.lru_cache(maxsize=2)

@@ -46,13 +46,16 @@ def speed(answer: Answer) -> list[str]:
 
 
 def block(answer: Answer) -> str:
-    """The sentences as a list, and the machines below it."""
+    """The sentences as a list, and below it the machines and versions of the times."""
     lines = sentences(answer)
     if not lines:
         return ""
     names = " and ".join(machine.replace("; ", ", ") for machine in answer.machines)
-    machines = f"Times and memory were measured on {names}." if names else ""
-    return "\n\n".join(filter(None, [listed(lines), machines]))
+    versions = " and ".join(
+        f"{display_name(framework)} {', '.join(found)}" for framework, found in answer.versions.items()
+    )
+    measured = f"Times and memory were measured with {versions} on {names}." if names else ""
+    return "\n\n".join(filter(None, [listed(lines), measured]))
 
 
 def plain(text: str) -> str:

@@ -59,6 +59,8 @@ def networks(groups: Sequence[Group]) -> str:
         "epoch: mean ± sample standard deviation over seeds. Compare the numbers of one row only: different "
         "networks have different recipes."
     )
+    if unjudged := [f"`{model}`" for model in by_model if not ZOO[model].judged]:
+        note += f" Run to show its level, and without a verdict: {', '.join(unjudged)}."
     return f"{markdown(head, rows, right=(1, 2, 3, 4))}\n\n{note}"
 
 

@@ -240,8 +240,10 @@ def test_a_point_of_an_inexact_clock_is_hollow_and_has_no_interval(tmp_path: Pat
     assert len(set(interval.get_xdata())) == 1
 
 
-def test_the_machines_of_the_times_are_named(tmp_path: Path) -> None:
+def test_machines_and_versions_of_the_times_are_named(tmp_path: Path) -> None:
     add_pairs(tmp_path, [0.01, -0.01])
     row = timing_row("predict", "batch 1", 1.0)
     store.append_rows(tmp_path, "speed.csv", [dataclasses.replace(row, machine="a fast machine")])
-    assert answer.block(found(tmp_path)).endswith("a fast machine, no GPU used.")
+    assert answer.block(found(tmp_path)).endswith(
+        f"Times and memory were measured with PyTorch {row.framework_version} on a fast machine, no GPU used."
+    )
