@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import datetime
 import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from statistics import fmean
+from typing import Any, TypeVar
 
 from common.bench.lock import locked
 from common.bench.reason import error_line
@@ -25,6 +27,8 @@ from common.frameworks import FRAMEWORKS, ROOT
 from common.tables import machine, store
 from common.tables.cores import cores
 from common.tables.schema import DefaultRow, SpeedRow, TraceRow
+
+K = TypeVar("K")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +78,19 @@ def run_session(options: argparse.Namespace, record: Callable[[Session], str]) -
     )
     saved = "The rows shown above are saved; to continue, name the remaining models."
     return run_locked(options.results, lambda: record(session), saved=saved)
+
+
+def time_left(todo: Iterable[K], seconds: Mapping[K, Sequence[float]]) -> str:
+    """`, about 0:12:30 left` for the kinds of work in `todo`, by the `seconds` of ended work of each kind.
+
+    A kind of which none has ended counts as the mean of the others; empty before anything has ended.
+    """
+    if not seconds:
+        return ""
+    means = {kind: fmean(values) for kind, values in seconds.items()}
+    other = fmean(means.values())
+    left = datetime.timedelta(seconds=round(sum(means.get(kind, other) for kind in todo)))
+    return f", about {left} left"
 
 
 def run_locked(folder: Path, record: Callable[[], str], *, saved: str) -> int:

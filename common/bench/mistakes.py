@@ -8,15 +8,13 @@ that was interrupted goes on with the processes that the table lacks.
 from __future__ import annotations
 
 import argparse
-import datetime
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from statistics import fmean
 
 from common.bench.arguments import add_execution, add_folders, add_frameworks, add_seeds, seeds
-from common.bench.measure import Session, run_json, run_locked
+from common.bench.measure import Session, run_json, run_locked, time_left
 from common.cli.arguments import one_of
 from common.frameworks import ROOT
 from common.model.zoo import ZOO
@@ -112,10 +110,9 @@ def _run_all(todo: Sequence[Process], options: argparse.Namespace) -> None:
     )
     seconds: dict[tuple[str, str], list[float]] = {}
     for index, process in enumerate(todo):
-        left = seconds_left(todo[index:], seconds)
-        about = "" if left is None else f", about {datetime.timedelta(seconds=round(left))} left"
+        left = time_left([(later.framework, later.model) for later in todo[index:]], seconds)
         coming = len(todo) - index - 1
-        print(f"{index} done, {process} ({len(process.runs)} runs), {coming} to come{about}", flush=True)
+        print(f"{index} done, {process} ({len(process.runs)} runs), {coming} to come{left}", flush=True)
         clock = time.perf_counter()
         words = ["--seed", str(process.seed)]
         words += ["--threads", str(options.threads)] if options.threads else []
@@ -123,15 +120,6 @@ def _run_all(todo: Sequence[Process], options: argparse.Namespace) -> None:
         written = run_json(session.command(process.framework, process.model, *words, "--mistakes"))
         store.append_rows(options.results, TABLE, list(rows(process, written, started)))
         seconds.setdefault((process.framework, process.model), []).append(time.perf_counter() - clock)
-
-
-def seconds_left(todo: Sequence[Process], seconds: Mapping[tuple[str, str], Sequence[float]]) -> float | None:
-    """Expected seconds of `todo`, from those of a run of ended processes; None before one has ended."""
-    if not seconds:
-        return None
-    means = {key: fmean(values) for key, values in seconds.items()}
-    other = fmean(means.values())
-    return sum(means.get((process.framework, process.model), other) for process in todo)
 
 
 def rows(process: Process, written: Mapping[str, object], started: str) -> Iterator[MistakeRow]:

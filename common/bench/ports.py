@@ -7,19 +7,17 @@ lacks.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 
 from common.bench.arguments import add_execution, add_results
-from common.bench.measure import run_locked
+from common.bench.measure import run_locked, time_left
 from common.bench.proof.catalogue import MUTANTS
 from common.bench.proof.mutant import Mutant
 from common.bench.proof.networks import NETWORKS, OWN, PLANTED, written
@@ -61,6 +59,11 @@ class Task:
     def __str__(self) -> str:
         side = f" {self.framework}" if self.framework else ""
         return f"{self.model} {self.mutant}{side} seed {self.seed}"
+
+    @property
+    def kind(self) -> tuple[str, int]:
+        """Comparisons of one kind take about as long."""
+        return self.model, len(self.precisions)
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -164,32 +167,22 @@ def missing(options: argparse.Namespace) -> list[Task]:
 
 def _run_all(todo: Sequence[Task], options: argparse.Namespace) -> None:
     """Make each comparison, record its row, and print the expected time of those that remain."""
-    seconds: dict[str, list[float]] = {}
+    seconds: dict[tuple[str, int], list[float]] = {}
     done = 0
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.sources or Path(temporary)
         while done < len(todo):
             with Workers(threads=options.threads) as workers:
                 for task in todo[done : done + PER_PROCESS]:
-                    left = seconds_left(todo[done:], seconds)
-                    about = "" if left is None else f", about {datetime.timedelta(seconds=round(left))} left"
-                    print(f"{done} done, {task}, {len(todo) - done - 1} to come{about}", flush=True)
+                    left = time_left([later.kind for later in todo[done:]], seconds)
+                    print(f"{done} done, {task}, {len(todo) - done - 1} to come{left}", flush=True)
                     row = measured(workers, task, folder, threads=options.threads or cores())
                     store.append_rows(options.results, TABLE, [row])
-                    seconds.setdefault(task.model, []).append(row.seconds)
+                    seconds.setdefault(task.kind, []).append(row.seconds)
                     done += 1
                     print(f"    {row.seconds:.1f} s: {row.found or row.reason or '-'}", flush=True)
                     if workers.ended:
                         break
-
-
-def seconds_left(todo: Sequence[Task], seconds: Mapping[str, Sequence[float]]) -> float | None:
-    """Expected seconds of `todo`, from those of the same network; None before a comparison has ended."""
-    if not seconds:
-        return None
-    means = {model: fmean(values) for model, values in seconds.items()}
-    other = fmean(means.values())
-    return sum(means.get(task.model, other) * len(task.precisions) for task in todo)
 
 
 def measured(workers: Workers, task: Task, folder: Path, *, threads: int) -> PortRow:

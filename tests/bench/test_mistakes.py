@@ -9,7 +9,7 @@ import pytest
 
 from common.bench import __main__ as bench
 from common.bench import measure
-from common.bench.mistakes import Process, seconds_left
+from common.bench.mistakes import Process
 from common.frameworks import FRAMEWORKS
 from common.model.recipe import recipe_hash
 from common.model.zoo import ZOO
@@ -73,11 +73,3 @@ def test_a_dry_run_names_the_processes(
     ]
     assert not commands
     assert not folder.exists()
-
-
-def test_the_time_left_is_that_of_processes_of_the_same_kind() -> None:
-    todo = [Process("pytorch", "speedrun", 2), Process("tensorflow", "speedrun", 2)]
-    assert seconds_left(todo, {}) is None
-    assert seconds_left(todo, {("pytorch", "speedrun"): [10.0, 20.0]}) == 30.0
-    other = {("pytorch", "speedrun"): [10.0, 20.0], ("tensorflow", "speedrun"): [4.0]}
-    assert seconds_left(todo, other) == 19.0

@@ -12,7 +12,7 @@ import pytest
 
 from common.bench import __main__ as bench
 from common.bench import ports
-from common.bench.ports import Task, planted, seconds_left, tasks
+from common.bench.ports import planted, tasks
 from common.bench.proof.catalogue import MUTANTS
 from common.bench.proof.networks import NETWORKS, PLANTED, written
 from common.frameworks import PAIR
@@ -107,13 +107,6 @@ def test_a_dry_run_makes_no_folder(
     assert capsys.readouterr().out.splitlines()[1] == f"tf-model-1 activation-other {PAIR[1]} seed 1"
     assert not compared
     assert not folder.exists()
-
-
-def test_the_time_left_is_that_of_comparisons_of_the_same_network() -> None:
-    todo = [Task(model="best"), Task(model="speedrun")]
-    assert seconds_left(todo, {}) is None
-    assert seconds_left(todo, {"best": [10.0, 20.0]}) == 30.0
-    assert seconds_left(todo, {"best": [10.0, 20.0], "speedrun": [4.0]}) == 19.0
 
 
 def test_every_cause_is_planted_on_a_side_where_it_can_be() -> None:

@@ -28,6 +28,13 @@ def test_seconds_until_a_line() -> None:
     assert 0 < speed.seconds_until([sys.executable, "-c", program], "yes") < 30
 
 
+def test_the_time_left_is_that_of_work_of_the_same_kind() -> None:
+    todo = ["best", "speedrun"]
+    assert measure.time_left(todo, {}) == ""
+    assert measure.time_left(todo, {"best": [10.0, 20.0]}) == ", about 0:00:30 left"
+    assert measure.time_left(todo, {"best": [10.0, 20.0], "speedrun": [4.0]}) == ", about 0:00:19 left"
+
+
 def test_a_process_that_fails_is_named_with_its_last_line(tmp_path: Path) -> None:
     session = measure.Session(folder=tmp_path, data_dir=None, models=["x"], frameworks=["pytorch"])
     with pytest.raises(ResultsError, match=r"failed: pytorch\.py: .* x is not in the zoo"):
