@@ -29,7 +29,7 @@ from common.training.backend import NATIVE_PARTS
 NONE, ALL = "none", "all"
 ALL_VARIANTS = (NONE, *NATIVE_PARTS, ALL)
 
-PLACE = ["machine", "threads"]
+PLACE = ["machine", "device", "threads", "world_size"]
 SECONDS = "train_seconds"
 """Columns of a run."""
 
@@ -43,7 +43,10 @@ def inapplicable_parts(spec: ModelSpec) -> dict[str, str]:
     """Parts whose defaults change nothing in `spec`, each with the reason as a sentence."""
     if any(isinstance(node.layer, BatchNorm | GroupNorm) for node in spec.leaves()):
         return {}
-    return {"norm": f"{spec.name} has no BatchNorm, so --native norm changes nothing; it is not run."}
+    return {
+        "norm": f"{spec.name} has neither BatchNorm nor GroupNorm, so --native norm "
+        "changes nothing; it is not run."
+    }
 
 
 def is_negative_control(spec: ModelSpec, framework: str, variant: str) -> bool:
@@ -84,15 +87,15 @@ class Ablation:
         return [variant for variant in ALL_VARIANTS if variant in recorded]
 
     @cached_property
-    def place(self) -> tuple[str, int]:
-        """The machine and the number of threads of most of the runs with a part native.
+    def place(self) -> tuple[object, ...]:
+        """The PLACE of most of the runs with a part native: where they ran, and on how much of it.
 
         Only its runs count: times of different machines cannot be compared, and in one place a variant that
         changes nothing has no effect, as all sums are rounded in one order.
         """
         places = [group.runs[PLACE] for (_, variant), group in self.groups.items() if variant != NONE]
-        machine, threads = pd.concat(places).value_counts().index[0]
-        return str(machine), int(threads)
+        most: tuple[object, ...] = pd.concat(places).value_counts().index[0]
+        return most
 
     def values(self, framework: str, variant: str, column: str) -> dict[int, float]:
         """By seed; empty where the variant was not run. Seconds are only of runs that had the machine to
@@ -117,9 +120,8 @@ class Ablation:
     @property
     def attribution(self) -> Attribution | None:
         """None unless both frameworks ran `none` and `all` with seeds in common, which their other variants
-        have too."""
-        gaps = {variant: self.gaps(variant) for variant in ALL_VARIANTS}
-        gaps = {variant: by_seed for variant, by_seed in gaps.items() if by_seed or variant in (NONE, ALL)}
+        have too: a part that only one of them ran would count as the parts' interaction."""
+        gaps = {variant: self.gaps(variant) for variant in dict.fromkeys([NONE, *self.variants, ALL])}
         seeds = set.intersection(*map(set, gaps.values()))
         if not seeds:
             return None

@@ -37,17 +37,30 @@ class OneNetwork:
     @cached_property
     def groups(self) -> Mapping[str, Group]:
         """The runs that are pooled, by framework of PAIR that has some."""
-        groups = pooling.largest_groups(pooling.groups(pooling.newest(self.tables.runs)))
+        runs = self.tables.runs
+        finished = pooling.newest(runs[runs["status"] == "ok"])
+        groups = pooling.largest_groups(pooling.groups(finished))
         return {group.framework: group for group in groups if group.framework in PAIR}
 
     @cached_property
     def verdict(self) -> ModelVerdict | None:
         """The verdict of this network alone, adjusted for no other; None without runs with one seed in both
-        frameworks."""
-        if len(self.groups) < len(PAIR):
+        frameworks, and where they cannot be compared (`refusal`)."""
+        if len(self.groups) < len(PAIR) or self.refusal:
             return None
         first, second = (self.groups[name] for name in PAIR)
         return verdicts.alone(first, second) if set(first.runs["seed"]) & set(second.runs["seed"]) else None
+
+    @cached_property
+    def refusal(self) -> str:
+        """Why the runs of the two frameworks are not compared, as a sentence; empty if they can be."""
+        if len(self.groups) < len(PAIR):
+            return ""
+        try:
+            pooling.paired(self.groups[PAIR[0]], self.groups[PAIR[1]])
+        except ValueError as error:
+            return str(error)
+        return ""
 
     @cached_property
     def timed(self) -> pd.DataFrame:

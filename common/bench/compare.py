@@ -2,7 +2,8 @@
 
 The accuracies are of as many runs at once as there are cores, one thread each, which is quicker than one run
 after the other on all cores. Times and memory are of one pair of runs, which follow one another with the
-machine to themselves. What the folder of the tables has already is not run again.
+machine to themselves. What the folder of the tables has already is not run again, unless the times of that
+pair are missing.
 """
 
 from __future__ import annotations
@@ -61,10 +62,10 @@ def run(options: argparse.Namespace) -> int:
     from common.tables import store
     from common.tables.cores import cores
 
-    in_results = options.html and options.html.parent.resolve() == options.results.resolve()
-    if options.html and not in_results and (fault := output_error(options.html)):
-        raise UsageError(f"--html: {fault}")
     is_new = not options.results.exists()
+    in_new = is_new and options.html and options.html.parent.resolve() == options.results.resolve()
+    if options.html and not in_new and (fault := output_error(options.html)):
+        raise UsageError(f"--html: {fault}")
     if is_new and not options.dry_run:
         store.check_creatable(options.results)
     data = requested_data(options, [options.model])

@@ -7,6 +7,7 @@ Raises DataError, as one sentence with the file, for all that cannot be trained 
 from __future__ import annotations
 
 import io
+import math
 import re
 import zipfile
 from collections.abc import Mapping
@@ -34,6 +35,8 @@ IDX_NAME = re.compile(r"(.*?)(train|t10k|test)-(images|labels)[-.]idx[123]-(?:ub
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 IGNORED = ("Thumbs.db", "desktop.ini")
+PNG_DEPTH = 24
+"""The offset in a PNG file of the byte with its bits a channel. Pillow reduces 16 to 8 without a word."""
 _ORDER = 0xDA7A
 
 
@@ -70,7 +73,7 @@ def idx(contents: Mapping[str, bytes]) -> Decoded:
             if match[3] == "images":
                 array: NDArray[Any] = decode_idx(raw, rank=3)
             else:
-                array = decode_int_idx(raw)[:, 0] if raw[2:4] == b"\x0c\2" else decode_idx(raw, rank=1)
+                array = _qmnist_labels(raw) if raw[2:4] == b"\x0c\2" else decode_idx(raw, rank=1)
         except ValueError as error:
             raise DataError(f"{name} cannot be read: {error}") from None
         arrays[match[2] == "train", match[3]] = array
@@ -81,7 +84,20 @@ def idx(contents: Mapping[str, bytes]) -> Decoded:
 def _mapping(content: bytes) -> dict[int, str]:
     """The class names by label in EMNIST's mapping.txt: lines of a label and codes of characters."""
     lines = (line.split() for line in content.decode("ascii").splitlines())
-    return {int(label): "".join(chr(int(code)) for code in codes) for label, *codes in filter(None, lines)}
+    try:
+        return {
+            int(label): "".join(chr(int(code)) for code in codes) for label, *codes in filter(None, lines)
+        }
+    except (ValueError, OverflowError):
+        raise ValueError("a line is not a label and the codes of its characters.") from None
+
+
+def _qmnist_labels(content: bytes) -> NDArray[Any]:
+    """The first of the numbers that QMNIST has for each image."""
+    numbers = decode_int_idx(content)
+    if not numbers.shape[1]:
+        raise ValueError("its images have no label.")
+    return numbers[:, 0]
 
 
 def npz(contents: Mapping[str, bytes]) -> Decoded:
@@ -215,19 +231,24 @@ def _natural(label: str) -> tuple[int, int, str]:
 def _decode_all(names: list[str], contents: Mapping[str, bytes]) -> NDArray[np.uint8]:
     """The pictures as one array: grey (N, H, W) if all are grey, else (N, H, W, 3)."""
     arrays: list[NDArray[np.uint8]] = []
+    channels = 1
     for name in names:
         arrays.append(array := _decode(name, contents[name]))
-        first = arrays[0]
+        first, channels = arrays[0], 3 if array.ndim == 3 else channels
         if array.shape[:2] != first.shape[:2]:
             raise DataError(
                 f"{name} has {array.shape[1]}x{array.shape[0]} pixels and {names[0]} has "
                 f"{first.shape[1]}x{first.shape[0]}; all images must have one size."
             )
-        if first.size * len(names) > MAX_BYTES:
-            raise too_large("The decoded data set", first.size * len(names))
-    if all(array.ndim == 2 for array in arrays):
+        _require_size(math.prod(first.shape[:2]) * channels * len(names))
+    if channels == 1:
         return np.stack(arrays)
     return np.stack([array if array.ndim == 3 else np.repeat(array[..., None], 3, 2) for array in arrays])
+
+
+def _require_size(size: int) -> None:
+    if size > MAX_BYTES:
+        raise too_large("The decoded data set", size)
 
 
 def _decode(name: str, content: bytes) -> NDArray[np.uint8]:
@@ -240,8 +261,9 @@ def _decode(name: str, content: bytes) -> NDArray[np.uint8]:
         with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
             _require_sides(name, image.height, image.width)
             mode = image.mode
-            if mode.startswith(("I", "F")):
-                raise DataError(f"{name} has pixels of the type {mode}; save it with 8 bits a channel.")
+            depth = content[PNG_DEPTH] if image.format == "PNG" else 8
+            if depth > 8:
+                raise DataError(f"{name} has {depth} bits a channel; save it with 8.")
             upright = ImageOps.exif_transpose(image)
             alpha = mode.endswith("A") or "transparency" in image.info
             if alpha and upright.convert("RGBA").getchannel("A").getextrema()[0] != 255:
@@ -277,6 +299,7 @@ def _checked(
             f"{_sizes(test_images.shape[1:])}; all must have one shape."
         )
     _require_sides("An image", *train_images.shape[1:3])
+    _require_size(train_images.nbytes + test_images.nbytes)
     if not 2 <= len(classes) <= MAX_CLASSES:
         raise DataError(f"The number of classes is {len(classes):,}; it must be from 2 to {MAX_CLASSES:,}.")
     empty = np.flatnonzero(np.bincount(train_labels, minlength=len(classes)) == 0)

@@ -7,6 +7,7 @@ import pandas as pd
 from common.analysis import significance
 from common.analysis.ablation import (
     NONE,
+    SECONDS,
     Ablation,
     ablations,
     adjusted,
@@ -21,7 +22,7 @@ from common.model.zoo import ZOO
 from common.report import cells
 from common.report.markdown import markdown
 
-PART_NAMES = {"init": "initialisation", "norm": "batch normalisation", "optimizer": "the optimizer"}
+PART_NAMES = {"init": "initialisation", "norm": "normalisation", "optimizer": "the optimizer"}
 
 
 def section(runs: pd.DataFrame) -> str:
@@ -59,11 +60,11 @@ def _note(family: int) -> str:
     return (
         "With `--native PART` that part is left to each framework's own defaults, with `all` every part. "
         "Accuracies in percent, and seconds of training, are means over seeds. EFFECT is the difference from "
-        "the pinned runs, paired by seed, with the 95 % confidence interval of its mean. The intervals of "
-        f"this section are simultaneous, adjusted for all its {family} effects (Bonferroni): with 95 % "
-        "confidence all of them hold at once. All runs of an ablation are from one machine and have one "
-        "number of threads, so a part that changes nothing has the effect 0. Seconds are of runs that had "
-        "the machine to themselves."
+        "the pinned runs, over the seeds that both have, with the 95 % confidence interval of its mean. "
+        f"The intervals of this section are simultaneous, adjusted for all its {family} effects "
+        "(Bonferroni): with 95 % confidence all of them hold at once. All runs of an ablation are "
+        "from one machine and have one number of threads, so a part that changes nothing has the effect 0. "
+        "Seconds are of runs that had the machine to themselves."
     )
 
 
@@ -78,7 +79,7 @@ def _table(ablation: Ablation, family: int, spec: ModelSpec | None = None) -> st
             if not seeds:
                 continue
             pair = []
-            for column, digits in (("accuracy", 2), ("train_seconds", 1)):
+            for column, digits in (("accuracy", 2), (SECONDS, 1)):
                 values = ablation.values(framework, variant, column)
                 effect = None if variant == NONE else ablation.effect(framework, variant, column)
                 mean = f"{significance.summary(values.values()).mean:.{digits}f}" if values else ""

@@ -102,6 +102,8 @@ def sentences(network: OneNetwork) -> list[str]:
 def accuracy(network: OneNetwork) -> str:
     """Whether the accuracies differ, and the number of seeds that would decide it where they are too few."""
     verdict = network.verdict
+    if network.refusal:
+        return network.refusal
     if verdict is None:
         missing = [display_name(name) for name in PAIR if name not in network.groups]
         return f"no finished run in {' and '.join(missing)}." if missing else "no seed has run in both."

@@ -113,7 +113,7 @@ def _sessions(tables: Tables) -> tuple[pd.DataFrame, pd.DataFrame]:
 def _measured(tables: Tables) -> list[str]:
     """The measured sessions, and the networks of those that cannot be listed."""
     (speed, traces), known = _sessions(tables), extents(tables)
-    parts = sessions.by_dataset(speed, traces, known, whose="your networks")
+    parts = []
     again = speed["measure"].str.startswith(aa.PREFIX)
     if unknown := sorted(set(speed[again]["model"]) - set(known)):
         names = ", ".join(f"`{name}`" for name in unknown)
@@ -121,7 +121,7 @@ def _measured(tables: Tables) -> list[str]:
             f"Not listed are sessions of `bench aa` with {names}: they name no recipe, and the runs of such "
             "a network have several, or there are none."
         )
-    return parts
+    return parts + sessions.by_dataset(speed, traces, known, whose="your networks")
 
 
 def _ablations(tables: Tables) -> list[str]:
@@ -142,7 +142,7 @@ def _other_settings(tables: Tables) -> str:
     pinned = {tuple(network.tables.runs.iloc[0][list(RECIPE)]) for network in own_networks(tables)}
     variants = set(map(ablation.native_column, ablation.ALL_VARIANTS))
     rows = []
-    for group in pooling.groups(pooling.newest(runs)):
+    for group in pooling.groups(pooling.newest(runs[runs["status"] == "ok"])):
         changed = {
             field: (pooling.format_value(group.fields[field]), value)
             for field, value in pooling.DEFAULTS.items()

@@ -26,7 +26,7 @@ def by_dataset(
             parts += [f"### Speed and memory of {whose} on {dataset}", speed_ratios.CELLS]
             parts.append(speed_ratios.tables(rows, recipes))
     for dataset, rows in speed[~again].groupby("dataset"):
-        parts += [f"### Times of {whose} on {dataset}", timings.section(rows)]
+        parts += [f"### Times of {whose} on {dataset}", timings.section(rows, "####")]
     for dataset, rows in traces.groupby("dataset"):
         parts += [f"### First steps of {whose} on {dataset}", rounding_tables.section(rows)]
     return parts

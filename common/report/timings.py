@@ -53,7 +53,7 @@ class TimingTable:
     needs: tuple[tuple[str, str | None], ...] = ()
     text_columns: int = 0
 
-    def render(self, measured: list[Timings]) -> list[str]:
+    def render(self, measured: list[Timings], heading: str = "###") -> list[str]:
         """Title, finding, note and table; nothing if there are no rows."""
         rows, shown = [], []
         for timings in measured:
@@ -65,12 +65,17 @@ class TimingTable:
             return []
         head = ["MODEL", "FRAMEWORK", *self.columns]
         right = range(2, len(head) - self.text_columns)
-        paragraphs = [f"### {self.title}", self.finding(shown), self.note, markdown(head, rows, right=right)]
+        paragraphs = [
+            f"{heading} {self.title}",
+            self.finding(shown),
+            self.note,
+            markdown(head, rows, right=right),
+        ]
         return [paragraph for paragraph in paragraphs if paragraph]
 
 
-def section(speed: pd.DataFrame) -> str:
-    """All tables, each with its note, and the machines they were measured on."""
+def section(speed: pd.DataFrame, heading: str = "###") -> str:
+    """All tables, each with its note, and the machines they were measured on. `heading` marks their level."""
     if speed.empty:
         return "Not measured yet."
     measured = latest(speed)
@@ -80,7 +85,7 @@ def section(speed: pd.DataFrame) -> str:
             for row in speed.itertuples()
         }
     )
-    parts = [part for table in TABLES for part in table.render(measured)]
+    parts = [part for table in TABLES for part in table.render(measured, heading)]
     return "\n\n".join([*parts, "Measured on:", listed(machines)])
 
 

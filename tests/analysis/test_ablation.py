@@ -70,6 +70,22 @@ def test_an_ablation_is_of_one_number_of_threads_and_times_only_runs_alone(tmp_p
     assert result.effect("pytorch", "init", "train_seconds") is None
 
 
+def test_an_ablation_is_of_one_device(tmp_path: Path) -> None:
+    add_variants(tmp_path, none=(99.0, 99.0), init=(99.1, 99.0))
+    add_run(tmp_path, "under-5k", seed=4, accuracy=99.9, device="cuda a GPU")
+    (result,) = ablation.ablations(frames.read(tmp_path).runs)
+    assert list(result.values("pytorch", "none", "accuracy")) == [1, 2, 3]
+
+
+def test_a_part_of_one_framework_alone_is_no_part_of_the_interaction(tmp_path: Path) -> None:
+    add_variants(tmp_path, model="tf-model-1", none=(97.0, 97.1), all=(97.2, 97.0))
+    (result,) = ablation.ablations(frames.read(tmp_path).runs)
+    assert result.attribution is not None
+    add_run(tmp_path, "tf-model-1", native="init", accuracy=97.5)
+    (result,) = ablation.ablations(frames.read(tmp_path).runs)
+    assert result.attribution is None
+
+
 def test_pinned_runs_alone_are_no_ablation(tmp_path: Path) -> None:
     add_variants(tmp_path, none=(99.0, 99.0))
     assert ablation.ablations(frames.read(tmp_path).runs) == []

@@ -12,6 +12,7 @@ from common.analysis import frames, significance
 from common.analysis.one_network import OneNetwork, one_network
 from common.frameworks import PAIR
 from common.model.zoo import ZOO
+from common.report.one_network import sentences
 from common.tables import store
 
 ENTRY = ZOO["tf-model-1"]
@@ -47,6 +48,26 @@ def test_runs_of_another_recipe_or_data_set_are_left_out(other: dict[str, object
     assert network.verdict.comparison.n == 2
     assert network.verdict.comparison.mean == pytest.approx(0.02)
     assert set(network.tables.epochs["run"]) <= set(network.tables.runs["run"])
+
+
+def test_a_run_that_failed_hides_none_of_older_arithmetic(tmp_path: Path) -> None:
+    add_pairs(tmp_path, [0.01, 0.03])
+    numerics = float(frames.read(tmp_path).runs["numerics"].max()) + 1
+    add_run(tmp_path, status="failed", accuracy=None, reason="no memory", numerics=numerics)
+    network = compared(tmp_path)
+    assert network.verdict is not None
+    assert network.verdict.comparison.n == 2
+
+
+def test_runs_on_different_devices_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    for framework, device in zip(PAIR, ("cuda a GPU", "cpu"), strict=True):
+        add_run(tmp_path, framework=framework, device=device)
+    network = compared(tmp_path)
+    assert network.verdict is None
+    assert network.refusal == (
+        "Runs of tf-model-1 that differ in device: cuda a GPU and cpu are not compared."
+    )
+    assert sentences(network)[0] == f"Accuracy: {network.refusal}"
 
 
 def test_another_data_set_has_its_own_comparison(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -302,6 +303,7 @@ def an_empty_folder(folder: Path) -> Path:
 _LABELS = images()[1]
 _TRANSPARENT = np.full((20, 24, 4), 100, np.uint8)
 _CUT = png(images()[0][0])[:-200]
+_DEEP = cv2.imencode(".png", images()[0][0].astype(np.uint16))[1]
 REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "nothing": (lambda folder: folder / "nowhere", "There is no folder or file"),
     "an empty folder": (an_empty_folder, "has neither IDX files"),
@@ -337,7 +339,8 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
         "x.png has 24x19 pixels and test/",
     ),
     "transparent": (pictures_with("test/cup/x.png", png(_TRANSPARENT)), "x.png has transparent pixels"),
-    "16 bits": (pictures_with("test/cup/x.png", png(grey(1)[0].astype(np.uint16))), "of the type I;16"),
+    "16 bits": (pictures_with("test/cup/x.png", png(grey(1)[0].astype(np.uint16))), "has 16 bits a channel"),
+    "16 bits in colour": (pictures_with("test/cup/x.png", _DEEP.tobytes()), "has 16 bits a channel"),
     "a picture of no class": (pictures_with("train/x.png", png(grey(1)[0])), "train/x.png is no folder"),
     "an unknown class": (
         pictures_with("test/fly/x.png", png(images()[0][0])),
@@ -350,6 +353,10 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "a damaged IDX file": (
         idx_with(FILES[0], b"\0\0\x08\3" + bytes(20)),
         f"{FILES[0]} cannot be read: it is",
+    ),
+    "a mapping of no characters": (
+        idx_with("mapping.txt", b"1 4294967296\n"),
+        "mapping.txt cannot be read: ",
     ),
     "IDX files that differ": (
         idx_with(FILES[1], encode_idx(_LABELS[1:])),

@@ -26,7 +26,7 @@ def test_the_gap_and_its_parts_are_in_a_sentence(tmp_path: Path) -> None:
     page = section(tmp_path)
     assert "PyTorch minus TensorFlow is +0.21 (+0.21 to +0.21) points" in page
     assert "+0.17 (+0.17 to +0.17) from initialisation" in page
-    assert "+0.02 (+0.02 to +0.02) from batch normalisation" in page
+    assert "+0.02 (+0.02 to +0.02) from normalisation" in page
     assert "+0.01 (+0.01 to +0.01) with everything pinned" in page
     assert "+0.01 (+0.01 to +0.01) from the parts' interaction" in page
     assert "adjusted for all its 22 effects" in page
@@ -40,4 +40,4 @@ def test_an_unfinished_ablation_shows_the_recorded_variants(tmp_path: Path) -> N
     page = section(tmp_path)
     assert "| PyTorch | `init` | 1 | 97.22 | +0.20 (one pair) |" in page
     assert "initialisation" not in page
-    assert "tf-model-1 has no BatchNorm" in page
+    assert "tf-model-1 has neither BatchNorm nor GroupNorm" in page
