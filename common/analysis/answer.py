@@ -23,6 +23,7 @@ from common.analysis.verdicts import ModelVerdict, Pair, compared, judge
 from common.frameworks import PAIR
 from common.model.zoo import ZOO
 
+NO_GPU = "no GPU used"
 SINGLE_IMAGES = "batch 1"
 """The arm of speed.csv in which images are predicted one at a time."""
 
@@ -94,17 +95,18 @@ class Answer:
 
     @cached_property
     def own_defaults(self) -> dict[str, Comparison]:
-        """The difference of accuracies with all parts left to the frameworks' own defaults, by network."""
-        measured = {each.model: each.attribution for each in ablation.ablations(self.tables.runs)}
-        return {model: found.gap for model, found in measured.items() if found}
+        """The difference of accuracies with all parts left to the frameworks' own defaults, by network. The
+        intervals hold at once with those of all other effects of the ablations."""
+        measured = ablation.ablations(self.tables.runs)
+        family = ablation.family_size(measured)
+        gaps = {each.model: each.attribution for each in measured}
+        return {model: ablation.adjusted(found.gap, family=family) for model, found in gaps.items() if found}
 
     @cached_property
     def machines(self) -> list[str]:
         """The processors on which the quantities and the single images were measured."""
         timed = self._timed
-        return sorted(
-            set(timed["machine"].where(timed["device"] != "cpu", timed["machine"] + "; no GPU used"))
-        )
+        return sorted(set(timed["machine"].where(timed["device"] != "cpu", timed["machine"] + f"; {NO_GPU}")))
 
     @cached_property
     def versions(self) -> dict[str, list[str]]:

@@ -87,6 +87,11 @@ class FirstSteps:
         low, middle, high = np.quantile(ratios, [0.25, 0.5, 0.75])
         return float(low), float(middle), float(high)
 
+    @property
+    def highest(self) -> float:
+        """The highest excess ratio of a seed."""
+        return max(comparison.excess_ratio for comparison in self.comparisons)
+
     def largest(self, values: Callable[[TraceComparison], Losses]) -> float:
         """The largest of some losses' differences over all steps and seeds."""
         return max(float(values(comparison).max()) for comparison in self.comparisons)

@@ -40,7 +40,12 @@ def section(runs: pd.DataFrame) -> str:
     for ablation in measured:
         spec = ZOO[ablation.model].spec
         notes = inapplicable_parts(spec).values()
-        parts += [f"### `{ablation.model}`", *_attribution(ablation, family), _table(ablation, family, spec)]
+        parts += [
+            f"### `{ablation.model}`",
+            *_missing(ablation),
+            *_attribution(ablation, family),
+            _table(ablation, family, spec),
+        ]
         parts += notes
     return "\n\n".join(parts)
 
@@ -54,6 +59,13 @@ def of_own(ablation: Ablation) -> str:
     )
     parts = [f"{_note(family)} {control}", *_attribution(ablation, family), _table(ablation, family)]
     return "\n\n".join(parts)
+
+
+def _missing(ablation: Ablation) -> list[str]:
+    """A sentence on the frameworks whose ablation has not been run; none if there are none."""
+    measured = {framework for framework, variant in ablation.groups if variant != NONE}
+    lacking = [display_name(name) for name in FRAMEWORKS if name not in measured]
+    return [f"Not run in {' and '.join(lacking)}."] if lacking else []
 
 
 def _note(family: int) -> str:

@@ -6,11 +6,12 @@ import re
 from collections.abc import Sequence
 
 from common.analysis import meta, pooling
-from common.analysis.answer import Answer
+from common.analysis.answer import NO_GPU, Answer
 from common.analysis.meta import Pooled
 from common.analysis.significance import INCONCLUSIVE, MARGIN, Comparison, geometric
 from common.analysis.verdicts import ModelVerdict
 from common.frameworks import PAIR, display_name
+from common.model.zoo import ZOO
 from common.report.leads import Lead
 from common.report.leads import sentences as leads
 from common.report.markdown import listed
@@ -18,6 +19,24 @@ from common.report.markdown import listed
 FIRST, SECOND = (display_name(name) for name in PAIR)
 
 NOT_MEASURED = "not measured yet (`python -m common.bench {}`)."
+LESS = ("memory", "import", "first step", "whole run")
+"""Quantities of which less is better."""
+
+REASONS = {
+    "training": "faster training",
+    "prediction": "faster prediction in batches",
+    "whole run": "shorter runs",
+    "memory": "less memory",
+    "import": "a faster start",
+}
+"""What speaks for the framework that is ahead in a quantity."""
+
+WORDS = (
+    "A *pair of runs* is one of each framework with one seed, which decides the initial weights and the "
+    "order of the images. *Too noisy*: runs of one framework differ too much among themselves. Networks have "
+    "the names of their sources; each was trained in both frameworks."
+)
+
 COMPILED = f"{SECOND} compiles dense networks with XLA, {FIRST} compiles nothing."
 """What the scripts compile by default, which no table has: backends/*/fast.py."""
 
@@ -27,6 +46,7 @@ def sentences(answer: Answer) -> list[str]:
     if not answer.pairs:
         return []
     return [
+        *(f"**In short**: {sentence}" for sentence in in_short(answer)),
         f"**Accuracy**: {accuracy(answer)}",
         *(f"**Other data**: {sentence}" for sentence in other_data(answer)),
         *speed(answer),
@@ -38,7 +58,7 @@ def speed(answer: Answer) -> list[str]:
     """The lines on speed, memory and start-up."""
     return [
         f"**Training speed** (images a second): {training(answer)} {COMPILED}",
-        *(f"**Whole run** (with start-up and tests): {sentence}" for sentence in whole_run(answer)),
+        *(f"**Whole run** (seconds, with start-up and tests): {sentence}" for sentence in whole_run(answer)),
         f"**Prediction speed**: {prediction(answer)}",
         f"**Memory**: {memory(answer)}",
         f"**Start-up**: {start_up(answer)}",
@@ -54,8 +74,8 @@ def block(answer: Answer) -> str:
     versions = " and ".join(
         f"{display_name(framework)} {', '.join(found)}" for framework, found in answer.versions.items()
     )
-    measured = f"Times and memory were measured with {versions} on {names}." if names else ""
-    return "\n\n".join(filter(None, [listed(lines), measured]))
+    measured = f"Times and memory were measured with {versions} on {names}. " if names else ""
+    return f"{listed(lines)}\n\n{measured}{WORDS}"
 
 
 def plain(text: str) -> str:
@@ -66,6 +86,37 @@ def plain(text: str) -> str:
 def capitalised(text: str) -> str:
     """The text as a sentence of its own."""
     return text[:1].upper() + text[1:]
+
+
+def in_short(answer: Answer) -> list[str]:
+    """What speaks for each framework: only what is certain on average over networks; none if nothing is."""
+    pooled = answer.accuracy
+    reasons: dict[str, list[str]] = {FIRST: [], SECOND: []}
+    if pooled and not has_zero(pooled.interval):
+        reasons[FIRST if pooled.mean > 0 else SECOND].append("a higher accuracy")
+    for name, reason in REASONS.items():
+        overall = quantity.overall if (quantity := answer.quantities.get(name)) else None
+        if overall and overall.borne and overall.ratio.excludes_one:
+            reasons[Lead("", less=name in LESS).framework(overall.ratio.mean)].append(reason)
+    if len(single := list(answer.single_images.values())) > 1:
+        mean, low, high = geometric(single)
+        if not low <= 1 <= high:
+            reasons[FIRST if mean > 1 else SECOND].append("faster prediction of single images")
+    equal = pooled and has_zero(pooled.interval) and max(map(abs, pooled.interval)) <= MARGIN
+    parts = ["accuracy is no reason to choose"] if equal else []
+    parts += [f"{name} has {enumerated(those)}" for name, those in reasons.items() if those]
+    if not parts:
+        return []
+    sizes = [ZOO[pair.model].spec.parameters for pair in answer.pairs]
+    extent = f"networks of {min(sizes):,} to {max(sizes):,} parameters"
+    if answer.machines and all(NO_GPU in machine for machine in answer.machines):
+        extent += ", and of times and memory on a CPU"
+    return [f"{'; '.join(parts)}. All of this is true of {extent}."]
+
+
+def enumerated(words: Sequence[str]) -> str:
+    """`one, two and three`."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def accuracy(answer: Answer) -> str:
@@ -141,11 +192,15 @@ def prediction(answer: Answer) -> str:
     """Which framework predicts faster, by single images and by large batches."""
     parts = []
     if single := answer.single_images:
-        mean, *_ = geometric(list(single.values()))
-        name, factors = (FIRST, single) if mean >= 1 else (SECOND, {m: 1 / r for m, r in single.items()})
+        ratios = list(single.values())
+        name = FIRST if geometric(ratios)[0] >= 1 else SECOND
+        factors = ratios if name == FIRST else [1 / ratio for ratio in ratios]
+        mean, low, high = geometric(factors)
+        bounds = f", 95 % {low:.1f} to {high:.1f}" if len(factors) > 1 else ""
         parts.append(
-            f"{name} predicts single images {max(mean, 1 / mean):.1f} times as fast "
-            f"(by network {min(factors.values()):.1f} to {max(factors.values()):.1f} times)."
+            f"{name} predicts single images {mean:.1f} times as fast on average over "
+            f"{len(factors)} network{'s' * (len(factors) > 1)} (by network {min(factors):.1f} to "
+            f"{max(factors):.1f} times{bounds})."
         )
     if quantity := answer.quantities.get("prediction"):
         parts.append(f"In batches: {leads(quantity, Lead('predicts {} faster'))}")
@@ -184,16 +239,24 @@ def _seconds(noun: str, seconds: tuple[float, float]) -> str:
 
 
 def defaults(answer: Answer) -> str:
-    """The largest difference of accuracies where each framework has its own defaults."""
+    """The largest difference of accuracies where each framework has its own defaults; if any of them are
+    certain, the largest of those."""
     gaps = answer.own_defaults
     if not gaps:
         return NOT_MEASURED.format("ablation")
-    model = max(gaps, key=lambda name: abs(gaps[name].mean))
-    number = "the only network measured" if len(gaps) == 1 else f"the largest of {len(gaps)} networks"
+    certain = [model for model, gap in gaps.items() if gap.interval and not has_zero(gap.interval)]
+    model = max(certain or gaps, key=lambda name: abs(gaps[name].mean))
+    ahead = f"{FIRST if gaps[model].mean > 0 else SECOND} is higher" if certain else "no difference found"
+    number = "the only network measured in both" if len(gaps) == 1 else f"the largest of {len(gaps)} networks"
     return (
-        "with each framework's own initialisation, BatchNorm and optimizer, "
-        f"{FIRST} minus {SECOND} is {_points(gaps[model])} for `{model}`, {number}."
+        f"{ahead} with each framework's own initialisation, BatchNorm and optimizer: "
+        f"{FIRST} minus {SECOND} is {_points(gaps[model])} for `{model}`, {number}; the interval is adjusted "
+        "for all effects of the ablation."
     )
+
+
+def has_zero(interval: tuple[float, float]) -> bool:
+    return interval[0] <= 0 <= interval[1]
 
 
 def _points(difference: Comparison) -> str:

@@ -66,6 +66,7 @@ def page(tables: Tables, link: str = "results/plots", *, with_own: bool = True) 
         MISTAKES: [mistake_tables.section(tables.mistakes, link)],
         "Speed": [
             listed(answer.speed(found)),
+            "Tables below are of different sessions, some of older code: compare within one table only.",
             speed_ratios.section(tables),
             timings.section(tables.speed),
         ],

@@ -39,10 +39,14 @@ def first_steps(traces: pd.DataFrame) -> str:
         return ""
     error = max(steps.largest(lambda seed: seed.float64_error) for steps in networks)
     medians = [steps.quartiles[1] for steps in networks]
+    numbers = sorted({len(steps.comparisons) for steps in networks})
+    seeds = " to ".join(str(number) for number in dict.fromkeys([numbers[0], numbers[-1]]))
     return (
         f"In double precision the first losses of both frameworks agree to {error:.0e} (relative) in all "
         f"{len(networks)} networks. In single precision they differ by {min(medians):.1f} to "
-        f"{max(medians):.1f} times as much as rounding alone makes them differ (medians of the networks)."
+        f"{max(medians):.1f} times as much as rounding alone makes them differ (medians of the "
+        f"networks, of {seeds} seeds; the highest of one seed is "
+        f"{max(steps.highest for steps in networks):,.0f})."
     )
 
 
@@ -63,13 +67,9 @@ def ablations(found: Answer) -> str:
         return ""
     family = ablation.family_size(measured)
     adjusted = [ablation.adjusted(effect, family=family) for each in measured for effect in each.effects()]
-    outside = sum(each.interval is not None and not _has_zero(each.interval) for each in adjusted)
+    outside = sum(each.interval is not None and not answer.has_zero(each.interval) for each in adjusted)
     gap = f"{answer.capitalised(answer.defaults(found))} " if found.own_defaults else ""
     return f"{gap}Of {family} effects of a part on accuracy or time {outside} have an interval without 0."
-
-
-def _has_zero(interval: tuple[float, float]) -> bool:
-    return interval[0] <= 0 <= interval[1]
 
 
 def other_settings(groups: Sequence[Group]) -> str:

@@ -6,10 +6,11 @@ networks whose clock bears none only the direction is reported, as a count.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from common.analysis.aa import ToldRatio
+from common.analysis.aa import EXACT, ToldRatio
 from common.analysis.answer import Quantity
 from common.frameworks import PAIR, display_name
 from common.report import cells
@@ -55,12 +56,11 @@ def sentences(quantity: Quantity, lead: Lead) -> str:
     """Which framework is ahead: on average over networks where the clock bears the average, and in how many
     of the networks."""
     average, networks = quantity.overall, _networks(quantity, lead)
-    count = len(quantity.by_model)
     if average is None:
         return f"{networks}."
     if not average.borne:
-        noisy = f"average over {_all(count)} is too noisy to compare (one framework against itself: "
-        noisy += f"{noise(average.clock_error)})"
+        noisy = f"average over all {len(quantity.by_model)} networks measured is too noisy to compare "
+        noisy += f"(one framework against itself: {noise(average.clock_error)})"
         if not quantity.borne:
             each = f"each network ({_direction(quantity.by_model.values(), lead)})"
             return f"undecided: the {noisy}, as is {each}."
@@ -68,16 +68,19 @@ def sentences(quantity: Quantity, lead: Lead) -> str:
     low, high = average.ratio.interval or (average.ratio.mean, average.ratio.mean)
     if low <= 1 <= high:
         ratio = f"{FIRST} over {SECOND} is {cells.ratio(average.ratio)}"
-        return f"neither is ahead on average over {_all(count)}: {ratio}. By network: {networks}."
-    ahead = f"{lead.framework(low)} {lead.phrase([average.ratio.mean])} on average over {_all(count)}"
+        small = max(-math.log(low), math.log(high)) <= math.log1p(EXACT)
+        words = "neither is ahead" if small else "undecided"
+        return f"{words} on average over {_all(quantity)}: {ratio}. By network: {networks}."
+    ahead = f"{lead.framework(low)} {lead.phrase([average.ratio.mean])} on average over {_all(quantity)}"
     ahead += f" ({lead.interval((low, high))})"
     if _is_same_everywhere(quantity, lead, lead.framework(low)):
         return f"{ahead}; by network {lead.span(quantity.borne.values())}."
     return f"{ahead}. By network: {networks}."
 
 
-def _all(count: int) -> str:
-    return f"all {count} networks measured"
+def _all(quantity: Quantity) -> str:
+    noisy = len(quantity.by_model) > len(quantity.borne)
+    return f"all {len(quantity.by_model)} networks measured{', noisy ones included' * noisy}"
 
 
 def _is_same_everywhere(quantity: Quantity, lead: Lead, framework: str) -> bool:

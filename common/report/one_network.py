@@ -156,14 +156,14 @@ def _ahead(ratio: Ratio, lead: Lead) -> str:
     """A sentence on the framework that is ahead: by how many percent."""
     if ratio.interval and not ratio.excludes_one:
         return f"no difference found: {FIRST} over {SECOND} is {cells.ratio(ratio)}."
-    bounds = f" ({lead.interval(ratio.interval)})" if ratio.interval else ""
+    bounds = f" ({lead.interval(ratio.interval) if ratio.interval else 'one pair of runs, no interval'})"
     return f"{lead.framework(ratio.mean)} {lead.phrase([ratio.mean])}{bounds}."
 
 
 def _measured_on(network: OneNetwork) -> str:
     """The pairs behind the times, their threads and machine."""
     timed = network.timed
-    number = "one pair of runs, which has no interval" if len(timed) == 1 else f"{len(timed)} pairs of runs"
+    number = "one pair of runs" if len(timed) == 1 else f"{len(timed)} pairs of runs"
     threads = int(timed["threads"].iloc[-1])
     return (
         f"Times and memory are of {number}, alone on {timed['machine'].iloc[-1]}, with {threads} "

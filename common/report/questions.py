@@ -9,12 +9,13 @@ from functools import cached_property
 import pandas as pd
 
 from common.analysis import pooling, rounding
-from common.analysis.ablation import ablations
+from common.analysis.ablation import ablations, family_size, is_negative_control
 from common.analysis.answer import Answer
 from common.analysis.rounding import FirstSteps
 from common.frameworks import FRAMEWORKS, PAIR, display_name
 from common.model.zoo import ZOO
 from common.report import answer
+from common.report.ablation_tables import format_effect
 from common.report.benchmarks import contents
 from common.report.defaults_tables import snapshot
 
@@ -105,13 +106,23 @@ class Facts:
         medians = [steps.quartiles[1] for steps in self.first_steps]
         return f"{min(medians):.1f} to {max(medians):.1f} times" if medians else UNKNOWN
 
+    @property
+    def highest_ratio(self) -> str:
+        """The highest ratio to rounding alone of a network and seed."""
+        ratios = [steps.highest for steps in self.first_steps]
+        return f"{max(ratios):,.0f} times" if ratios else UNKNOWN
+
     def effect(self, part: str) -> str:
-        """The effects of leaving a part to each framework, by network and framework."""
+        """The effects of leaving a part to each framework, by network and framework, with the intervals that
+        hold at once with those of all others; without the negative controls."""
+        measured = ablations(self.found.tables.runs)
+        family = family_size(measured)
         effects = [
-            f"{round(effect.mean, 2) + 0:+.2f} (`{each.model}` in {display_name(framework)})"  # 0: no -0.00
-            for each in ablations(self.found.tables.runs)
+            f"{format_effect(effect, family=family)} (`{each.model}` in {display_name(framework)})"
+            for each in measured
             for framework in PAIR
-            if (effect := each.effect(framework, part, "accuracy"))
+            if not is_negative_control(ZOO[each.model].spec, framework, part)
+            and (effect := each.effect(framework, part, "accuracy"))
         ]
         return f"{', '.join(effects)} points" if effects else UNKNOWN
 
@@ -161,11 +172,11 @@ class Facts:
 
     @property
     def percent_of_product(self) -> str:
-        """The arithmetic of a training step in percent of a matrix product's, lowest and highest."""
+        """The arithmetic of a training step in percent of a matrix product's, lowest and highest of the
+        networks' last sessions."""
         rows = self.found.tables.speed[self.found.tables.speed["measure"] == "gflops"]
-        table = rows.pivot_table(
-            "value", index=["sitting", "model", "framework"], columns="arm", aggfunc="last"
-        )
+        last = rows["sitting"] == rows.groupby(["model", "framework"])["sitting"].transform("max")
+        table = rows[last].pivot_table("value", index=["model", "framework"], columns="arm", aggfunc="last")
         if not {"training", "product"} <= set(table.columns):
             return UNKNOWN
         percent = (100 * table["training"] / table["product"]).dropna()
@@ -204,24 +215,24 @@ def _of_definitions(facts: Facts) -> list[Question]:
             "Does BatchNorm's momentum mean the same?",
             f"No: the defaults are {facts.default('BatchNorm')}. The weight of the new batch in the running "
             f"statistics is {facts.default('BatchNorm: weight of the new batch')}, and the running variance "
-            f"is {facts.default('BatchNorm: running variance')}. Left to each framework, BatchNorm changes "
-            f"the accuracy by {facts.effect('norm')}.",
+            f"is {facts.default('BatchNorm: running variance')}. Left to each framework, BatchNorm has "
+            f"these effects on the accuracy: {facts.effect('norm')}.",
             "../benchmarks.md#ablation-of-the-defaults",
             "python -m common.bench ablation under-5k",
         ),
         Question(
             "Is Adam's epsilon the same?",
             f"No, neither its value nor its place. The defaults are {facts.default('Adam')}, and epsilon is "
-            f"{facts.default('Adam: epsilon')}. Left to each framework, the optimizer changes the accuracy "
-            f"by {facts.effect('optimizer')}.",
+            f"{facts.default('Adam: epsilon')}. Left to each framework, the optimizer has these effects on "
+            f"the accuracy: {facts.effect('optimizer')}.",
             "../benchmarks.md#ablation-of-the-defaults",
             "python -m common.bench ablation tf-model-1",
         ),
         Question(
             "Do both initialise weights alike?",
             f"No. The kernel of a dense layer is {facts.default('kernel of a dense layer')}, its bias "
-            f"{facts.default('bias of a dense layer')}. Left to each framework, the initialisation changes "
-            f"the accuracy by {facts.effect('init')}.",
+            f"{facts.default('bias of a dense layer')}. Left to each framework, the initialisation has these "
+            f"effects on the accuracy: {facts.effect('init')}.",
             "../benchmarks.md#ablation-of-the-defaults",
             "python -m common.bench ablation tf-model-1",
         ),
@@ -272,7 +283,8 @@ def _of_results(facts: Facts) -> list[Question]:
             "In double precision yes, in single precision only at first. With the same weights, batches "
             f"and dropout masks the first losses agree to {facts.float64_error} (relative) in double "
             f"precision. In single precision they drift apart by {facts.later_losses} within a hundred "
-            f"steps, {facts.rounding_ratios} as far as rounding alone makes one framework drift from itself.",
+            f"steps, {facts.rounding_ratios} as far as rounding alone makes one framework drift from itself "
+            f"(medians of the networks; of a single seed up to {facts.highest_ratio}).",
             "../benchmarks.md#first-steps",
             "python -m common.bench traces",
         ),
@@ -313,8 +325,9 @@ def _of_results(facts: Facts) -> list[Question]:
             "Is the difference the framework's, or its kernels'?",
             "What is left when all definitions are equal is rounding, and rounding is the kernels'. In "
             f"single precision the frameworks differ {facts.rounding_ratios} as much as each differs from "
-            "itself after a start one unit in the last place away. Speed is the kernels' as well: a "
-            f"training step reaches {facts.percent_of_product} of the arithmetic of a matrix product.",
+            "itself after a start one unit in the last place away (medians of the networks). "
+            "Speed is the kernels' as well: a training step reaches "
+            f"{facts.percent_of_product} of the arithmetic of a matrix product.",
             "../benchmarks.md#where-a-training-step-goes",
             "python -m common.bench speed profiles",
         ),
@@ -376,6 +389,7 @@ def _prediction(found: Answer) -> str:
         return f"The difference of the means over many seeds is {UNKNOWN}."
     low, high = pooled.prediction
     return (
-        f"For the means of a further network like these a difference of {low:+.3f} to {high:+.3f} points is "
-        "expected (95 % prediction interval)."
+        f"The true difference of a further network like these is expected from {low:+.3f} to {high:+.3f} "
+        "points (95 % prediction interval). A difference of measured means scatters besides, by about twice "
+        "the standard deviation over the square root of the number of seeds."
     )

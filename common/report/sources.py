@@ -71,8 +71,8 @@ REASONS = {
     "tf-model-1": "The claim is an accuracy on training images: measured here are {train_accuracy} on those "
     "of the last epoch, and {accuracy} on the test set.",
     "nextjournal": "One run of the source. The runs here lie between {lowest} and {highest}.",
-    "under-5k": "The best epoch of one run, chosen on the test set. The runs here lie between {lowest} and "
-    "{highest} after the last epoch.",
+    "under-5k": "One run of the source, whose last epoch is as good as its best one: no choice of an epoch "
+    "explains the distance. The runs here lie between {lowest} and {highest} after the last epoch.",
     "examples-cnn": "The source, a modification of PyTorch's own example, states no accuracy. The one in the "
     "table is the mean of two runs of that example by the author of the one-epoch network below, with its "
     "batches of 64; the source has batches of 32. The example does not shuffle on a CPU; here every epoch is "

@@ -44,8 +44,9 @@ def sentence(tables: Tables) -> str:
     return (
         f"Over {difference.networks} networks and {difference.pairs} pairs of runs, {FIRST}'s test accuracy "
         f"minus {SECOND}'s is {difference.mean:+.3f} points (95 % confidence interval "
-        f"{_range(difference.interval)}){ratio}; a further network like these has a difference of "
-        f"{_range(difference.prediction)} points (95 % prediction interval)."
+        f"{_range(difference.interval)}){ratio}; the true difference of a "
+        f"further network like these is expected within {_range(difference.prediction)} points (95 % "
+        "prediction interval)."
     )
 
 
@@ -225,7 +226,10 @@ def _plan(judged: Sequence[ModelVerdict], address: str = "") -> str:
     state = (
         (f"[{lacking}]({address})" if address else lacking) if short else "every network has all of its own"
     )
-    return f"Seeds were planned for each network, and none are added to change a verdict; {state}."
+    return (
+        "Seeds were planned for each network after its first ones, by their spread and by the time of a run, "
+        f"and none are added to change a verdict; {state}."
+    )
 
 
 def _seeds(judged: Sequence[ModelVerdict]) -> str:

@@ -105,7 +105,7 @@ def test_a_file_reaches_a_verdict_and_runs_nothing_twice(
     assert "About 0:01:30." in printed
     assert printed.index("About") < printed.index("seed 2")
     assert "Accuracy: equivalent" in printed
-    assert "one pair of runs, which has no interval" in printed
+    assert "one pair of runs, no interval" in printed
     with Image.open(folder / "tiny-mnist.png") as image:
         assert image.format == "PNG"
     assert "<table id=runs>" in html.read_text()

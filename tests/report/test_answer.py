@@ -98,12 +98,35 @@ def test_frameworks_that_lead_by_turns_are_counted(tmp_path: Path) -> None:
     add_session(tmp_path, [(100.0, 130.0), (130.0, 100.0), (100.0, 101.0)])
     text = answer.training(found(tmp_path))
     assert text.startswith(
-        "neither is ahead on average over all 3 networks measured: PyTorch over TensorFlow is "
+        "undecided on average over all 3 networks measured: PyTorch over TensorFlow is 0.997 (0.519 to 1.913)"
     )
     assert text.endswith(
         "By network: TensorFlow trains 1 to 30 % faster in 2 of 3 networks (`tf-model-1`, `under-5k`), "
         "PyTorch trains 30 % faster in 1 of 3 networks (`nextjournal`)."
     )
+
+
+def test_a_narrow_interval_with_1_in_it_has_none_ahead(tmp_path: Path) -> None:
+    add_session(tmp_path, [(100.0, 101.0), (101.0, 100.0), (100.0, 100.5)])
+    assert answer.training(found(tmp_path)).startswith("neither is ahead on average over all 3 networks")
+
+
+def test_the_short_answer_has_only_what_is_certain(tmp_path: Path) -> None:
+    models = ("tf-model-1", "nextjournal", "under-5k")
+    assert answer.in_short(found(tmp_path)) == []
+    for model in models:
+        add_pairs(tmp_path, [0.01, -0.01, 0.01, -0.01], model)
+    extent = "All of this is true of networks of 4,838 to 101,770 parameters"
+    assert answer.in_short(found(tmp_path)) == [f"accuracy is no reason to choose. {extent}."]
+    add_session(tmp_path, [(100.0, 130.0), (100.0, 130.0), (100.0, 131.0)])
+    for model, rate in zip(models, (2.0, 2.2, 2.1), strict=True):
+        rows = [timing_row("predict", "batch 1", rate, framework="pytorch", model=model)]
+        rows.append(timing_row("predict", "batch 1", 1.0, framework="tensorflow", model=model))
+        store.append_rows(tmp_path, "speed.csv", rows)
+    (sentence,) = answer.in_short(found(tmp_path))
+    assert "PyTorch has faster prediction of single images; TensorFlow has faster training" in sentence
+    assert sentence.endswith(f"{extent}, and of times and memory on a CPU.")
+    assert answer.enumerated(["a", "b", "c"]) == "a, b and c"
 
 
 def test_an_inexact_clock_withholds_the_mean_and_its_network(tmp_path: Path) -> None:
@@ -162,7 +185,10 @@ def test_single_images_of_the_last_session_with_both_frameworks(tmp_path: Path) 
     rates("tf-model-1", 900.0, None, "2026-01-03T00:00:00+00:00")
     rates("under-5k", 800.0, 100.0, "2026-01-02T00:00:00+00:00")
     text = answer.prediction(found(tmp_path))
-    assert text == "PyTorch predicts single images 4.0 times as fast (by network 2.0 to 8.0 times)."
+    assert text.startswith(
+        "PyTorch predicts single images 4.0 times as fast on average over 2 networks "
+        "(by network 2.0 to 8.0 times, 95 % "
+    )
 
 
 def test_start_up_of_one_network_in_both_frameworks(tmp_path: Path) -> None:
@@ -182,7 +208,8 @@ def test_own_defaults(tmp_path: Path) -> None:
     add_variants(tmp_path, none=(99.0, 99.0), all=(99.2, 98.9))
     text = answer.defaults(found(tmp_path))
     assert "+0.30 points (95 % " in text
-    assert "for `under-5k`, the only network measured." in text
+    assert "for `under-5k`, the only network measured in both; the interval is adjusted" in text
+    assert text.startswith("PyTorch is higher with each framework's own initialisation")
 
 
 def test_each_subject_that_was_not_measured_is_named_with_its_command(tmp_path: Path) -> None:
@@ -245,5 +272,5 @@ def test_machines_and_versions_of_the_times_are_named(tmp_path: Path) -> None:
     row = timing_row("predict", "batch 1", 1.0)
     store.append_rows(tmp_path, "speed.csv", [dataclasses.replace(row, machine="a fast machine")])
     assert answer.block(found(tmp_path)).endswith(
-        f"Times and memory were measured with PyTorch {row.framework_version} on a fast machine, no GPU used."
+        f"were measured with PyTorch {row.framework_version} on a fast machine, no GPU used. {answer.WORDS}"
     )

@@ -63,7 +63,7 @@ def test_the_readme_opens_with_the_answer_and_is_short() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 150
     assert text.index("results:begin") < text.index("## ")
-    assert block(text, "results").strip().startswith("- **Accuracy**")
+    assert block(text, "results").strip().startswith("- **In short**")
 
 
 @pytest.mark.slow

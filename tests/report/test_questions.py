@@ -48,7 +48,14 @@ def test_repeated_runs_are_counted_by_framework(tmp_path: Path) -> None:
 def test_effects_name_network_and_framework(tmp_path: Path) -> None:
     add_variants(tmp_path, none=(99.0, 99.0), norm=(99.1, 98.8), all=(99.2, 98.9))
     facts = questions.Facts(Answer(frames.read(tmp_path)))
-    assert facts.effect("norm") == "+0.10 (`under-5k` in PyTorch), -0.20 (`under-5k` in TensorFlow) points"
+    first, second = facts.effect("norm").split(", ")
+    assert first == "+0.10 (+0.10 to +0.10) (`under-5k` in PyTorch)"
+    assert second == "-0.20 (-0.20 to -0.20) (`under-5k` in TensorFlow) points"
+
+
+def test_negative_controls_are_no_effects(tmp_path: Path) -> None:
+    add_variants(tmp_path, model="tf-model-1", none=(97.0, 97.0), init=(97.1, 97.2))
+    assert "TensorFlow" not in questions.Facts(Answer(frames.read(tmp_path))).effect("init")
 
 
 def test_epochs_in_which_the_rates_are_equal(tmp_path: Path) -> None:
