@@ -60,7 +60,9 @@ def test_one_pair_of_times_has_a_ratio_without_interval(tmp_path: Path) -> None:
         "PyTorch trains 50 % faster (one pair of runs, no interval). "
     )
     assert "one pair of runs, no interval" in one_network.speed(network)
-    assert one_network.memory(network).startswith("PyTorch takes 50 % less. 500 MiB")
+    assert one_network.memory(network).startswith(
+        "PyTorch takes 50 % less (one pair of runs, no interval). 500 MiB"
+    )
     lines = [line.split() for line in one_network.table(network).splitlines()]
     assert ["images", "/", "s", "30,000", "20,000", "1.500", "1", "+", "1"] in lines
 
