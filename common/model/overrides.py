@@ -7,7 +7,7 @@ import dataclasses
 import sys
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from common.checked import RecipeError
@@ -21,18 +21,25 @@ def with_overrides(recipe: Recipe, changes: Iterable[str]) -> Recipe:
 
     Raises RecipeError for a change that names no field, or a value that the field cannot have.
     """
+    changed = dict(vars(recipe))
+    changes = list(changes)
     for change in changes:
         path, equals, text = change.partition("=")
         try:
             if not equals:
                 raise RecipeError("a change of a recipe is FIELD=VALUE, such as lr=0.3.")
-            recipe = _with(recipe, path.split("."), text)
+            name, value = _changed(recipe, changed, path.split("."), text)
         except RecipeError as error:
             raise RecipeError(" ".join(f"{change}: {error}".split())) from None
-    return recipe
+        changed[name] = value
+    try:
+        return dataclasses.replace(recipe, **changed)
+    except RecipeError as error:  # of all changes, as a field may need another one's
+        raise RecipeError(" ".join(f"{' '.join(changes)}: {error}".split())) from None
 
 
-def _with(choice: Any, path: list[str], text: str) -> Any:
+def _changed(choice: Any, values: Mapping[str, Any], path: list[str], text: str) -> tuple[str, Any]:
+    """The field of `choice`, whose fields have `values`, that a change is of, and its value."""
     fields = dataclasses.fields(choice)
     types_of = typing.get_type_hints(type(choice))
     hints = {field.name: types_of[field.name] for field in fields}
@@ -43,14 +50,15 @@ def _with(choice: Any, path: list[str], text: str) -> Any:
         kind = "Recipe" if isinstance(choice, Recipe) else kind_of(choice)
         raise RecipeError(f"{kind} has no {name}, but {', '.join(hints)}.")
     if not rest:
-        return dataclasses.replace(choice, **{name: _value(hints[name], text)})
-    inner = getattr(choice, name)
+        return name, _value(hints[name], text)
+    inner = values[name]
     if inner is None:
         kind, needed = next(iter(_kinds(hints[name]).items()))
         inner = _construct(needed, f"{kind}()")
-    if not dataclasses.is_dataclass(inner):
+    if not dataclasses.is_dataclass(inner) or isinstance(inner, type):
         raise RecipeError(f"{name} has no parts.")
-    return dataclasses.replace(choice, **{name: _with(inner, rest, text)})
+    part, value = _changed(inner, vars(inner), rest, text)
+    return name, dataclasses.replace(inner, **{part: value})
 
 
 def _allowed(hint: Any) -> tuple[Any, ...]:

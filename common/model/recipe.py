@@ -23,7 +23,7 @@ from common.data.datasets import TRAINING_IMAGES
 from common.data.moment_normalization import MomentNormalization, normalize
 from common.identity import added_field, is_added, kind_of, recorded_name
 from common.model.optimizer import Optimizer
-from common.model.schedule import Constant, Schedule
+from common.model.schedule import Constant, OneCycle, Schedule
 from common.model.spec import ModelSpec
 
 MAX_EPOCHS = 100_000
@@ -43,7 +43,8 @@ class Recipe(Checked):
     testing. With `tta_shift` n the last test is repeated with test-time augmentation: the mean of the logits
     of each image and of the image shifted by n pixels up, down, left and right.
 
-    Raises RecipeError for a value with which nothing can be trained.
+    Raises RecipeError for a value with which nothing can be trained, and for a schedule that cycles the
+    momentum of an optimizer without one: PyTorch's plain SGD would train with it, TensorFlow's would not.
     """
 
     optimizer: Optimizer
@@ -59,6 +60,15 @@ class Recipe(Checked):
     averaged_epochs: Annotated[int, Between(0, MAX_EPOCHS)] = added_field(0, recorded="averaged")
     moments: MomentNormalization | None = added_field(None)
     tta_shift: Annotated[int, Between(0, MAX_SIDE, below=True)] = added_field(0, recorded="shifted")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        cycled = isinstance(self.schedule, OneCycle) and self.schedule.momentum
+        if cycled and not getattr(self.optimizer, "momentum", 0):
+            self.refuse(
+                f"{short_name(self.schedule)} cycles the momentum of an SGD with momentum above 0, and the "
+                f"optimizer is {short_name(self.optimizer)}: write OneCycle(momentum=None)"
+            )
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON, each choice with its kind."""

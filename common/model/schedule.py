@@ -17,7 +17,8 @@ from common.checked import Between, Checked
 
 Positive = Annotated[float, Between(0, above=True)]
 Share = Annotated[float, Between(0, 1)]
-Momentum = Annotated[float, Between(0, 1, below=True)]
+Momentum = Annotated[float, Between(1e-6, 1, below=True)]
+"""Never 0 at any step, not even by rounding: torch.optim.SGD leaves its velocity as it was in such a step."""
 
 
 @dataclass(frozen=True)

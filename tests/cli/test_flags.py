@@ -97,6 +97,10 @@ REFUSED = {
         "not with --checkpoint, --resume, --nat",
     ),
     "rate by another way": (["--vary", "lr=1"], "--vary lr=1: use --lr"),
+    "cycled momentum of Adam": (
+        ["--model", "under-8k", "--vary", "optimizer=Adam()"],
+        "the optimizer is Adam(): write OneCycle(momentum=None).",
+    ),
     "no change": (["--vary", "schedule=OneCycle", "x"], "FIELD=VALUE"),
     "trace of two epochs": (
         ["--trace", "losses.json", "--epochs", "2"],

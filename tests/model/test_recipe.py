@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from common.checked import RecipeError
 from common.data.augment import Affine, RandomCrop, ZoomCrop
 from common.data.moment_normalization import MomentNormalization
-from common.model.optimizer import SGD
+from common.model.optimizer import SGD, Adadelta, Adam, Optimizer
 from common.model.overrides import with_overrides
 from common.model.recipe import Recipe, recipe_hash
 from common.model.schedule import OneCycle, StepDecay
@@ -37,7 +39,6 @@ CHANGES = {
     "shifted=1": ("tta_shift", 1),
     "moments=Moments(0.5,0.3)": ("moments", MomentNormalization(0.5, 0.3)),
     "moments.width=0.5": ("moments", MomentNormalization(width=0.5)),
-    "schedule=OneCycle": ("schedule", OneCycle()),
     "schedule=OneCycle(warm_up=0.25,momentum=None)": ("schedule", OneCycle(warm_up=0.25, momentum=None)),
     "schedule=StepDecay(0.7)": ("schedule", StepDecay(0.7)),
     "schedule.factors=(1,1,1,1)": ("schedule", type(RECIPE.schedule)((0, 2, 5, 12), (1, 1, 1, 1))),
@@ -65,6 +66,29 @@ def test_a_change_changes_its_field_alone(change: str, expected: tuple[str, obje
 def test_a_part_of_an_absent_choice_starts_from_the_defaults() -> None:
     recipe = with_overrides(ZOO["tf-model-1"].recipe, ["augment.rotation=12", "augment.translation=1"])
     assert recipe.augment == Affine(rotation=12.0, translation=1.0)
+
+
+@pytest.mark.parametrize("optimizer", [SGD(), Adam(), Adadelta()], ids=repr)
+def test_a_cycle_of_momentum_requires_an_optimizer_with_momentum(optimizer: Optimizer) -> None:
+    with pytest.raises(RecipeError, match=r"write OneCycle\(momentum=None\)\.$"):
+        replace(RECIPE, optimizer=optimizer, schedule=OneCycle())
+    replace(RECIPE, optimizer=SGD(momentum=0.5), schedule=OneCycle())
+    replace(RECIPE, optimizer=optimizer, schedule=OneCycle(momentum=None))
+
+
+@pytest.mark.parametrize(
+    "model, change, other",
+    [
+        ("under-8k", "optimizer=Adam()", "schedule=OneCycle(momentum=None)"),
+        ("under-8k", "optimizer.momentum=0", "schedule.momentum=none"),
+        ("under-5k", "schedule=OneCycle", "optimizer=SGD(momentum=0.9)"),
+    ],
+)
+def test_changes_that_need_each_other_are_made_in_either_order(model: str, change: str, other: str) -> None:
+    recipe = ZOO[model].recipe
+    with pytest.raises(RecipeError, match=r"write OneCycle\(momentum=None\)\.$"):
+        with_overrides(recipe, [change])
+    assert with_overrides(recipe, [change, other]) == with_overrides(recipe, [other, change])
 
 
 @pytest.mark.parametrize(

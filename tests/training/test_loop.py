@@ -17,6 +17,7 @@ from common.data.augment import Affine, augmented
 from common.data.batches import Scaling, epoch_order, normalise
 from common.data.datasets import Dataset, Digits
 from common.data.moment_normalization import MomentNormalization, normalize
+from common.model.optimizer import SGD
 from common.model.recipe import Recipe
 from common.model.schedule import OneCycle, StepDecay
 from common.model.zoo import ZOO
@@ -107,7 +108,7 @@ def test_divergence_names_its_step(few_digits: Dataset, step: int, loss: float) 
 
 
 def test_momentum_and_rate_follow_the_whole_schedule_in_a_run_cut_short(few_digits: Dataset) -> None:
-    recipe = replace(RECIPE, schedule=OneCycle(), epochs=1)
+    recipe = replace(RECIPE, optimizer=SGD(momentum=0.9), schedule=OneCycle(), epochs=1)
     model = Recorder()
     run_loop(model, few_digits, short_job(recipe, schedule_epochs=15))
     rates = np.concatenate([call[3] for call in model.calls])
