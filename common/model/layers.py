@@ -148,6 +148,11 @@ class GroupNorm(LayerKind):
     def output_shape(self, shape: Shape) -> Shape:
         if shape[0] % self.groups:
             raise SpecError(f"groups={self.groups} must divide {shape[0]} channels.")
+        if prod(shape) == self.groups:
+            raise SpecError(
+                f"groups={self.groups} leaves one value in each group of shape {shape}; it needs at least "
+                "two, as one value normalised is always 0."
+            )
         return shape
 
     def weights(self, shape: Shape) -> dict[str, Shape]:

@@ -193,6 +193,10 @@ def test_without_dropout_keeps_the_rest() -> None:
         ((spec.AvgPool((2, 9)),), "pool1: a pool of 2x9 does not fit into 8x8."),
         ((spec.GroupNorm(4),), "norm1: groups=4 must divide 2 channels."),
         (
+            (spec.GlobalAvgPool(), spec.GroupNorm(2)),
+            "norm1: groups=2 leaves one value in each group of shape (2,);",
+        ),
+        (
             (spec.Residual(spec.Conv(2, 3, padding=1), spec.MaxPool(2)), spec.Flatten()),
             "residual1: its layers end in shape (2, 4, 4), its shortcut in (2, 8, 8); both must be the same.",
         ),
@@ -231,7 +235,7 @@ def specs(draw: st.DrawFn) -> ModelSpec:
     layers: list[Layer] = []
     start = shape
     for _ in range(draw(st.integers(0, 8))):
-        fitting: st.SearchStrategy[Any] = _images(shape) if len(shape) == 3 else _vectors()
+        fitting: st.SearchStrategy[Any] = _images(shape) if len(shape) == 3 else _vectors(shape)
         layers.append(draw(fitting))
         shape = layers[-1].output_shape(shape)
     if len(shape) == 3:
@@ -254,13 +258,14 @@ def _convs(draw: st.DrawFn, shape: Shape) -> spec.Conv:
     )
 
 
-def _anywhere() -> st.SearchStrategy[Layer]:
+def _anywhere(shape: Shape) -> st.SearchStrategy[Layer]:
+    norm = spec.GroupNorm(1) if prod(shape) > 1 else spec.BatchNorm()
     rates = st.floats(0, 1, exclude_max=True)
     return (
         st.sampled_from(get_args(layers.Function)).map(spec.Activation)
-        | st.sampled_from([spec.BatchNorm(), spec.GroupNorm(1)])
+        | st.sampled_from([spec.BatchNorm(), norm])
         | st.just(spec.Residual(spec.Dropout(0.5), spec.BatchNorm(), shortcut=(spec.Activation(),)))
-        | st.just(spec.Concat((), (spec.GroupNorm(1),)))
+        | st.just(spec.Concat((), (norm,)))
         | rates.map(spec.Dropout)
         | st.just(spec.Flatten())
     )
@@ -271,12 +276,16 @@ def _images(shape: Shape) -> st.SearchStrategy[Layer]:
     pools = st.builds(spec.MaxPool, sizes, st.none() | st.integers(1, 3)) | sizes.map(spec.AvgPool)
     rates = st.floats(0, 1, exclude_max=True)
     return (
-        _convs(shape) | pools | rates.map(spec.SpatialDropout) | _anywhere() | st.just(spec.GlobalAvgPool())
+        _convs(shape)
+        | pools
+        | rates.map(spec.SpatialDropout)
+        | _anywhere(shape)
+        | st.just(spec.GlobalAvgPool())
     )
 
 
-def _vectors() -> st.SearchStrategy[Layer]:
-    return st.builds(spec.Dense, st.integers(1, 5), bias=st.booleans()) | _anywhere()
+def _vectors(shape: Shape) -> st.SearchStrategy[Layer]:
+    return st.builds(spec.Dense, st.integers(1, 5), bias=st.booleans()) | _anywhere(shape)
 
 
 @settings(max_examples=150)
