@@ -103,12 +103,12 @@ WRONG: dict[type, dict[str, tuple[Any, ...]]] = {
     StepDecay: {"gamma": ("x", 0, -0.5, 10, *NOT_FINITE)},
     Linear: {
         "epochs": ((), (0,), (1,), (1, 0), (1, 1), (-1, 1), (0, "x"), (0, 1, 2), [0, 1], 3),
-        "factors": ((), (1,), (1, -1), (1, "x"), (1, 1, 1), 1, None),
+        "factors": ((), (1,), (1, -1), (0, 0.0), (1, "x"), (1, 1, 1), 1, None),
     },
     OneCycle: {
         "warm_up": (2, -0.1),
-        "start_div": (0, -1),
-        "final_div": (0, "x"),
+        "start_div": (0, -1, 1e-320),
+        "final_div": (0, "x", 1e-320),
         "momentum": (
             (1,),
             (0.1, 0.2, 0.3),
@@ -232,6 +232,8 @@ def test_a_refusal_names_what_is_allowed(make: Callable[[], Any], allowed: str) 
             lambda: Concat((), (Activation(), Residual)),
             "branch 2, layer 2 is the class Residual; write Residual(...).",
         ),
+        (lambda: Residual(Activation(), layers=(BatchNorm(),)), "both in order and as layers=; give them"),
+        (lambda: Concat((), (), branches=((), ())), "both in order and as branches=; give them once."),
         (
             lambda: dataclasses.replace(RECIPE, optimizer=Adam),
             "optimizer is the class Adam; write Adam().",
@@ -246,7 +248,7 @@ def test_a_refusal_names_what_is_allowed(make: Callable[[], Any], allowed: str) 
         ),
     ],
 )
-def test_what_is_no_object_of_a_kind_is_named_with_what_to_write(make: Callable[[], Any], words: str) -> None:
+def test_what_is_given_wrongly_is_named_with_what_to_write(make: Callable[[], Any], words: str) -> None:
     with pytest.raises((SpecError, RecipeError)) as error:
         make()
     assert words in str(error.value)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from common.checked import Between, Checked
 
-Positive = Annotated[float, Between(0, above=True)]
+Divisor = Annotated[float, Between(1e-6)]
+"""Two of them, one after the other, leave a finite rate."""
 Share = Annotated[float, Between(0, 1)]
 Momentum = Annotated[float, Between(1e-6, 1, below=True)]
 """Never 0 at any step, not even by rounding: torch.optim.SGD leaves its velocity as it was in such a step."""
@@ -56,6 +57,8 @@ class Linear(Checked):
             self.refuse(f"epochs={self.epochs} must increase, to above 0")
         if len(self.factors) != len(self.epochs):
             self.refuse(f"factors={self.factors} must be {len(self.epochs)}, as many as epochs={self.epochs}")
+        if not any(self.factors):
+            self.refuse(f"factors={self.factors} must have one above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +73,8 @@ class OneCycle(Checked):
     kind: ClassVar[str] = "OneCycle"
 
     warm_up: Share = 0.3
-    start_div: Positive = 25.0
-    final_div: Positive = 1e4
+    start_div: Divisor = 25.0
+    final_div: Divisor = 1e4
     momentum: tuple[Momentum, Momentum] | None = (0.85, 0.95)
 
     def __post_init__(self) -> None:

@@ -50,6 +50,8 @@ class Residual(LayerKind):
     def __init__(
         self, *inner: Layer, layers: tuple[Layer, ...] = (), shortcut: tuple[Layer, ...] = ()
     ) -> None:
+        if inner and layers:
+            self.refuse("its layers are given both in order and as layers=; give them once")
         object.__setattr__(self, "layers", inner or layers)
         object.__setattr__(self, "shortcut", shortcut)
         self.__post_init__()
@@ -81,6 +83,8 @@ class Concat(LayerKind):
     branches: tuple[tuple[Layer, ...], ...]
 
     def __init__(self, *inner: tuple[Layer, ...], branches: tuple[tuple[Layer, ...], ...] = ()) -> None:
+        if inner and branches:
+            self.refuse("its branches are given both in order and as branches=; give them once")
         object.__setattr__(self, "branches", inner or branches)
         self.__post_init__()
 
