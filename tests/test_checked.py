@@ -71,7 +71,7 @@ WRONG: dict[type, dict[str, tuple[Any, ...]]] = {
     Conv: {
         "out_channels": (0, -1, 2.0, True, "8", None),
         "kernel_size": (0, (3, 0), (3, 3, 3), [3, 3], 3.0),
-        "padding": (-1, "same", 0.5, (1, 1, 2, 2), ((0, 1), (0, 1))),
+        "padding": (-1, 4097, "same", 0.5, (1, 1, 2, 2), ((0, 1), (0, 1))),
         "stride": (0, (2,)),
         "groups": (0, 1.0),
         "bias": (3, 0, None, "no"),

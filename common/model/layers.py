@@ -11,6 +11,7 @@ from math import prod
 from typing import Annotated, ClassVar, Literal
 
 from common.checked import Between, Checked
+from common.data.augment import MAX_SIDE
 from common.identity import added_field
 
 Shape = tuple[int, ...]
@@ -19,7 +20,7 @@ Rate = Annotated[float, Between(0, 1, below=True)]
 Function = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "hard_swish"]
 Sizes = Size | tuple[Size, Size]
 """Rows and columns, or one number for both."""
-Margin = Annotated[int, Between(0, 1_000_000)]
+Margin = Annotated[int, Between(0, MAX_SIDE)]
 Margins = Margin | tuple[Margin, Margin]
 
 

@@ -36,6 +36,9 @@ from common.model.layers import (
 
 Init = Literal["fan-in-uniform", "xavier-uniform"]
 
+MAX_VALUES = 10**9
+"""Of a network's parameters, and of a layer's output for one image: 4 GB in single precision."""
+
 
 @dataclass(frozen=True, init=False)
 class Residual(LayerKind):
@@ -222,7 +225,8 @@ class ModelSpec(Checked):
     """A network: layers in order, from images of `input_shape` to logits.
 
     `init` is the distribution of the initial weights, drawn in `common.training`.
-    Raises SpecError when a layer does not fit its input, and for a value of the wrong type.
+    Raises SpecError when a layer does not fit its input, for a value of the wrong type, and for more than
+    MAX_VALUES parameters or outputs of a layer.
     """
 
     error = SpecError
@@ -242,6 +246,8 @@ class ModelSpec(Checked):
             raise SpecError(
                 f"{self.name} ends in shape {last}; logits need one dimension: add Flatten or Dense."
             )
+        if self.parameters > MAX_VALUES:
+            raise SpecError(f"{self.name} has {self.parameters:,} parameters, more than {MAX_VALUES:,}.")
 
     def nodes(self) -> Iterator[Node]:
         """The layers in order, named, with their shapes; those inside a layer are its node's `branches`."""
@@ -260,6 +266,8 @@ class ModelSpec(Checked):
             branches = tuple(tuple(self._chain(branch, shape, f"{name}.{part}")) for part, branch in inner)
             try:
                 after = layer.output_shape(shape)
+                if prod(after) > MAX_VALUES:
+                    raise SpecError(f"its output of shape {after} has more than {MAX_VALUES:,} values.")
             except SpecError as error:
                 raise SpecError(f"{self.name}, layer {name}: {error}") from None
             yield Node(name, layer, shape, after, following, branches)

@@ -217,6 +217,14 @@ def test_without_dropout_keeps_the_rest() -> None:
         ((spec.Flatten(), spec.SpatialDropout(0.5)), "dropout1: .*(channels, height, width), got"),
         ((spec.Conv(4, 3),), "m ends in shape (4, 6, 6)"),
         ((), "m ends in shape (2, 8, 8)"),
+        (
+            (spec.Flatten(), spec.Dense(100_000), spec.Dense(10_000)),
+            "m has 1,012,910,000 parameters, more than 1,000,000,000.",
+        ),
+        (
+            (spec.Residual(spec.Conv(3_000, 1, padding=300)),),
+            "residual1.conv1: its output of shape (3000, 608, 608) has more than 1,000,000,000 values.",
+        ),
     ],
 )
 def test_a_layer_that_does_not_fit_is_named_with_the_reason(layers: tuple[Layer, ...], message: str) -> None:
