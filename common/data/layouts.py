@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,6 +33,10 @@ ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 IDX_NAME = re.compile(r"(.*?)(train|t10k|test)-(images|labels)[-.]idx[123]-(?:ubyte|int)(?:\.gz)?")
 """Prefix, part and content in the name of an IDX file: MNIST's, EMNIST's and QMNIST's names."""
+
+CLASS_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+"""No control character, line break or surrogate, as which Python reads what is not UTF-8 in a folder's name:
+the figures cannot have them."""
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 IGNORED = ("Thumbs.db", "desktop.ini")
@@ -83,13 +88,17 @@ def idx(contents: Mapping[str, bytes]) -> Decoded:
 
 def _mapping(content: bytes) -> dict[int, str]:
     """The class names by label in EMNIST's mapping.txt: lines of a label and codes of characters."""
-    lines = (line.split() for line in content.decode("ascii").splitlines())
+    lines = (line.split() for line in content.splitlines())
     try:
-        return {
+        names = {
             int(label): "".join(chr(int(code)) for code in codes) for label, *codes in filter(None, lines)
         }
+        valid = all(map(CLASS_NAME.fullmatch, names.values()))
     except (ValueError, OverflowError):
-        raise ValueError("a line is not a label and the codes of its characters.") from None
+        valid = False
+    if not valid:
+        raise ValueError("a line is not a label and the codes of its printable characters.")
+    return names
 
 
 def _qmnist_labels(content: bytes) -> NDArray[Any]:
@@ -108,7 +117,10 @@ def npz(contents: Mapping[str, bytes]) -> Decoded:
             size = sum(member.file_size for member in archive.infolist())
         if size > MAX_BYTES:
             raise too_large(f"The content of {name}", size)
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            np.load(io.BytesIO(content), allow_pickle=False) as file,
+        ):
             missing = [array for array in ARRAYS if array not in file.files]
             if missing:
                 raise DataError(
@@ -118,9 +130,10 @@ def npz(contents: Mapping[str, bytes]) -> Decoded:
     except DataError:
         raise
     except ValueError as error:
-        if "allow_pickle" in str(error):
+        if "Object arrays" in str(error):
             raise DataError(f"{name} has an array of Python objects, which is never unpickled.") from None
-        raise DataError(f"{name} cannot be read: {error}") from None
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise DataError(f"{name} cannot be read: {reason}.") from None
     except Exception as error:  # whatever zlib, zipfile and NumPy raise for a damaged file
         raise DataError(f"{name} is not a whole .npz file ({error or type(error).__name__}).") from None
     for array, values in arrays.items():
@@ -213,6 +226,8 @@ def pictures(contents: Mapping[str, bytes]) -> Decoded:
     classes = labels["train/"]
     if unknown := [label for label in labels["test/"] if label not in classes]:
         raise DataError(f"test/{unknown[0]} has images of a class that train has no folder of.")
+    if unnamed := [label for label in classes if not CLASS_NAME.fullmatch(label)]:
+        raise DataError(f"train has the folder {unnamed[0]!r}; a class has a name of printable characters.")
     number = {label: place for place, label in enumerate(classes)}
     names = sorted(contents)
     images = _decode_all(names, contents)
@@ -256,9 +271,12 @@ def _decode(name: str, content: bytes) -> NDArray[np.uint8]:
     # Imported here: most runs have no pictures.
     from PIL import Image, ImageOps
 
-    Image.MAX_IMAGE_PIXELS = None  # it would warn on stderr; the sides are checked below
+    Image.MAX_IMAGE_PIXELS = None  # the sides are checked below, in a sentence of our own
     try:
-        with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image,
+        ):
             _require_sides(name, image.height, image.width)
             mode = image.mode
             depth = content[PNG_DEPTH] if image.format == "PNG" else 8

@@ -23,7 +23,7 @@ from common.data.idx import FILES
 from common.data.layouts import ARRAYS, IDX_NAME, IGNORED, MAX_BYTES, SUFFIXES, Decoded, too_large
 from common.printable import printable
 
-DECODER = 1
+DECODER = 2
 """Raised by hand when a layout is decoded differently; what is cached by other decoders is not read."""
 
 LONGEST_NAME = 40
