@@ -9,7 +9,6 @@ so that what a recipe was chosen by can be computed again, and apart from the ru
 from __future__ import annotations
 
 import argparse
-from itertools import product
 
 from common.bench.arguments import (
     add_dataset,
@@ -22,8 +21,6 @@ from common.bench.arguments import (
 )
 from common.cli.arguments import MAX_THREADS, number
 from common.data.datasets import TRAINING_IMAGES
-from common.model.overrides import with_overrides
-from common.model.own_network import entry_of
 
 SEEDS = 3
 
@@ -75,17 +72,18 @@ def run(options: argparse.Namespace) -> int:
     from common.cli.invocation import refuse_repeated
     from common.tables import store
 
-    for model, changes in product(options.models, options.vary or []):
+    overrides = options.vary or [()]
+    for changes in overrides:
         refuse_repeated(changes)
-        with_overrides(entry_of(model).recipe, changes)  # raises RecipeError before anything runs
+    data = requested_data(options, options.models, overrides=overrides, validation=options.validation)
     wanted = tasks.tasks_of(
         options.models,
         options.frameworks,
         seeds(options),
-        overrides=options.vary or [()],
+        overrides=overrides,
         validation=options.validation,
         accelerated=options.accelerated,
-        data=requested_data(options, options.models),
+        data=data,
     )
     trials = bool(options.vary or options.validation)
     table = execution.TRIALS if trials else execution.RESULTS

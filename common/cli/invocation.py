@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,9 @@ from common.cli.trace import STEPS
 from common.data.datasets import DATASETS, TRAINING_IMAGES, Dataset
 from common.frameworks import FRAMEWORKS
 from common.model.entry import Entry
-from common.model.layers import BatchNorm
 from common.model.overrides import with_overrides
 from common.model.own_network import entry_of
 from common.model.recipe import Recipe
-from common.model.spec import ModelSpec
 from common.model.zoo import ZOO
 from common.tables.concurrent_runs import ConcurrentRuns
 from common.tables.contention import Usage
@@ -30,7 +27,7 @@ from common.tables.store import is_table
 from common.training import checkpoint
 from common.training.backend import NATIVE_PARTS
 from common.training.distributed import LauncherError, World, read_world
-from common.training.fit import MAX_STEPS
+from common.training.fit import MAX_STEPS, normalises_one_value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +189,7 @@ def _run_errors(invocation: Invocation, recipe: Recipe) -> Iterator[str]:
         yield f"{epochs:,} epochs of batches of {batch_size} are {steps:,} steps; at most {MAX_STEPS:,} are."
     if (last := (invocation.seed or 0) + invocation.seeds - 1) > MAX_SEED:
         yield f"The last of --seeds {invocation.seeds} would be {last:,}; a seed is at most {MAX_SEED:,}."
-    if _normalises_one_value(invocation.entry.spec, batch_size // invocation.world.size):
+    if normalises_one_value(invocation.entry.spec, batch_size // invocation.world.size):
         yield (
             f"--batch-size {batch_size}: {invocation.model} normalises each channel over a batch, "
             "which needs at least two values."
@@ -227,12 +224,6 @@ def _run_errors(invocation: Invocation, recipe: Recipe) -> Iterator[str]:
     for name, file in outputs:
         if file and is_table(file, invocation.results):
             yield f"{flag(name)} {file} is a file of the tables; name another one."
-
-
-def _normalises_one_value(spec: ModelSpec, batch_size: int) -> bool:
-    """Whether a BatchNorm has one value of a channel in a batch: PyTorch refuses it, TensorFlow trains."""
-    norms = [node for node in spec.leaves() if isinstance(node.layer, BatchNorm)]
-    return batch_size == 1 and any(prod(node.input_shape[1:]) == 1 for node in norms)
 
 
 def _loader_errors(invocation: Invocation, recipe: Recipe) -> Iterator[str]:

@@ -7,11 +7,13 @@ those of the training images.
 from __future__ import annotations
 
 import dataclasses
+from math import prod
 
 from common.data.augment import Affine
 from common.data.batches import Scaling, scaling_of
 from common.data.datasets import DataError, Dataset, class_counts
 from common.data.source import is_own
+from common.model.layers import BatchNorm
 from common.model.recipe import Recipe
 from common.model.spec import ModelSpec
 from common.training.job import Job
@@ -22,8 +24,7 @@ MAX_STEPS = 10**8
 
 def fitted(job: Job, dataset: Dataset) -> Job:
     """`job` with the scaling that it has on `dataset`. Raises DataError for what does not fit."""
-    require_fit(job.spec, dataset)
-    _require_recipe(job.recipe, job.schedule_epochs, dataset)
+    require_fit(job.spec, job.recipe, dataset, schedule_epochs=job.schedule_epochs)
     execution = dataclasses.replace(job.execution, scaling=scaling(job.recipe, dataset))
     return dataclasses.replace(job, execution=execution)
 
@@ -36,8 +37,25 @@ def scaling(recipe: Recipe, dataset: Dataset) -> Scaling:
     return recipe.scaling if given or not is_own(dataset.name) else scaling_of(dataset.train.images)
 
 
-def require_fit(spec: ModelSpec, dataset: Dataset) -> None:
-    """Raise DataError unless the network takes the images of `dataset` and has an output for each class."""
+def require_fit(spec: ModelSpec, recipe: Recipe, dataset: Dataset, *, schedule_epochs: int) -> None:
+    """Raise DataError unless the network takes the images of `dataset`, has an output for each class, and can
+    be trained on them by its recipe; of the pixels' values alone `scaling` decides."""
+    _require_network(spec, dataset)
+    _require_recipe(recipe, schedule_epochs, dataset)
+    if normalises_one_value(spec, recipe.batch_size):
+        raise DataError(
+            f"{spec.name} normalises each channel over a batch, which needs at least two values: batch_size="
+            f"{recipe.batch_size} in the recipe is too small."
+        )
+
+
+def normalises_one_value(spec: ModelSpec, batch_size: int) -> bool:
+    """Whether a BatchNorm has one value of a channel in a batch: PyTorch refuses it, TensorFlow trains."""
+    norms = [node for node in spec.leaves() if isinstance(node.layer, BatchNorm)]
+    return batch_size == 1 and any(prod(node.input_shape[1:]) == 1 for node in norms)
+
+
+def _require_network(spec: ModelSpec, dataset: Dataset) -> None:
     if spec.input_shape != dataset.input_shape:
         raise DataError(
             f"{spec.name} requires images of shape {spec.input_shape}; those of {dataset.name} have "
@@ -56,7 +74,7 @@ def _require_recipe(recipe: Recipe, schedule_epochs: int, dataset: Dataset) -> N
     if recipe.batch_size > count:
         raise DataError(
             f"The batch size {recipe.batch_size} is more than the {count:,} training images of "
-            f"{dataset.name}; name one of at most {count:,} with --batch-size."
+            f"{dataset.name}; set batch_size in the recipe to at most {count:,}."
         )
     if (steps := schedule_epochs * (count // recipe.batch_size)) > MAX_STEPS:
         raise DataError(
@@ -66,7 +84,7 @@ def _require_recipe(recipe: Recipe, schedule_epochs: int, dataset: Dataset) -> N
     if recipe.moments and channels > 1:
         raise DataError(
             f"The recipe's moment normalisation is for grey images; those of {dataset.name} have {channels} "
-            "channels: --vary moments=none."
+            "channels: set moments=None in the recipe."
         )
     for words, pixels in _lengths(recipe.augment, recipe.tta_shift):
         if pixels > shorter:

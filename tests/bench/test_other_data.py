@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from support.own_data import TEST, TRAIN, write_npz, write_pictures
@@ -221,6 +222,108 @@ def test_a_network_that_does_not_fit_is_refused(
         assert "(3, 20, 24)" in error
         assert error.count("\n") == 1
     assert not (tmp_path / "results").exists()
+
+
+UNFIT = {
+    "a batch of more images than there are": ("batch_size=61", "more than the 60 training images of photos@"),
+    "moments of colours": ("moments=MomentNormalization()", "for grey images"),
+    "a shift of the whole image": ("augment=Affine(translation=21.0)", "augment.translation=21 is too large"),
+    "augmentation at test time": ("tta_shift=20", "tta_shift=20 is too large"),
+}
+TRAINED = [["run", "--models"], ["compare"], *SUBCOMMANDS]
+
+
+def refused(words: list[str], folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """The sentence with which a command ends, and writes nothing, where `folder` is there and where not."""
+    for results in (folder, folder / "new"):
+        with pytest.raises(SystemExit) as ended:
+            bench.main([*words, "--results", str(results)])
+        assert ended.value.code == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert list(folder.iterdir()) == []
+    return error
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize("subcommand", TRAINED, ids=lambda words: words[0])
+@pytest.mark.parametrize("change, sentence", UNFIT.values(), ids=UNFIT)
+def test_a_recipe_that_does_not_fit_is_refused_before_anything_is_written(
+    subcommand: list[str],
+    change: str,
+    sentence: str,
+    words: list[str],
+    network: str,
+    empty: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The sentence names no flag, as some of the commands have none for a recipe."""
+    text = f"from dataclasses import replace\nfrom common.model import MomentNormalization\n{NETWORK}"
+    Path(network).write_text(f"{text}RECIPE = replace(RECIPE, {change})\n")
+    error = refused([*subcommand, network, *words], empty, capsys)
+    assert sentence in error
+    assert "--" not in error
+
+
+@pytest.mark.parametrize("subcommand", TRAINED, ids=lambda words: words[0])
+def test_images_without_any_difference_are_refused_before_anything_is_written(
+    subcommand: list[str], network: str, empty: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    black = write_npz(tmp_path / "black.npz", x_train=np.zeros((5 * TRAIN, 20, 24, 3), np.uint8))
+    words = ["--dataset", str(black), "--data-dir", str(tmp_path / "cache")]
+    assert "All pixels" in refused([*subcommand, network, *words], empty, capsys)
+
+
+TOO_LITTLE = {
+    "a changed batch": (["--vary", "lr=0.1", "--vary", "batch_size=61"], "The batch size 61 is more than"),
+    "all held out": (["--validation", "60"], "From 1 to 59 of the 60 training images can be held out"),
+    "less than a batch left": (["--validation", "55"], "the 5 training images of photos@"),
+}
+
+
+@pytest.mark.parametrize("options, sentence", TOO_LITTLE.values(), ids=TOO_LITTLE)
+def test_trials_that_do_not_fit_are_refused_before_anything_is_written(
+    options: list[str],
+    sentence: str,
+    words: list[str],
+    network: str,
+    empty: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert sentence in refused(["run", "--models", network, *words, *options], empty, capsys)
+
+
+def test_a_dry_run_refuses_what_a_run_would(
+    words: list[str], network: str, empty: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(network).write_text(NETWORK.replace("batch_size=10", "batch_size=61"))
+    for subcommand in (["run", "--models"], ["compare"], ["ablation"]):
+        assert "The batch size 61" in refused([*subcommand, network, "--dry-run", *words], empty, capsys)
+
+
+def test_of_mnist_recipe_and_held_out_images_are_checked_without_a_download(
+    tmp_path: Path, empty: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", "--models", "tf-model-1", "--data-dir", str(tmp_path / "none"), "--validation", "59999"]
+    assert "more than the 1 training images of mnist-validation-59999" in refused(words, empty, capsys)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_channel_of_one_value_in_a_batch_is_not_normalised(
+    words: list[str], network: str, empty: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """PyTorch refuses it, TensorFlow trains."""
+    text = NETWORK.replace("Dense(5)", "Dense(5), BatchNorm()").replace(
+        "import Adam", "import BatchNorm, Adam"
+    )
+    Path(network).write_text(text.replace("batch_size=10", "batch_size=1"))
+    assert "needs at least two values" in refused(["compare", network, *words], empty, capsys)
 
 
 def test_misclassified_images_of_other_data_have_its_classes(
