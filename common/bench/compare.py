@@ -18,6 +18,7 @@ from common.bench.arguments import UsageError, add_dataset, add_folders, add_see
 from common.cli.arguments import MAX_THREADS, network, number
 from common.cli.paths import output_error, path
 from common.frameworks import PAIR
+from common.model.own_network import entry_of
 
 if TYPE_CHECKING:
     from common.analysis.one_network import OneNetwork
@@ -68,6 +69,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"--html: {fault}")
     if is_new and not options.dry_run:
         store.check_creatable(options.results)
+    if entry_of(options.model).recipe.epochs == 0:
+        raise UsageError(f"{options.model} has epochs=0 in its recipe; a comparison needs at least 1.")
     data = requested_data(options, [options.model])
     wanted = tasks.tasks_of([options.model], PAIR, seeds(options), data=data)
     with contextlib.ExitStack() as stack:

@@ -294,6 +294,16 @@ def test_bad_input_writes_nothing(
     assert not folder.exists()
 
 
+def test_a_recipe_without_an_epoch_is_not_compared(
+    network: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "net.py").write_text(NETWORK.replace("epochs=1", "epochs=0"))
+    with pytest.raises(SystemExit) as ended:
+        compare(network, tmp_path / "results", "--dry-run")
+    assert ended.value.code == 2
+    assert "epochs=0" in capsys.readouterr().err
+
+
 def test_a_dry_run_prints_the_runs(runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "results"
     assert compare("tf-model-1", folder, "--dry-run") == 0
