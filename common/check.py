@@ -10,6 +10,9 @@ table of the failures, or 0, with a table of all comparisons. A check without an
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports, so that Ctrl-C during them is one line too
+    from common.cli import search_path
+
+    search_path.leave_current_folder()
     from common.cli import ends
 
     ends.start("check")

@@ -7,6 +7,9 @@ exit status. Options without a subcommand are those of `run`.
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports, so that Ctrl-C during them is one line too
+    from common.cli import search_path
+
+    search_path.leave_current_folder()
     from common.cli import ends
 
     ends.start("bench")

@@ -6,6 +6,9 @@ It listens on 127.0.0.1 by default. A framework without a checkpoint is trained 
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports, so that Ctrl-C during them is one line too
+    from common.cli import search_path
+
+    search_path.leave_current_folder()
     from common.cli import ends
 
     ends.start("demo")
