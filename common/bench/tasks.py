@@ -152,27 +152,16 @@ def tasks_of(
 
     The last framework goes first with even seeds, so that no framework always follows the other.
     """
-    models, frameworks = list(dict.fromkeys(map(absolute, models))), list(dict.fromkeys(frameworks))
-    changes = {model: _distinct(model, overrides) for model in models}
+    frameworks = list(dict.fromkeys(frameworks))
+    # The first of those that share their rows: `lr=0.1` and `lr=0.10`, or a network under two addresses.
+    networks: dict[tuple[object, ...], tuple[str, tuple[str, ...]]] = {}
+    for model, vary in product(map(absolute, models), map(tuple, overrides)):
+        networks.setdefault(key(Task(model, frameworks[0], 0, vary=vary)), (model, vary))
     return [
         Task(model, framework, seed, variant, accelerated, vary, validation, data)
-        for seed, model in product(seeds, models)
-        for vary, variant, framework in product(
-            changes[model], variants, frameworks[:: 1 if seed % 2 else -1]
-        )
+        for seed, (model, vary) in product(seeds, networks.values())
+        for variant, framework in product(variants, frameworks[:: 1 if seed % 2 else -1])
     ]
-
-
-def _distinct(model: str, overrides: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
-    """The first of those changes that make the same recipe, as `lr=0.1` and `lr=0.10` do."""
-    if len(overrides) == 1:
-        return [tuple(overrides[0])]
-    entry = entry_of(model)
-    by_hash: dict[str, tuple[str, ...]] = {}
-    for changes in map(tuple, overrides):
-        recipe = with_overrides(entry.recipe, changes)
-        by_hash.setdefault(recipe_hash(entry.spec, recipe), changes)
-    return list(by_hash.values())
 
 
 def missing(

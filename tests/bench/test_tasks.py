@@ -40,10 +40,11 @@ def test_the_reason_is_the_line_of_the_error(printed: str, reason: str) -> None:
 
 
 def test_seeds_come_first_and_frameworks_alternate_who_begins() -> None:
-    order = tasks_of(["a", "b"], ["pytorch", "tensorflow"], [1, 2])
+    a, b = "under-5k", "tf-model-1"
+    order = tasks_of([a, b], ["pytorch", "tensorflow"], [1, 2])
     assert [(task.model, task.framework, task.seed) for task in order] == [
-        *(("a", "pytorch", 1), ("a", "tensorflow", 1), ("b", "pytorch", 1), ("b", "tensorflow", 1)),
-        *(("a", "tensorflow", 2), ("a", "pytorch", 2), ("b", "tensorflow", 2), ("b", "pytorch", 2)),
+        *((a, "pytorch", 1), (a, "tensorflow", 1), (b, "pytorch", 1), (b, "tensorflow", 1)),
+        *((a, "tensorflow", 2), (a, "pytorch", 2), (b, "tensorflow", 2), (b, "pytorch", 2)),
     ]
 
 
@@ -125,7 +126,7 @@ def test_a_file_is_run_once_and_found_from_other_folders(
 
 
 def test_a_network_of_a_file_is_a_task(tmp_path: Path) -> None:
-    """Its rows are told from those of another version by the recipe, whatever the file is called."""
+    """Once, whatever the file is called; its rows are told from another version's by the recipe."""
     file, copy, edited = (tmp_path / f"{name}.py" for name in ("net", "copy", "edited"))
     file.write_text(NETWORK)
     copy.write_text(f"{NETWORK}# a remark")
@@ -141,9 +142,11 @@ def test_a_network_of_a_file_is_a_task(tmp_path: Path) -> None:
     add(tmp_path, task)
     rows = store.rows(tmp_path, "results.csv")
     assert rows[0]["model"] == "mine"
-    others = tasks_of([str(file), str(copy), str(edited), "tf-model-1"], ["pytorch"], [1])
-    assert missing(others, rows) == others[2:]
-    assert seconds_left(others[2:3], rows) == pytest.approx(2 * float(rows[0]["total_seconds"]))
+    named = [str(file), f"{file}:NETWORK", f"{file}:mine", str(copy), str(edited), "tf-model-1"]
+    others = tasks_of(named, ["pytorch"], [1])
+    assert [task.model for task in others] == [str(file), str(edited), "tf-model-1"]
+    assert missing(others, rows) == others[1:]
+    assert seconds_left(others[1:2], rows) == pytest.approx(2 * float(rows[0]["total_seconds"]))
 
 
 def test_another_data_set_is_a_different_task(tmp_path: Path) -> None:
