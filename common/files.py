@@ -91,6 +91,14 @@ def _wait_for(acquire: Callable[[], bool], path: Path) -> None:
         time.sleep(POLL_SECONDS)
 
 
+def expanded(text: str) -> Path:
+    """The path of a text, with the user's folder for `~`; `~NAME` of nobody is a name as any other."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
 def is_file(path: Path) -> bool:
     """Whether there is a file at `path`, which may be a link to one.
 

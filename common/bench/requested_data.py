@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from common.data.datasets import (
     validated,
 )
 from common.data.idx import SIDE
+from common.files import expanded
 from common.model.overrides import with_overrides
 from common.model.own_network import entry_of
 from common.training.fit import require_fit, scaling
@@ -63,7 +63,7 @@ def requested_data(
         if address in DATASETS:
             dataset = _without_images(address)
         else:
-            address = str(Path(address).expanduser().absolute())
+            address = str(expanded(address).absolute())
             dataset = source.load(address, data_dir=options.data_dir, log=print)
         kept = dataset
         if validation:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from common.files import expanded
+
 
 class OutputError(Exception):
     """A file that cannot be written; the message is one line for the person at the terminal."""
@@ -19,10 +21,7 @@ def path(text: str) -> Path:
     """The path that a flag names. `~` is expanded here, as a shell leaves it in `--results=~/runs`."""
     if not text:
         raise argparse.ArgumentTypeError("an empty text is no path.")
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:  # ~NAME of nobody
-        return Path(text)
+    return expanded(text)
 
 
 def output_error(file: Path) -> str | None:

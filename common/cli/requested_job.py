@@ -17,6 +17,7 @@ from common.cli.invocation import Invocation, varied
 from common.cli.saved_settings import check_metadata, require_epoch
 from common.data.datasets import DATASETS, Dataset, hold_out, validated
 from common.data.source import is_own, load
+from common.files import expanded
 from common.model.entry import Entry
 from common.model.recipe import Recipe
 from common.training import checkpoint
@@ -180,7 +181,7 @@ def _settings(invocation: Invocation, entry: Entry, saved: Mapping[str, Any]) ->
     given = {name: value for name, value in fields.items() if value is not None}
     settings = defaults | {name: saved[name] for name in (*defaults, "data") if name in saved}
     if given.get("dataset", "mnist") not in DATASETS:
-        given["dataset"] = str(Path(given["dataset"]).expanduser().absolute())
+        given["dataset"] = str(expanded(given["dataset"]).absolute())
         if settings["dataset"] not in DATASETS:  # which may have moved: its digest is compared
             settings["dataset"] = given["dataset"]
     for name, value in given.items():

@@ -58,7 +58,7 @@ def is_own(dataset: str) -> bool:
 
 def find(text: str) -> Source:
     """The user's own data at a path. Raises DataError, as one sentence, where there are none."""
-    path = Path(text).expanduser()
+    path = files.expanded(text)
     try:
         if path.is_dir():
             return _find_in(path)

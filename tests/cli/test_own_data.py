@@ -131,6 +131,10 @@ REFUSED: dict[str, tuple[str, str]] = {
     "no such folder": ("no/where", "There is no folder or file no/where."),
     "no such file": ("nothing.npz", "There is no folder or file nothing.npz."),
     "a folder without data": (".", "has neither IDX files"),
+    "a folder of nobody": ("~nobody-here", "~nobody-here is not a data set; choose from mnist"),
+    "data of nobody": ("~nobody-here/x.npz", "There is no folder or file ~nobody-here/x.npz."),
+    "a long text": ("x" * 300, f"{'x' * 60}... is not a data set; choose from mnist"),
+    "a long path": (f"./{'x' * 300}", "cannot be read: File name too long."),
     "a file of another kind": ("tf.txt", "tf.txt is neither a folder nor an .npz file."),
 }
 
