@@ -16,6 +16,7 @@ from common.cli.trace import STEPS
 from common.data import source
 from common.data.datasets import DATASETS, TRAINING_IMAGES, DataError
 from common.frameworks import FRAMEWORKS, Framework
+from common.messages import last_line
 from common.model.own_network import NetworkFileError, entry_of
 from common.model.recipe import MAX_EPOCHS
 from common.printable import printable
@@ -330,6 +331,10 @@ def network(text: str) -> str:
         entry_of(text)
     except NetworkFileError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+    except (
+        Exception
+    ) as error:  # of an object in the file; argparse would leave out the reason of a ValueError
+        raise argparse.ArgumentTypeError(f"{shortened(text)}: {last_line(error).rstrip('.')}.") from None
     return text
 
 
@@ -342,7 +347,7 @@ def dataset(text: str) -> str:
     try:
         source.find(text)
     except DataError as error:
-        if "/" in text or os.sep in text or Path(text).suffix or Path(text).exists():
+        if "/" in text or os.sep in text or Path(text).suffix or os.path.exists(text):
             raise argparse.ArgumentTypeError(printable(str(error))) from None
         return one_of((*DATASETS, "FOLDER", "FILE.npz"), "a data set")(text)
     return text

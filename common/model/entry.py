@@ -13,13 +13,15 @@ from common.model.spec import ModelSpec
 PROJECT = "this project"
 """The source of the networks and recipes that were made here."""
 
+Percent = Annotated[float, Between(0, 100)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded(Checked):
     """An accuracy of recorded runs in percent: mean and standard deviation over seeds in both frameworks
     together, and the number of seeds in each. `python -m common.check --recorded` prints them."""
 
-    mean: Annotated[float, Between(0, 100)]
+    mean: Percent
     sd: Annotated[float, Between(0)]
     seeds: Annotated[int, Between(1)]
 
@@ -28,7 +30,7 @@ class Recorded(Checked):
 
 
 @dataclass(frozen=True)
-class Entry:
+class Entry(Checked):
     """A network with its recipe and its source. All accuracies are in percent.
 
     `address` is where the source is published, empty where no address is known. `claimed` is the accuracy
@@ -47,6 +49,8 @@ class Entry:
 
     `file` is the name and the digest of the user's own file that the network is in (`own_network`); it is
     empty for a network of the zoo.
+
+    Raises RecipeError for a value that the annotation of its field does not allow.
     """
 
     spec: ModelSpec
@@ -54,14 +58,14 @@ class Entry:
     source: str = ""
     accuracy: Recorded | None = None
     first_epoch: Recorded | None = None
-    claimed: float | None = None
+    claimed: Percent | None = None
     claim_note: str = ""
     assumed: str = ""
-    target: float | None = None
-    last_two_epochs_threshold: float | None = None
+    target: Percent | None = None
+    last_two_epochs_threshold: Percent | None = None
     tta: Recorded | None = None
     judged: bool = True
-    planned_seeds: int = 10
+    planned_seeds: Annotated[int, Between(1)] = 10
     address: str = ""
     file: str = ""
 

@@ -109,13 +109,13 @@ def _split(text: str) -> tuple[str, str | None] | None:
 
 
 def _existing(file: str) -> Path:
-    """The absolute path of an existing file."""
+    """The absolute path of an existing file; of a link its own, as the target need not end in .py."""
     shown = printable(file)
     try:
-        path = Path(file).expanduser().resolve()
+        path = files.expanded(file).absolute()
         if not files.is_file(path):
             raise NetworkFileError(f"{shown} does not exist.")
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, ValueError) as error:
         if isinstance(error, NetworkFileError):
             raise
         raise NetworkFileError(f"{shown} cannot be read: {_reason(error)}.") from None
@@ -149,13 +149,13 @@ def _candidates(namespace: dict[str, object], shown: str) -> dict[str, Entry]:
     """The entries among a module's public names, without those of the zoo itself."""
     candidates: dict[str, Entry] = {}
     spec, recipe = namespace.get(NETWORK), namespace.get(RECIPE)
-    if isinstance(spec, ModelSpec) and isinstance(recipe, Recipe):
+    if type(spec) is ModelSpec and type(recipe) is Recipe:
         candidates[NETWORK] = Entry(spec, recipe)
-    elif spec is not None and not isinstance(spec, Entry | ModelSpec):
+    elif spec is not None and type(spec) not in (Entry, ModelSpec):
         raise NetworkFileError(f"{shown}: {NETWORK} must be a ModelSpec, not {_kind(spec)}.")
-    elif isinstance(spec, ModelSpec) and recipe is not None:
+    elif type(spec) is ModelSpec and recipe is not None:
         raise NetworkFileError(f"{shown}: {RECIPE} must be a Recipe, not {_kind(recipe)}.")
-    elif isinstance(spec, ModelSpec) and not any(isinstance(value, Entry) for value in namespace.values()):
+    elif type(spec) is ModelSpec and not any(isinstance(value, Entry) for value in namespace.values()):
         raise NetworkFileError(f"{shown} has {NETWORK} but no {RECIPE} = Recipe(...).")
     for name, value in namespace.items():
         if (
@@ -164,9 +164,8 @@ def _candidates(namespace: dict[str, object], shown: str) -> dict[str, Entry]:
             or any(value is entry for entry in ZOO.values())
         ):
             continue
-        if not (isinstance(value.spec, ModelSpec) and isinstance(value.recipe, Recipe)):
-            kinds = f"{_kind(value.spec)}, {_kind(value.recipe)}"
-            raise NetworkFileError(f"{shown}: {name} must be Entry(ModelSpec, Recipe), not Entry({kinds}).")
+        if type(value) is not Entry:
+            raise NetworkFileError(f"{shown}: {name} must be an Entry, not {_kind(value)}.")
         candidates[name] = value
     return candidates
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from support.recorder import Recorder, RecorderBackend
 
+from common.cli import arguments
 from common.cli import main as command
 from common.data.datasets import Dataset
 from common.frameworks import ROOT
@@ -99,6 +100,21 @@ def test_a_faulty_file_is_one_line_and_nothing_is_written(
     assert exit_.value.code == 2
     assert error == "pytorch.py: argument --model: faulty.py, line 4: ZeroDivisionError: division by zero.\n"
     assert not Path("results").exists()
+
+
+def test_no_reason_is_swallowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """argparse has no place for the message of a ValueError or a TypeError."""
+
+    def raises(text: str) -> None:
+        raise ValueError("a class of a kind of its own.")
+
+    monkeypatch.setattr(arguments, "entry_of", raises)
+    with pytest.raises(SystemExit):
+        command.parse_arguments("pytorch", ["--model", "net.py"])
+    error = capsys.readouterr().err
+    assert error == "pytorch.py: argument --model: net.py: ValueError: a class of a kind of its own.\n"
 
 
 @pytest.mark.parametrize("line", ["sys.exit(3)", "os._exit(3)", "exit()"])

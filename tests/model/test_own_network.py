@@ -139,7 +139,27 @@ FAULTS = {
     "a recipe of another type": (ONE + "RECIPE = {}\n", ["Recipe", "dict"]),
     "an entry the wrong way round": (
         f'{HEAD}A = Entry({RECIPE}, ModelSpec("mine", {LAYERS}))\n',
-        ["Entry(Recipe, ModelSpec)"],
+        ["line 2", "Entry: spec=Recipe(", "must be ModelSpec."],
+    ),
+    "an accuracy without its spread": (
+        f'{HEAD}A = Entry(ModelSpec("mine", {LAYERS}), {RECIPE}, accuracy=98.9)\n',
+        ["line 2", "accuracy=98.9 must be Recorded or None."],
+    ),
+    "a network of a class of its own": (
+        ONE.replace("NETWORK =", "class Mine(ModelSpec): pass\nNETWORK =").replace("= ModelSpec(", "= Mine("),
+        ["NETWORK must be a ModelSpec, not Mine."],
+    ),
+    "a recipe of a class of its own": (
+        ONE.replace("RECIPE =", "class Mine(Recipe): pass\nRECIPE =").replace("= Recipe(", "= Mine("),
+        ["RECIPE must be a Recipe, not Mine."],
+    ),
+    "an entry of a class of its own": (
+        f"{HEAD}class Mine(Entry): pass\n{TWO}".replace("BIG = Entry(", "BIG = Mine("),
+        ["BIG must be an Entry, not Mine."],
+    ),
+    "an entry with a network of a class of its own": (
+        f"{HEAD}class Mine(ModelSpec): pass\n{TWO}".replace('ModelSpec("big', 'Mine("big'),
+        ["line 5", "Entry: spec=Mine(", "must be ModelSpec."],
     ),
     "two and none named": (TWO, ["several networks", "net.py:SMALL", "net.py:BIG"]),
     "one name twice": (
@@ -177,6 +197,24 @@ def test_the_working_folder_is_left_as_it_was(tmp_path: Path, monkeypatch: pytes
     assert own_network.absolute("net.py") == str(tmp_path / "net.py")
     assert load("net.py").name == "mine"
     assert Path.cwd() == tmp_path
+
+
+def test_a_link_has_its_own_path_as_its_target_need_not_end_in_py(tmp_path: Path) -> None:
+    target, link = tmp_path / "no-suffix", tmp_path / "linked.py"
+    target.write_text(ONE)
+    link.symlink_to(target)
+    address = own_network.absolute(str(link))
+    assert address == str(link)
+    assert load(address).file.startswith("linked.py@")
+    target.write_text("1 / 0\n")
+    own_network._NETWORKS.clear()
+    with pytest.raises(NetworkFileError, match="line 1"):
+        load(address)
+
+
+def test_the_folder_of_nobody_is_refused_in_one_sentence() -> None:
+    with pytest.raises(NetworkFileError, match=r"^~nobody-here/x\.py does not exist\.$"):
+        load("~nobody-here/x.py")
 
 
 def test_an_unknown_name_gets_the_nearest_one(tmp_path: Path) -> None:
