@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
+sys.path.append(sys.path.pop(0))  # the current folder: its files shadow no module of a library
+
 from backends.pytorch.port.session import Session
 from common import messages
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 
+sys.path.append(sys.path.pop(0))  # the current folder: its files shadow no module of a library
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from backends.tensorflow.port.session import Session
