@@ -331,9 +331,7 @@ def network(text: str) -> str:
         entry_of(text)
     except NetworkFileError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    except (
-        Exception
-    ) as error:  # of an object in the file; argparse would leave out the reason of a ValueError
+    except Exception as error:  # of an object in the file; argparse leaves out a ValueError's reason
         raise argparse.ArgumentTypeError(f"{shortened(text)}: {last_line(error).rstrip('.')}.") from None
     return text
 
