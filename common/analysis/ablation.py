@@ -109,7 +109,9 @@ class Ablation:
         return pooling.by_seed(Group(group.fields, group.runs[selected]), column)
 
     def effect(self, framework: str, variant: str, column: str) -> Comparison | None:
-        """The variant less the pinned runs, paired by seed."""
+        """The variant less the pinned runs, paired by seed; None for these, and without a seed in common."""
+        if variant == NONE:
+            return None
         return _compare(self.values(framework, variant, column), self.values(framework, NONE, column))
 
     def gaps(self, variant: str) -> dict[int, float]:
@@ -144,8 +146,7 @@ class Ablation:
         for framework in FRAMEWORKS:
             for variant in self.variants:
                 for column in ("accuracy", SECONDS):
-                    effect = None if variant == NONE else self.effect(framework, variant, column)
-                    if effect:
+                    if effect := self.effect(framework, variant, column):
                         yield effect
         if attribution := self.attribution:
             yield from (attribution.gap, attribution.pinned, attribution.interaction)

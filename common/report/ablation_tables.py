@@ -93,7 +93,7 @@ def _table(ablation: Ablation, family: int, spec: ModelSpec | None = None) -> st
             pair = []
             for column, digits in (("accuracy", 2), (SECONDS, 1)):
                 values = ablation.values(framework, variant, column)
-                effect = None if variant == NONE else ablation.effect(framework, variant, column)
+                effect = ablation.effect(framework, variant, column)
                 mean = f"{significance.summary(values.values()).mean:.{digits}f}" if values else ""
                 pair += [mean, format_effect(effect, digits, family=family)]
             name = "none (pinned)" if variant == NONE else f"`{variant}`"

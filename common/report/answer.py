@@ -19,15 +19,12 @@ from common.report.markdown import listed
 FIRST, SECOND = (display_name(name) for name in PAIR)
 
 NOT_MEASURED = "not measured yet (`python -m common.bench {}`)."
-LESS = ("memory", "import", "first step", "whole run")
-"""Quantities of which less is better."""
-
 REASONS = {
-    "training": "faster training",
-    "prediction": "faster prediction in batches",
-    "whole run": "shorter runs",
-    "memory": "less memory",
-    "import": "a faster start",
+    "training": Lead("faster training"),
+    "prediction": Lead("faster prediction in batches"),
+    "whole run": Lead("shorter runs", less=True),
+    "memory": Lead("less memory", less=True),
+    "import": Lead("a faster start", less=True),
 }
 """What speaks for the framework that is ahead in a quantity."""
 
@@ -94,10 +91,10 @@ def in_short(answer: Answer) -> list[str]:
     reasons: dict[str, list[str]] = {FIRST: [], SECOND: []}
     if pooled and not has_zero(pooled.interval):
         reasons[FIRST if pooled.mean > 0 else SECOND].append("a higher accuracy")
-    for name, reason in REASONS.items():
+    for name, lead in REASONS.items():
         overall = quantity.overall if (quantity := answer.quantities.get(name)) else None
         if overall and overall.borne and overall.ratio.excludes_one:
-            reasons[Lead("", less=name in LESS).framework(overall.ratio.mean)].append(reason)
+            reasons[lead.framework(overall.ratio.mean)].append(lead.words)
     if len(single := list(answer.single_images.values())) > 1:
         mean, low, high = geometric(single)
         if not low <= 1 <= high:

@@ -12,13 +12,7 @@ from common.analysis.frames import Tables
 from common.analysis.one_network import OneNetwork, extents, own_networks
 from common.frameworks import PAIR, display_name
 from common.model.zoo import ZOO
-from common.report import (
-    ablation_tables,
-    cells,
-    one_network,
-    run_tables,
-    sessions,
-)
+from common.report import ablation_tables, cells, one_network, run_tables, sessions
 from common.report.markdown import listed, markdown
 
 TITLE = "Your networks"
@@ -40,9 +34,9 @@ def section(tables: Tables) -> str:
         _summary(networks) if networks else "",
         *(_details(network, label) for network, label in zip(networks, _labels(networks), strict=True)),
     ]
-    parts += _ablations(tables)
+    parts += _ablations(runs, networks)
     parts += _measured(tables)
-    if others := _other_settings(tables):
+    if others := _other_settings(runs, networks):
         parts.append(f"### Other settings of your networks\n\n{others}")
     if (runs["status"] != "ok").any() or (runs["reason"] != "").any():
         parts.append(f"### Failed runs of your networks\n\n{run_tables.failed(runs)}")
@@ -124,9 +118,8 @@ def _measured(tables: Tables) -> list[str]:
     return parts + sessions.by_dataset(speed, traces, known, whose="your networks")
 
 
-def _ablations(tables: Tables) -> list[str]:
+def _ablations(runs: pd.DataFrame, networks: Sequence[OneNetwork]) -> list[str]:
     """The effects of the frameworks' own defaults on each network, under titles."""
-    runs, networks = frames.apart(tables)[1].runs, own_networks(tables)
     parts = []
     for network, label in zip(networks, _labels(networks), strict=True):
         of_network = (runs[list(RECIPE)] == network.tables.runs.iloc[0][list(RECIPE)]).all(axis="columns")
@@ -135,11 +128,10 @@ def _ablations(tables: Tables) -> list[str]:
     return parts
 
 
-def _other_settings(tables: Tables) -> str:
+def _other_settings(runs: pd.DataFrame, networks: Sequence[OneNetwork]) -> str:
     """The accuracies of runs in another precision or with another loader, or with a framework's defaults
     where no pinned run makes them an ablation."""
-    runs = frames.apart(tables)[1].runs
-    pinned = {tuple(network.tables.runs.iloc[0][list(RECIPE)]) for network in own_networks(tables)}
+    pinned = {tuple(network.tables.runs.iloc[0][list(RECIPE)]) for network in networks}
     variants = set(map(ablation.native_column, ablation.ALL_VARIANTS))
     rows = []
     for group in pooling.groups(pooling.newest(runs[runs["status"] == "ok"])):
