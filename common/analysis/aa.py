@@ -21,10 +21,6 @@ from common.data.datasets import TEST_IMAGES, TRAINING_IMAGES
 from common.frameworks import PAIR
 from common.model.zoo import ZOO
 
-LOAD_PER_CORE = 1.75
-"""Largest load average before a run, for each core, of a machine without other work: the run before it leaves
-about one."""
-
 TARGETS = (98.0, 99.0, 99.4)
 """Test accuracies in percent to which the time is reported."""
 
@@ -268,22 +264,15 @@ def first_epoch_at(target: float, epochs: pd.DataFrame) -> pd.DataFrame:
     return ordered[ordered["accuracy"] >= target].groupby("run")[["epoch", "seconds"]].first()
 
 
-def alone(runs: pd.DataFrame) -> pd.Series[bool]:
-    """Whether each run had its machine to itself: neither another run nor, by the load before it, much other
-    work."""
-    cores = runs["machine"].str.extract(r"(\d+) cores", expand=False).astype(float).fillna(1)
-    return (runs["at_once"] == 1) & ~(runs["load_before"] > LOAD_PER_CORE * cores)
-
-
 def same_code_pairs(runs: pd.DataFrame) -> list[tuple[str, Sequence[list[str]]]]:
     """For each network the names of paired runs, a list for each framework of PAIR in the same order.
 
-    A pair has one seed, one clean commit and one machine to itself (`alone`). A seed counts once, by its last
-    pair, and of several machines that with the most pairs counts.
+    A pair has one seed, one clean commit and one machine to itself (`pooling.alone`). A seed counts once,
+    by its last pair, and of several machines that with the most pairs counts.
     """
     judged = pooling.judged_runs(runs)
     clean = (judged["commit"] != "") & ~judged["commit"].str.endswith("-dirty")
-    timed = judged[clean & alone(judged)].drop_duplicates(["framework", *SAME_CODE], keep="last")
+    timed = judged[clean & pooling.alone(judged)].drop_duplicates(["framework", *SAME_CODE], keep="last")
     sides = [timed.loc[timed["framework"] == framework, [*SAME_CODE, "started", "run"]] for framework in PAIR]
     pairs = sides[0].merge(sides[1], on=list(SAME_CODE), suffixes=("", "_second")).sort_values("started")
     pairs = pairs.drop_duplicates(["model", "machine", "seed"], keep="last").sort_values("seed")

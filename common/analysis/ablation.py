@@ -99,14 +99,15 @@ class Ablation:
 
     def values(self, framework: str, variant: str, column: str) -> dict[int, float]:
         """By seed; empty where the variant was not run. Seconds are only of runs that had the machine to
-        themselves."""
+        themselves, and of two seeds at least."""
         group = self.groups.get((framework, variant))
         if group is None:
             return {}
         selected = (group.runs[PLACE] == pd.Series(self.place, PLACE)).all(axis=1)
         if column == SECONDS:
-            selected &= ~(group.runs["at_once"] > 1)
-        return pooling.by_seed(Group(group.fields, group.runs[selected]), column)
+            selected &= pooling.alone(group.runs)
+        found = pooling.by_seed(Group(group.fields, group.runs[selected]), column)
+        return {} if column == SECONDS and len(found) < 2 else found
 
     def effect(self, framework: str, variant: str, column: str) -> Comparison | None:
         """The variant less the pinned runs, paired by seed; None for these, and without a seed in common."""

@@ -34,6 +34,10 @@ MNIST = "mnist"
 OTHER_DATA = {"fashion-mnist": "Fashion-MNIST"}
 """The data sets on which the zoo's recipes are compared besides, with their titles."""
 
+LOAD_PER_CORE = 1.75
+"""Largest load average before a run, for each core, of a machine without other work: the run before it leaves
+about one."""
+
 DEFAULTS = {"dataset": MNIST, "native": "none", "loader": "memory", "precision": "float32"}
 """The values of a run whose command line changes none of them."""
 
@@ -183,6 +187,13 @@ def judged_runs(runs: pd.DataFrame, *, dataset: str = MNIST) -> pd.DataFrame:
     judged = {entry.name for entry in ZOO.values() if entry.judged}
     selected = zoo_runs(runs, dataset=dataset)
     return selected[selected["model"].isin(judged)]
+
+
+def alone(runs: pd.DataFrame) -> pd.Series[bool]:
+    """Whether each run had its machine to itself: neither another run nor, by the load before it, much other
+    work."""
+    cores = runs["machine"].str.extract(r"(\d+) cores", expand=False).astype(float).fillna(1)
+    return (runs["at_once"] == 1) & ~(runs["load_before"] > LOAD_PER_CORE * cores)
 
 
 def largest_groups(groups: Iterable[Group], *, by: str = "model") -> list[Group]:

@@ -54,7 +54,19 @@ class Repetition:
 
 
 def missing(runs: pd.DataFrame) -> list[tuple[str, int]]:
-    """The networks and seeds without a pair of runs."""
+    """The networks and seeds without a pair of runs, of which none diverged."""
+    known = set(diverged(runs))
+    return [pair for pair in _without_pair(runs) if pair not in known]
+
+
+def diverged(runs: pd.DataFrame) -> list[tuple[str, int]]:
+    """The networks and seeds without a pair because a run diverged: it has no accuracy."""
+    rows = pooling.judged_runs(runs[runs["status"] == "diverged"].assign(status="ok"))
+    known = set(zip(rows["model"], rows["seed"], strict=True))
+    return [pair for pair in _without_pair(runs) if pair in known]
+
+
+def _without_pair(runs: pd.DataFrame) -> list[tuple[str, int]]:
     pairs = _differences(runs)
     return [(model, seed) for model, seeds in SEEDS.items() for seed in seeds if seed not in pairs[model]]
 

@@ -16,7 +16,8 @@ from common.analysis.significance import summary
 from common.model.entry import Recorded
 
 LEVEL = 0.002
-"""The probability that the mean of an honest rerun is below its threshold, whatever the number of seeds."""
+"""The probability that the mean of an honest rerun is below its threshold, whatever the number of seeds, if
+the recorded runs of both frameworks are independent; they share seeds, which makes it somewhat larger."""
 
 
 def threshold(recorded: Recorded, seeds: int) -> float:

@@ -115,7 +115,8 @@ _SEPARABLE_RECIPE = Recipe(
 # `planned_seeds`: 20 where a run takes less than two minutes, 15 or 10 where it takes longer. By their first
 # seeds (`common.analysis.power`), `pytorch-model-1` and `nextjournal` need 50 and 40 for a verdict with a
 # probability of 80 %, as their runs differ most. `under-8k` would need 33, which take hours, and keeps 10:
-# its verdict may stay open. `pytorch-model-1-printed` has no verdict; 3 show its level.
+# its verdict may stay open. These estimates change with every seed (benchmarks.md has today's); plans stay.
+# `pytorch-model-1-printed` has no verdict; 3 show its level.
 ENTRIES = (
     Entry(
         ModelSpec("pytorch-model-1", (*_TEMPLATE, Dense(10))),

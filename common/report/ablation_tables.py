@@ -76,7 +76,7 @@ def _note(family: int) -> str:
         f"The intervals of this section are simultaneous, adjusted for all its {family} effects "
         "(Bonferroni): with 95 % confidence all of them hold at once. All runs of an ablation are "
         "from one machine and have one number of threads, so a part that changes nothing has the effect 0. "
-        "Seconds are of runs that had the machine to themselves."
+        "Seconds are of runs that had the machine to themselves, of two seeds at least."
     )
 
 

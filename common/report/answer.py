@@ -105,7 +105,7 @@ def in_short(answer: Answer) -> list[str]:
     if not parts:
         return []
     sizes = [ZOO[pair.model].spec.parameters for pair in answer.pairs]
-    extent = f"networks of {min(sizes):,} to {max(sizes):,} parameters"
+    extent = f"MNIST, networks of {min(sizes):,} to {max(sizes):,} parameters"
     if answer.machines and all(NO_GPU in machine for machine in answer.machines):
         extent += ", and of times and memory on a CPU"
     return [f"{'; '.join(parts)}. All of this is true of {extent}."]

@@ -69,7 +69,10 @@ def ablations(found: Answer) -> str:
     adjusted = [ablation.adjusted(effect, family=family) for each in measured for effect in each.effects()]
     outside = sum(each.interval is not None and not answer.has_zero(each.interval) for each in adjusted)
     gap = f"{answer.capitalised(answer.defaults(found))} " if found.own_defaults else ""
-    return f"{gap}Of {family} effects of a part on accuracy or time {outside} have an interval without 0."
+    return (
+        f"{gap}Of the {family} effects on accuracy or time below, of parts, of all of them and of their "
+        f"interaction, {outside} have an interval without 0."
+    )
 
 
 def other_settings(groups: Sequence[Group]) -> str:

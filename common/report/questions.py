@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
 import pandas as pd
 
@@ -117,14 +118,19 @@ class Facts:
         hold at once with those of all others; without the negative controls."""
         measured = ablations(self.found.tables.runs)
         family = family_size(measured)
-        effects = [
-            f"{format_effect(effect, family=family)} (`{each.model}` in {display_name(framework)})"
-            for each in measured
-            for framework in PAIR
-            if not is_negative_control(ZOO[each.model].spec, framework, part)
-            and (effect := each.effect(framework, part, "accuracy"))
-        ]
-        return f"{', '.join(effects)} points" if effects else UNKNOWN
+        effects, without = [], set()
+        for each, framework in product(measured, PAIR):
+            effect = each.effect(framework, part, "accuracy")
+            if effect is None or is_negative_control(ZOO[each.model].spec, framework, part):
+                continue
+            if effect.sd == 0 and effect.mean == 0:
+                without.add(display_name(framework))
+            else:
+                named = f"(`{each.model}` in {display_name(framework)})"
+                effects.append(f"{format_effect(effect, family=family)} {named}")
+        told = [f"{', '.join(effects)} points"] if effects else []
+        told += [f"none in {name}, whose definition is the one held equal" for name in sorted(without)]
+        return "; ".join(told) or UNKNOWN
 
     @property
     def spreads(self) -> str:
@@ -218,7 +224,7 @@ def _of_definitions(facts: Facts) -> list[Question]:
             f"is {facts.default('BatchNorm: running variance')}. Left to each framework, BatchNorm has "
             f"these effects on the accuracy: {facts.effect('norm')}.",
             "../benchmarks.md#ablation-of-the-defaults",
-            "python -m common.bench ablation under-5k",
+            "python -m common.bench ablation speedrun",
         ),
         Question(
             "Is Adam's epsilon the same?",
@@ -316,8 +322,8 @@ def _of_results(facts: Facts) -> list[Question]:
             "On one machine, with one version and one number of threads, yes, if the seed also decides the "
             "order, the augmentation and the dropout masks. Of the seeds that were run again with the same "
             f"arithmetic on the same machine, equal to the last bit of the loss were: {facts.repeats}. "
-            "Another processor or another number of threads adds in another order, and the runs part like "
-            "those of two seeds.",
+            "Another processor or another number of threads may add in another order. The runs then part "
+            "where rounding errors grow, at most as far as those of two seeds.",
             "../benchmarks.md#accuracy-of-the-zoos-recipes",
             "python -m common.bench --models tf-model-1 --seeds 5",
         ),
@@ -327,7 +333,8 @@ def _of_results(facts: Facts) -> list[Question]:
             f"single precision the frameworks differ {facts.rounding_ratios} as much as each differs from "
             "itself after a start one unit in the last place away (medians of the networks). "
             "Speed is the kernels' as well: a training step reaches "
-            f"{facts.percent_of_product} of the arithmetic of a matrix product.",
+            f"{facts.percent_of_product} of the arithmetic of a matrix product (above 100 % in PyTorch, "
+            "where another library computes the product than the convolutions).",
             "../benchmarks.md#where-a-training-step-goes",
             "python -m common.bench speed profiles",
         ),
@@ -390,6 +397,7 @@ def _prediction(found: Answer) -> str:
     low, high = pooled.prediction
     return (
         f"The true difference of a further network like these is expected from {low:+.3f} to {high:+.3f} "
-        "points (95 % prediction interval). A difference of measured means scatters besides, by about twice "
-        "the standard deviation over the square root of the number of seeds."
+        "points (95 % prediction interval; the true differences of the networks here have an estimated "
+        f"standard deviation of {pooled.tau:.3f}). A difference of measured means scatters besides, by about "
+        "twice the standard deviation over the square root of the number of seeds."
     )

@@ -35,13 +35,17 @@ def results_block(tables: Tables, link: str, *, benchmarks: str = "benchmarks.md
 
 
 def networks(groups: Sequence[Group]) -> str:
-    """A line for each network: its recipe, its accuracy in each framework, and the claim of its source."""
+    """A line for each network that has a verdict: its recipe, its accuracy in each framework, and its
+    source's claim; empty without any."""
     by_model: dict[str, dict[str, Group]] = {}
     for group in pooling.largest_groups(groups):
         by_model.setdefault(group.model, {})[group.framework] = group
+    unjudged = [f"`{model}`" for model in by_model if not ZOO[model].judged]
     rows = []
     for model, of_model in by_model.items():
         entry = ZOO[model]
+        if not entry.judged:
+            continue
         accuracies = (
             cells.accuracy(of_model[name], "accuracy", count=False) if name in of_model else "not run"
             for name in FRAMEWORKS
@@ -59,8 +63,12 @@ def networks(groups: Sequence[Group]) -> str:
         "epoch: mean ± sample standard deviation over seeds. Compare the numbers of one row only: different "
         "networks have different recipes."
     )
-    if unjudged := [f"`{model}`" for model in by_model if not ZOO[model].judged]:
-        note += f" Run to show its level, and without a verdict: {', '.join(unjudged)}."
+    if unjudged:
+        note += (
+            f" Run, but without a verdict and therefore not listed: {', '.join(unjudged)} (docs/sources.md)."
+        )
+    if not rows:
+        return ""
     return f"{markdown(head, rows, right=(1, 2, 3, 4))}\n\n{note}"
 
 

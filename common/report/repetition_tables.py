@@ -31,18 +31,23 @@ def section(runs: pd.DataFrame) -> str:
     if result.p < ALPHA:
         words = "smaller than" if result.smaller < result.larger else "larger than"
     parts = repetition.parts(runs)
+    lost = ", ".join(f"`{model}` seed {seed}" for model, seed in repetition.diverged(runs))
+    pairs = sum(map(len, parts["fresh"].values()))
     return "\n\n".join(
         [
-            f"The differences between the frameworks are {words} chance alone makes them: over {total} fresh "
+            f"The differences between the frameworks are {words} chance alone makes them: over {pairs} fresh "
             f"pairs of {len(repetition.SEEDS)} networks the sum of t² is {result.statistic:.1f} (two-sided "
             f"p-value {cells.p_value(result.p)}).",
+            *([f"A run diverged and has no accuracy, so its pair counts as none: {lost}."] if lost else []),
             announced,
             "FIRST SEEDS are those before the fresh ones, ALL SEEDS every one that is recorded. N is the "
             "number of pairs.",
             _differences(parts),
             "SUM OF T² is over the networks with two pairs or more. P AS SMALL and P AS LARGE are the "
             "probabilities of a sum no larger and of one no smaller by chance alone. Only the fresh seeds "
-            "are a test; the first ones suggested it.",
+            "are a test. The first ones are not all those that suggested it: some were recorded again with "
+            "newer arithmetic, and `pytorch-model-1` was another network then, so their sum is not that of "
+            "the page.",
             _sums(parts, result),
         ]
     )

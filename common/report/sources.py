@@ -56,10 +56,11 @@ INTRODUCTION = """# The sources
 Written by `python -m common.report` from the zoo and the tables; do not edit.
 
 Networks that are not this project's own keep the layers and the recipe of their source; what that leaves
-open is in [zoo.md](zoo.md). A source's claim is one run, most often its best
-epoch by the test set. The measurements here are means over seeds after the last epoch, on test images that
-chose nothing (±: sample standard deviation). A claim above the mean and within the spread of the runs is what
-choosing the best of some runs gives."""
+open is in [zoo.md](zoo.md). *Template MNIST* is an older project of the same name,
+of which no public address is known; networks of this project's own have no source. A source's claim is most
+often that of one run, at its best epoch by the test set. The measurements here are means over seeds
+after the last epoch, on test images that chose nothing (±: sample standard deviation). A claim above the mean
+and within the spread of the runs is what choosing the best of some runs gives."""
 
 REASONS = {
     "pytorch-model-1": "The source tests on 10,000 of the training images, held out; here all 60,000 are "

@@ -11,6 +11,9 @@ from common.report.timing_rows import OPTIONS, STAGES, Timings, over
 
 Finding = Callable[[list[Timings]], str]
 
+SHORTER = 0.02
+"""The least difference of two steps that is told, as a part of the longer one."""
+
 
 def span(
     words: str,
@@ -84,12 +87,12 @@ def longest_kernel(measured: list[Timings]) -> str:
 
 
 def faster_options(measured: list[Timings]) -> str:
-    """In how many rows an option makes a step faster."""
+    """In how many rows an option makes a step shorter by SHORTER at least."""
     parts = []
     for option in OPTIONS[1:]:
         ratios = [
             over(timings.value("option", option), timings.value("option", OPTIONS[0])) for timings in measured
         ]
         known = [ratio for ratio in ratios if ratio is not None]
-        parts.append(f"{option} in {sum(ratio < 1 for ratio in known)} of {len(known)} rows")
-    return f"A step is faster than by default with {', with '.join(parts)}."
+        parts.append(f"{option} in {sum(ratio <= 1 - SHORTER for ratio in known)} of {len(known)} rows")
+    return f"A step is shorter than by default, by {SHORTER:.0%} at least, with {', with '.join(parts)}."

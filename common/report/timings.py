@@ -82,7 +82,8 @@ def section(speed: pd.DataFrame, heading: str = "###") -> str:
     machines = sorted(
         {
             f"{row.machine}; {row.device}, {row.threads} threads; Python {row.python}"
-            for row in speed.itertuples()
+            for timings in measured
+            for row in timings.rows.itertuples()
         }
     )
     parts = [part for table in TABLES for part in table.render(measured, heading)]
@@ -129,11 +130,13 @@ def _augmentation_percent(timings: Timings) -> str:
 
 def _over_reference(timings: Timings) -> str:
     """Training seconds over those of REFERENCE in the same framework."""
-    reference = timings if timings.model == REFERENCE else timings.reference
-    if reference is None:
+    if timings.model == REFERENCE:
+        return "1"
+    if timings.reference is None:
         return ""
-    ratio = over(*(side.value("race train_seconds", "run") for side in (timings, reference)))
-    return _borne(ratio, max(timings.clock_error, reference.clock_error))
+    sides = (timings, timings.reference)
+    ratio = over(*(side.value("race train_seconds", "run") for side in sides))
+    return _borne(ratio, max(side.clock_error for side in sides))
 
 
 def _stage_percent(stage: str) -> Cell:
@@ -250,7 +253,8 @@ TABLES = (
         note="Percentages of a step; its rest is in none of these stages. They are differences of times that "
         "were measured in turn, so a sum can be above 100. UPDATE is the optimizer's. GFLOP/S counts the "
         "arithmetic of convolutions and dense layers over the whole step; in brackets it is in percent of a "
-        "1024 x 1024 matrix product in the same process.",
+        "1024 x 1024 matrix product in the same process. It can be above 100: in PyTorch another library "
+        "computes the product than the convolutions.",
         columns={
             **{name: _stage_percent(stage) for name, stage in STAGE_COLUMNS.items()},
             "GFLOP/S": _arithmetic,

@@ -46,7 +46,8 @@ def sentence(tables: Tables) -> str:
         f"minus {SECOND}'s is {difference.mean:+.3f} points (95 % confidence interval "
         f"{_range(difference.interval)}){ratio}; the true difference of a "
         f"further network like these is expected within {_range(difference.prediction)} points (95 % "
-        "prediction interval)."
+        "prediction interval; the estimated standard deviation of the networks' true differences is "
+        f"{difference.tau:.3f} points)."
     )
 
 
@@ -130,8 +131,8 @@ def details(tables: Tables) -> str:
             "### Accuracy by framework",
             "Test accuracy after the last epoch over seeds, with Student's confidence interval of the mean. "
             "TEST SET'S ERROR is the standard error in points that comes from the draw of the 10,000 test "
-            "images, a lower bound, since images of one writer are not independent. More seeds hardly "
-            "reduce it.",
+            "images, a lower bound, since images of one writer are not independent. More seeds do not reduce "
+            "it.",
             markdown(head.split(" | "), accuracies, right=range(2, 7)),
             *_differences(judged),
             *_ratios(tables),
@@ -245,7 +246,8 @@ def _seeds(judged: Sequence[ModelVerdict]) -> str:
     if any(verdict.verdict == INCONCLUSIVE for verdict in judged):
         parts.append(
             f"*More seeds*: with so many there is a verdict with a probability of {100 * POWER:.0f} %, by "
-            "simulation of the same tests."
+            "simulation of the same tests. Where these are more than were planned, the verdict may stay "
+            "inconclusive: no others are run."
         )
     return " ".join(parts)
 

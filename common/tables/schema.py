@@ -114,7 +114,7 @@ class Run:
         Column("`ok`, `diverged`, `interrupted` or `failed`; cells that a run did not reach are empty"),
     ]
     started: Annotated[str, Column("time at which the run started", unit="UTC")]
-    run: Annotated[str, Column("name of the run, its key in the other two tables")]
+    run: Annotated[str, Column("name of the run, its key in `epochs.csv` and `errors.csv`")]
     import_seconds: Annotated[
         float | None, Column("from the start of the process until the framework was imported", unit="seconds")
     ] = None

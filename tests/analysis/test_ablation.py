@@ -68,6 +68,12 @@ def test_an_ablation_is_of_one_number_of_threads_and_times_only_runs_alone(tmp_p
     (result,) = ablation.ablations(runs.assign(at_once=2))
     assert len(result.values("pytorch", "none", "accuracy")) == 3
     assert result.effect("pytorch", "init", "train_seconds") is None
+    for changes in ({"at_once": None}, {"load_before": 5.0}):  # not known to have had the machine, or busy
+        (result,) = ablation.ablations(runs.assign(**changes))
+        assert result.values("pytorch", "none", "train_seconds") == {}
+    (result,) = ablation.ablations(runs[runs["seed"] == 1])
+    assert result.values("pytorch", "none", "accuracy")
+    assert result.values("pytorch", "none", "train_seconds") == {}
 
 
 def test_an_ablation_is_of_one_device(tmp_path: Path) -> None:

@@ -111,6 +111,21 @@ def test_without_every_pair_there_is_no_result(all_runs: pd.DataFrame) -> None:
     assert "t²" not in page
 
 
+def test_a_pair_of_which_a_run_diverged_is_none_and_is_named(all_runs: pd.DataFrame) -> None:
+    runs = with_differences(all_runs, 1.0)
+    lost = (runs["model"] == "best") & (runs["seed"] == 6) & (runs["framework"] == PAIR[1])
+    runs.loc[lost, "status"] = "diverged"
+    runs.loc[lost, "accuracy"] = np.nan
+    assert repetition.missing(runs) == []
+    assert repetition.diverged(runs) == [("best", 6)]
+    assert len(repetition.parts(runs)["fresh"]["best"]) == 4
+    page = repetition_tables.section(runs)
+    assert "over 99 fresh pairs" in page
+    assert "its pair counts as none: `best` seed 6." in page
+    again = pd.concat([runs, all_runs[lost].assign(run="again")], ignore_index=True)
+    assert repetition.diverged(again) == []
+
+
 def test_other_seeds_do_not_count(all_runs: pd.DataFrame) -> None:
     others = all_runs.assign(seed=all_runs["seed"] + 100)
     assert len(repetition.missing(others)) == 100

@@ -116,7 +116,7 @@ def test_the_short_answer_has_only_what_is_certain(tmp_path: Path) -> None:
     assert answer.in_short(found(tmp_path)) == []
     for model in models:
         add_pairs(tmp_path, [0.01, -0.01, 0.01, -0.01], model)
-    extent = "All of this is true of networks of 4,838 to 101,770 parameters"
+    extent = "All of this is true of MNIST, networks of 4,838 to 101,770 parameters"
     assert answer.in_short(found(tmp_path)) == [f"accuracy is no reason to choose. {extent}."]
     add_session(tmp_path, [(100.0, 130.0), (100.0, 130.0), (100.0, 131.0)])
     for model, rate in zip(models, (2.0, 2.2, 2.1), strict=True):

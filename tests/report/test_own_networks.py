@@ -80,7 +80,7 @@ def test_frameworks_defaults_are_effects_where_pinned_runs_are_there(tmp_path: P
     lines = section.partition("### Ablation of the defaults: `mine`\n")[2].splitlines()
     (line,) = [line for line in lines if line.startswith("| PyTorch | `init` |")]
     assert line.startswith("| PyTorch | `init` | 3 | 98.60 | +0.50 (")
-    assert "adjusted for all its 4 effects" in section
+    assert "adjusted for all its 2 effects" in section
     assert "Other settings" not in section
     add_own(tmp_path, (97.0,), entry=OTHER_RECIPE, native="init")
     section = own_networks.section(frames.read(tmp_path))

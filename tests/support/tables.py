@@ -183,6 +183,7 @@ def add_variants(
                     "native": native_column(variant),
                     "accuracy": accuracy + seed / 50,
                     "seed": seed,
+                    "at_once": 1,
                 }
                 add_run(folder, model, framework, **fields)
 
