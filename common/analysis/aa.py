@@ -1,6 +1,7 @@
-"""A/A tests: a ratio of the frameworks is reported only where the clock of its session can bear it.
+"""A/A tests: a ratio of the frameworks is reported only where the clock of its rounds can bear it.
 
-In every round of a session both frameworks run twice, as arms A and B. A framework over itself has the ratio
+In every round of a session both frameworks run twice, as arms A and B. Sessions of one commit on one machine
+count together: their rounds are as many rounds of one. A framework over itself has the ratio
 1, so the 95 % confidence interval of A over B shows how exact the clock was. The ratio of the frameworks is
 reported if that interval of both lies within ±5 %, or within a third of the ratio's own distance from 1.
 """
@@ -38,6 +39,13 @@ TTA_VIEWS = 5
 
 SAME_CODE = ("model", "seed", "commit", "machine", "python", "device", "threads", "world_size")
 """Columns that the two runs of a pair share where their times are compared."""
+
+
+SAME_CLOCK = ["commit", "machine", "framework_version", "python", "device", "threads"]
+"""Columns that the sessions share whose rounds count together."""
+
+Round = tuple[str, int]
+"""The name of a session, and the number of a round in it."""
 
 
 class Extent(Protocol):
@@ -97,13 +105,13 @@ ZOO_RECIPES: Mapping[str, Extent] = {name: entry.recipe for name, entry in ZOO.i
 
 @dataclass(frozen=True)
 class AAPair:
-    """A quantity of one framework in arms A and B, by round of a session."""
+    """A quantity of one framework in arms A and B, by round."""
 
-    a: Mapping[int, float]
-    b: Mapping[int, float]
+    a: Mapping[Round, float]
+    b: Mapping[Round, float]
 
     @property
-    def rounds(self) -> list[int]:
+    def rounds(self) -> list[Round]:
         """The rounds that have both arms."""
         return sorted(set(self.a) & set(self.b))
 
@@ -112,7 +120,7 @@ class AAPair:
         """A over B."""
         return significance.ratio(*([side[number] for number in self.rounds] for side in (self.a, self.b)))
 
-    def round_mean(self, number: int) -> float:
+    def round_mean(self, number: Round) -> float:
         """Geometric mean of both arms in a round."""
         return math.sqrt(self.a[number] * self.b[number])
 
@@ -148,31 +156,42 @@ def bears(error: float, ratio: float) -> bool:
 def aa_pairs(
     speed: pd.DataFrame, quantity: str, recipes: Mapping[str, Extent] = ZOO_RECIPES
 ) -> dict[tuple[str, str], AAPair]:
-    """By network and framework: a quantity in the last session that measured it, of the networks in
+    """By network and framework: a quantity in the last rounds (`_last_rounds`), of the networks in
     `recipes`."""
     pairs = {}
-    for (model, framework), runs in _sessions(speed):
+    for (model, framework), runs in _last_rounds(speed):
         try:
             values = QUANTITIES[quantity](runs, recipes[model]).dropna()
         except KeyError:  # an older session, or another network
             continue
-        by_arm: dict[str, dict[int, float]] = {"A": {}, "B": {}}
-        for name, value in values.items():
-            arm, _, number = str(name).partition(" ")
-            by_arm[arm][int(number)] = float(value)
+        by_arm: dict[str, dict[Round, float]] = {"A": {}, "B": {}}
+        for session, name in values.index:
+            arm, _, number = name.partition(" ")
+            by_arm[arm][session, int(number)] = float(values[session, name])
         if set(by_arm["A"]) & set(by_arm["B"]):
             pairs[model, framework] = AAPair(by_arm["A"], by_arm["B"])
     return pairs
 
 
-def _sessions(speed: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
-    """By network and framework: the runs of the last session by arm and round (`A 1`), with a column for each
-    measurement."""
+def _last_rounds(speed: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    """By network and framework: the runs by session, arm and round (`A 1`), with a column for each
+    measurement.
+
+    They are those of the last session and of all with the same SAME_CLOCK. Of uncommitted code, and of a
+    network of a user's own file, which no commit describes, only the last session counts.
+    """
     measured = speed[speed["measure"].str.startswith(PREFIX)]
     for (model, framework), rows in measured.groupby(["model", "framework"]):
-        last = rows[rows["sitting"] == rows["sitting"].max()]
-        last = last.assign(measure=last["measure"].str.removeprefix(PREFIX))
-        yield (str(model), str(framework)), last.pivot_table("value", index="arm", columns="measure")
+        last = rows["sitting"] == rows["sitting"].max()
+        clock = rows[last].iloc[0][SAME_CLOCK]
+        if model in ZOO and _is_clean(rows[last]["commit"]).all():
+            last |= (rows[SAME_CLOCK] == clock).all(axis=1)
+        runs = rows[last].assign(measure=rows["measure"].str.removeprefix(PREFIX))
+        yield (str(model), str(framework)), runs.pivot_table("value", ["sitting", "arm"], "measure")
+
+
+def _is_clean(commit: pd.Series[str]) -> pd.Series[bool]:
+    return (commit != "") & ~commit.str.endswith("-dirty")
 
 
 def told_ratio(first: AAPair, second: AAPair) -> ToldRatio | None:
@@ -271,8 +290,8 @@ def same_code_pairs(runs: pd.DataFrame) -> list[tuple[str, Sequence[list[str]]]]
     by its last pair, and of several machines that with the most pairs counts.
     """
     judged = pooling.judged_runs(runs)
-    clean = (judged["commit"] != "") & ~judged["commit"].str.endswith("-dirty")
-    timed = judged[clean & pooling.alone(judged)].drop_duplicates(["framework", *SAME_CODE], keep="last")
+    timed = judged[_is_clean(judged["commit"]) & pooling.alone(judged)]
+    timed = timed.drop_duplicates(["framework", *SAME_CODE], keep="last")
     sides = [timed.loc[timed["framework"] == framework, [*SAME_CODE, "started", "run"]] for framework in PAIR]
     pairs = sides[0].merge(sides[1], on=list(SAME_CODE), suffixes=("", "_second")).sort_values("started")
     pairs = pairs.drop_duplicates(["model", "machine", "seed"], keep="last").sort_values("seed")

@@ -88,8 +88,9 @@ LENGTHS = {
 
 
 def length_of(model: str, data: Data) -> Length:
-    """The runs of a network: on other data than MNIST the first epochs of about as many images as SHORT."""
-    if data == MNIST:
+    """The runs of a network: on other data than MNIST the first epochs of about as many images as SHORT; of a
+    batch that is larger than these one epoch."""
+    if data == MNIST and entry_of(model).recipe.batch_size <= TRAINING_IMAGES - SHORT.held_out:
         return LENGTHS.get(model, SHORT)
     epochs = max(1, (TRAINING_IMAGES - SHORT.held_out) // data.training_images)
     return Length(epochs=min(epochs, entry_of(model).recipe.epochs))

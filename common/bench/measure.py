@@ -19,11 +19,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, TypeVar
 
+from common.bench.arguments import UsageError
 from common.bench.lock import locked
 from common.bench.reason import error_line
 from common.bench.requested_data import MNIST, Data, requested_data
 from common.cli.parent_watch import ends_with_parent
 from common.frameworks import FRAMEWORKS, ROOT
+from common.model.own_network import entry_of
+from common.model.recipe import recipe_hash
 from common.tables import machine, store
 from common.tables.cores import cores
 from common.tables.schema import DefaultRow, SpeedRow, TraceRow
@@ -64,9 +67,9 @@ class Session:
 def run_session(options: argparse.Namespace, record: Callable[[Session], str]) -> int:
     """Let `record` append the rows of a new session and return a page, and print that; an exit status.
 
-    Raises UsageError where the networks cannot be trained on the data.
+    Raises UsageError where the networks cannot be trained on the data, or two have one name.
     """
-    models = getattr(options, "models", ())
+    models = distinct(getattr(options, "models", ()))
     data = requested_data(options, models) if hasattr(options, "dataset") else MNIST
     session = Session(
         folder=options.results,
@@ -78,6 +81,19 @@ def run_session(options: argparse.Namespace, record: Callable[[Session], str]) -
     )
     saved = "The rows shown above are saved; to continue, name the remaining models."
     return run_locked(options.results, lambda: record(session), saved=saved)
+
+
+def distinct(models: Iterable[str]) -> list[str]:
+    """The networks without those that another address names too. Raises UsageError for two networks of one
+    name, whose rows could not be told apart."""
+    by_name: dict[str, str] = {}
+    for model in models:
+        entry = entry_of(model)
+        first = by_name.setdefault(entry.name, model)
+        digests = {recipe_hash(each.spec, each.recipe) for each in (entry, entry_of(first))}
+        if len(digests) > 1:
+            raise UsageError(f"{first} and {model} are two networks with the name {entry.name}; rename one.")
+    return list(by_name.values())
 
 
 def time_left(todo: Iterable[K], seconds: Mapping[K, Sequence[float]]) -> str:

@@ -27,9 +27,10 @@ UNITS = {
 """Unit and decimals of aa.QUANTITIES."""
 
 CELLS = (
-    f"Each cell is {display_name(PAIR[0])} over {display_name(PAIR[1])}, the geometric mean over the rounds "
-    "of a session with its 95 % confidence interval: above 1 the first is quicker in training and prediction "
-    "(images a second), and takes more in the other columns (MiB, seconds). A ratio is reported where the "
+    f"Each cell is {display_name(PAIR[0])} over {display_name(PAIR[1])}, the geometric mean over rounds, "
+    "those of all sessions of one commit on one machine, with its 95 % confidence interval: above 1 the first "
+    "is quicker in training and prediction (images a second), and takes more in the other columns (MiB, "
+    "seconds). A ratio is reported where the "
     f"confidence interval of each framework over itself is within ±{100 * aa.EXACT:g} % or within a third of "
     "the ratio's distance from 1 (in logarithms); elsewhere the cell has how far that interval reaches: *A/A "
     "±12 %*. An empty cell was not measured."
@@ -56,7 +57,7 @@ def noise(error: float) -> str:
     if not math.isfinite(error):
         return "unknown"
     percent = 100 * math.expm1(error)
-    return f"±{percent:.0f} %" if percent <= 100 else "beyond ±100 %"
+    return f"±{percent:.2g} %" if percent < 99.5 else "beyond ±100 %"
 
 
 def tables(speed: pd.DataFrame, recipes: Mapping[str, Extent] = ZOO_RECIPES) -> str:

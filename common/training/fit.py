@@ -14,7 +14,8 @@ from common.data.batches import Scaling, scaling_of
 from common.data.datasets import DataError, Dataset, class_counts
 from common.data.source import is_own
 from common.model.layers import BatchNorm
-from common.model.recipe import Recipe
+from common.model.recipe import Recipe, short_name
+from common.model.schedule import rates
 from common.model.spec import ModelSpec
 from common.training.job import Job
 
@@ -80,6 +81,12 @@ def _require_recipe(recipe: Recipe, schedule_epochs: int, dataset: Dataset) -> N
         raise DataError(
             f"{schedule_epochs:,} epochs of batches of {recipe.batch_size} are {steps:,} steps; at most "
             f"{MAX_STEPS:,} are."
+        )
+    by_epoch = rates(recipe.schedule, lr=1.0, epochs=schedule_epochs, steps=1)[: recipe.epochs]
+    if len(by_epoch) and not by_epoch.any():
+        raise DataError(
+            f"{short_name(recipe.schedule)} gives each of the {recipe.epochs} epochs the learning rate 0, so "
+            "nothing would be trained."
         )
     if recipe.moments and channels > 1:
         raise DataError(

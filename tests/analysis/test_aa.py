@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -88,12 +89,26 @@ def test_one_round_bears_nothing(tmp_path: Path) -> None:
     assert not result.borne
 
 
-def test_only_the_last_session_counts(tmp_path: Path) -> None:
-    late = aa_rows([7.0, 7.0], [7.0, 7.0], session="2026-02-01T00:00:00+00:00")
-    table = speed(tmp_path, late, aa_rows([9.0, 9.0, 9.0], [1.0, 1.0, 1.0]))
-    (pair,) = aa.aa_pairs(table, "training").values()
-    assert pair.rounds == [1, 2]
-    assert pair.mean == pytest.approx(7)
+def test_sessions_of_one_commit_on_one_machine_count_together(tmp_path: Path) -> None:
+    """Not those of other code, on another machine, of uncommitted code, or of a user's own network."""
+    sessions = [f"2026-0{month}-01T00:00:00+00:00" for month in (1, 2, 3, 4)]
+    changes = ({"commit": "ba9876543210"}, {"machine": "another"}, {}, {})
+    table = speed(
+        tmp_path,
+        *(
+            [dataclasses.replace(row, **change) for row in aa_rows([7.0, 9.0], [7.0, 9.0], session=session)]
+            for session, change in zip(sessions, changes, strict=True)
+        ),
+    )
+    pair = aa.aa_pairs(table, "training")["tf-model-1", "pytorch"]
+    assert pair.rounds == [(session, number) for session in sessions[2:] for number in (1, 2)]
+    assert pair.self_ratio.n == 4
+    for alone, recipes in (
+        (table.assign(commit="0123456789ab-dirty"), aa.ZOO_RECIPES),
+        (table.assign(model="mine"), {"mine": aa.ZOO_RECIPES["tf-model-1"]}),
+    ):
+        (pair,) = aa.aa_pairs(alone, "training", recipes).values()
+        assert pair.rounds == [(sessions[-1], number) for number in (1, 2)]
 
 
 @pytest.mark.parametrize("model, epochs, views", [("under-8k", 15, 0), ("under-5k-tuned", 10, 4)])

@@ -14,6 +14,7 @@ from common.analysis import aa as analysis_aa
 from common.analysis import rounding
 from common.bench import __main__ as bench
 from common.bench import aa, measure, speed
+from common.bench.arguments import UsageError
 from common.bench.requested_data import MNIST
 from common.bench.tasks import Task
 from common.cli.profile import ROUNDS, summarise
@@ -177,6 +178,39 @@ def test_the_runs_of_a_session_train_many_steps_and_test_without_augmentation(mo
     length, recipe = aa.length_of(model, MNIST), ZOO[model].recipe
     assert length.counts(model, MNIST)["trained_images"] > 50 * recipe.batch_size
     assert ("tta_shift=0" in length.words(model)) == (recipe.tta_shift > 0)
+
+
+def test_a_batch_that_is_larger_than_a_short_run_is_one_epoch(tmp_path: Path) -> None:
+    file = network_file(tmp_path, "large", batch_size=30_000)
+    length = aa.length_of(str(file), MNIST)
+    assert length == aa.Length(epochs=1)
+    assert length.counts(str(file), MNIST)["trained_images"] == 60_000
+
+
+def test_a_network_under_two_addresses_is_measured_once_and_two_of_one_name_are_refused(
+    tmp_path: Path,
+) -> None:
+    first, same, other = (
+        network_file(tmp_path, name, batch_size=size)
+        for name, size in (("first", 64), ("same", 64), ("other", 32))
+    )
+    assert measure.distinct([str(first), f"{first}:NETWORK", str(same), "best", "best"]) == [
+        str(first),
+        "best",
+    ]
+    with pytest.raises(UsageError, match=r"first\.py and .*other\.py are two networks with the name tiny"):
+        measure.distinct([str(first), str(other)])
+
+
+def network_file(folder: Path, name: str, *, batch_size: int) -> Path:
+    """A file with a network of the name `tiny`."""
+    file = folder / f"{name}.py"
+    file.write_text(
+        "from common.model import SGD, Dense, Flatten, ModelSpec, Recipe\n"
+        'NETWORK = ModelSpec("tiny", (Flatten(), Dense(10)))\n'
+        f"RECIPE = Recipe(SGD(), lr=0.1, batch_size={batch_size}, epochs=2)\n"
+    )
+    return file
 
 
 def test_the_frameworks_take_turns_in_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

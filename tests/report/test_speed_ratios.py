@@ -41,7 +41,7 @@ def test_an_inexact_clock_shows_its_error(tmp_path: Path) -> None:
     for day, factor in ((1, 1.05), (2, 1.2)):
         session = f"2026-01-0{day}T00:00:00+00:00"
         page = tables(
-            tmp_path,
+            tmp_path / str(day),
             aa_rows([100.0, 100.0], [100.0, 100.0], session=session),
             aa_rows([100 * factor, 100], [100, 100 * factor], framework="tensorflow", session=session),
         )

@@ -100,6 +100,7 @@ def timing_row(
     framework: str = "pytorch",
     model: str = "tf-model-1",
     session: str = "2026-01-01T00:00:00+00:00",
+    commit: str = "0123456789ab",
 ) -> SpeedRow:
     """A row of speed.csv of one round."""
     return SpeedRow(
@@ -118,7 +119,7 @@ def timing_row(
         machine="a machine",
         framework_version="1.2.3",
         python="3.11.0",
-        commit="0123456789ab",
+        commit=commit,
     )
 
 

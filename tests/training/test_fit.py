@@ -14,6 +14,7 @@ from common.data.augment import Affine, Elastic, ZoomCrop
 from common.data.batches import Scaling
 from common.data.datasets import DataError, Dataset, Digits, hold_out
 from common.data.moment_normalization import MomentNormalization
+from common.model.schedule import Linear
 from common.model.spec import Dense, Flatten, ModelSpec
 from common.training.fit import fitted
 from common.training.job import Job
@@ -59,6 +60,10 @@ MISFITS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "batch": ({"batch_size": 61}, "The batch size 61 is more than the 60 training images"),
     "steps": ({"schedule_epochs": 10**8}, "700,000,000 steps; at most"),
+    "rate": (
+        {"schedule": Linear((0, 5), (0.0, 1.0)), "epochs": 1, "schedule_epochs": 1},
+        "Linear(epochs=(0,5) factors=(0.0,1.0)) gives each of the 1 epochs the learning rate 0",
+    ),
     "moments": ({"moments": MomentNormalization()}, "moment normalisation is for grey images"),
     "shifts": ({"tta_shift": 20}, "tta_shift=20 is too large"),
     "zoom": ({"augment": Affine(zoom=ZoomCrop(21, 0.5))}, "augment.zoom.side=21 is too large"),

@@ -171,7 +171,7 @@ def speed(tables: Tables) -> Table:
         ),
         Heading("low", "lower end of the ratio's 95 % confidence interval"),
         Heading("high", "upper end of the ratio's 95 % confidence interval"),
-        Heading("n", "rounds of the session, or pairs of runs"),
+        Heading("n", "rounds, or pairs of runs"),
         Heading("A/A error", "how far the interval of a framework over itself reaches", "percent"),
     )
     rows = []
