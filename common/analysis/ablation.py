@@ -33,6 +33,9 @@ PLACE = ["machine", "device", "threads", "world_size"]
 SECONDS = "train_seconds"
 """Columns of a run."""
 
+FEWEST_TIMED = 5
+"""Seeds whose seconds have an effect: of fewer its simultaneous interval says nothing."""
+
 
 def variants(spec: ModelSpec) -> list[str]:
     """What each variant leaves to the frameworks: `none`, one part, ..., `all`."""
@@ -99,7 +102,7 @@ class Ablation:
 
     def values(self, framework: str, variant: str, column: str) -> dict[int, float]:
         """By seed; empty where the variant was not run. Seconds are only of runs that had the machine to
-        themselves, and of two seeds at least."""
+        themselves, and of FEWEST_TIMED seeds at least."""
         group = self.groups.get((framework, variant))
         if group is None:
             return {}
@@ -107,7 +110,7 @@ class Ablation:
         if column == SECONDS:
             selected &= pooling.alone(group.runs)
         found = pooling.by_seed(Group(group.fields, group.runs[selected]), column)
-        return {} if column == SECONDS and len(found) < 2 else found
+        return {} if column == SECONDS and len(found) < FEWEST_TIMED else found
 
     def effect(self, framework: str, variant: str, column: str) -> Comparison | None:
         """The variant less the pinned runs, paired by seed; None for these, and without a seed in common."""
@@ -152,6 +155,16 @@ class Ablation:
         if attribution := self.attribution:
             yield from (attribution.gap, attribution.pinned, attribution.interaction)
             yield from attribution.parts.values()
+
+
+def simultaneous(attribution: Attribution, *, family: int) -> Attribution:
+    """The attribution with intervals of `family` simultaneous ones (`adjusted`)."""
+    return Attribution(
+        gap=adjusted(attribution.gap, family=family),
+        pinned=adjusted(attribution.pinned, family=family),
+        parts={part: adjusted(added, family=family) for part, added in attribution.parts.items()},
+        interaction=adjusted(attribution.interaction, family=family),
+    )
 
 
 def family_size(measured: Sequence[Ablation]) -> int:

@@ -15,10 +15,10 @@ import pandas as pd
 
 from common.analysis import aa, ablation, meta, pooling, significance
 from common.analysis.aa import ToldRatio
+from common.analysis.ablation import Attribution
 from common.analysis.frames import Tables
 from common.analysis.meta import Pooled
 from common.analysis.pooling import sort_key
-from common.analysis.significance import Comparison
 from common.analysis.verdicts import ModelVerdict, Pair, compared, judge
 from common.frameworks import PAIR
 from common.model.zoo import ZOO
@@ -94,13 +94,13 @@ class Answer:
         return _pairs(speed[(speed["measure"] == "start") & (speed["arm"] == "first step")])
 
     @cached_property
-    def own_defaults(self) -> dict[str, Comparison]:
-        """The difference of accuracies with all parts left to the frameworks' own defaults, by network. The
-        intervals hold at once with those of all other effects of the ablations."""
+    def own_defaults(self) -> dict[str, Attribution]:
+        """The difference of accuracies with all parts left to the frameworks' own defaults, and what each
+        part adds to it, by network. The intervals hold at once with those of all other effects."""
         measured = ablation.ablations(self.tables.runs)
         family = ablation.family_size(measured)
-        gaps = {each.model: each.attribution for each in measured}
-        return {model: ablation.adjusted(found.gap, family=family) for model, found in gaps.items() if found}
+        whole = {each.model: each.attribution for each in measured}
+        return {model: ablation.simultaneous(found, family=family) for model, found in whole.items() if found}
 
     @cached_property
     def machines(self) -> list[str]:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from common.analysis import significance
 from common.analysis.ablation import (
+    FEWEST_TIMED,
     NONE,
     SECONDS,
     Ablation,
@@ -76,14 +77,15 @@ def _note(family: int) -> str:
         f"The intervals of this section are simultaneous, adjusted for all its {family} effects "
         "(Bonferroni): with 95 % confidence all of them hold at once. All runs of an ablation are "
         "from one machine and have one number of threads, so a part that changes nothing has the effect 0. "
-        "Seconds are of runs that had the machine to themselves, of two seeds at least."
+        "Seconds are of runs that had the machine to themselves, where at least "
+        f"{FEWEST_TIMED} seeds have such a run."
     )
 
 
 def _table(ablation: Ablation, family: int, spec: ModelSpec | None = None) -> str:
     """A row for each framework and variant that has runs in the ablation's place; negative controls are
     marked where the `spec` is known."""
-    head = "FRAMEWORK | NATIVE | SEEDS | ACCURACY | EFFECT | TRAIN S | EFFECT S"
+    head = ["FRAMEWORK", "NATIVE", "SEEDS", "ACCURACY", "EFFECT", "TRAIN S", "EFFECT S"]
     rows = []
     for framework in FRAMEWORKS:
         for variant in ablation.variants:
@@ -100,7 +102,8 @@ def _table(ablation: Ablation, family: int, spec: ModelSpec | None = None) -> st
             if spec is not None and is_negative_control(spec, framework, variant):
                 name += " (negative control)"
             rows.append([display_name(framework), name, str(seeds), *pair])
-    return markdown(head.split(" | "), rows, right=range(2, 7))
+    columns = len(head) if any(any(row[-2:]) for row in rows) else len(head) - 2  # without any seconds
+    return markdown(head[:columns], [row[:columns] for row in rows], right=range(2, columns))
 
 
 def _attribution(ablation: Ablation, family: int) -> list[str]:

@@ -12,6 +12,7 @@ from common.analysis.significance import INCONCLUSIVE, MARGIN, Comparison, geome
 from common.analysis.verdicts import ModelVerdict
 from common.frameworks import PAIR, display_name
 from common.model.zoo import ZOO
+from common.report.ablation_tables import PART_NAMES
 from common.report.leads import Lead
 from common.report.leads import sentences as leads
 from common.report.markdown import listed
@@ -236,20 +237,31 @@ def _seconds(noun: str, seconds: tuple[float, float]) -> str:
 
 
 def defaults(answer: Answer) -> str:
-    """The largest difference of accuracies where each framework has its own defaults; if any of them are
-    certain, the largest of those."""
-    gaps = answer.own_defaults
-    if not gaps:
+    """The largest difference of accuracies where each framework has its own defaults, and the part that makes
+    most of it; if any differences are certain, the largest of those."""
+    found = answer.own_defaults
+    if not found:
         return NOT_MEASURED.format("ablation")
-    certain = [model for model, gap in gaps.items() if gap.interval and not has_zero(gap.interval)]
-    model = max(certain or gaps, key=lambda name: abs(gaps[name].mean))
-    ahead = f"{FIRST if gaps[model].mean > 0 else SECOND} is higher" if certain else "no difference found"
-    number = "the only network measured in both" if len(gaps) == 1 else f"the largest of {len(gaps)} networks"
+    certain = [model for model, attribution in found.items() if _is_certain(attribution.gap)]
+    model = max(certain or found, key=lambda name: abs(found[name].gap.mean))
+    gap, parts = found[model].gap, found[model].parts
+    ahead = f"{FIRST if gap.mean > 0 else SECOND} is higher" if certain else "no difference found"
+    number = (
+        "the only network measured in both" if len(found) == 1 else f"the largest of {len(found)} networks"
+    )
+    causes = {part: added for part, added in parts.items() if certain and _is_certain(added)}
+    cause = max(causes, key=lambda part: abs(causes[part].mean), default=None)
+    why = f"; {PART_NAMES[cause]} alone makes {_points(causes[cause])}" if cause else ""
+    intervals = "all intervals are" if cause else "the interval is"
     return (
         f"{ahead} with each framework's own initialisation, BatchNorm and optimizer: "
-        f"{FIRST} minus {SECOND} is {_points(gaps[model])} for `{model}`, {number}; the interval is adjusted "
-        "for all effects of the ablation."
+        f"{FIRST} minus {SECOND} is {_points(gap)} for `{model}`, {number}{why}; {intervals} adjusted for "
+        "all effects of the ablation."
     )
+
+
+def _is_certain(difference: Comparison) -> bool:
+    return difference.interval is not None and not has_zero(difference.interval)
 
 
 def has_zero(interval: tuple[float, float]) -> bool:

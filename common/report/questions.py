@@ -118,18 +118,18 @@ class Facts:
         hold at once with those of all others; without the negative controls."""
         measured = ablations(self.found.tables.runs)
         family = family_size(measured)
-        effects, without = [], set()
+        effects, without = [], []
         for each, framework in product(measured, PAIR):
             effect = each.effect(framework, part, "accuracy")
             if effect is None or is_negative_control(ZOO[each.model].spec, framework, part):
                 continue
+            named = f"`{each.model}` in {display_name(framework)}"
             if effect.sd == 0 and effect.mean == 0:
-                without.add(display_name(framework))
+                without.append(named)
             else:
-                named = f"(`{each.model}` in {display_name(framework)})"
-                effects.append(f"{format_effect(effect, family=family)} {named}")
+                effects.append(f"{format_effect(effect, family=family)} ({named})")
         told = [f"{', '.join(effects)} points"] if effects else []
-        told += [f"none in {name}, whose definition is the one held equal" for name in sorted(without)]
+        told += [f"none for {answer.enumerated(without)}, where nothing changes by it"] if without else []
         return "; ".join(told) or UNKNOWN
 
     @property
@@ -221,7 +221,8 @@ def _of_definitions(facts: Facts) -> list[Question]:
             "Does BatchNorm's momentum mean the same?",
             f"No: the defaults are {facts.default('BatchNorm')}. The weight of the new batch in the running "
             f"statistics is {facts.default('BatchNorm: weight of the new batch')}, and the running variance "
-            f"is {facts.default('BatchNorm: running variance')}. Left to each framework, BatchNorm has "
+            f"is {facts.default('BatchNorm: running variance')}. With a small weight a short run is tested with "
+            "statistics of its first steps. Left to each framework, BatchNorm has "
             f"these effects on the accuracy: {facts.effect('norm')}.",
             "../benchmarks.md#ablation-of-the-defaults",
             "python -m common.bench ablation speedrun",

@@ -45,7 +45,7 @@ def test_the_gap_is_attributed_to_its_parts(tmp_path: Path) -> None:
 
 def test_an_ablation_is_of_one_machine(tmp_path: Path) -> None:
     """Pinned runs on another machine, better and quicker ones, are left out."""
-    add_variants(tmp_path, none=(99.0, 99.0), init=(99.1, 99.0))
+    add_variants(tmp_path, seeds=5, none=(99.0, 99.0), init=(99.1, 99.0))
     for seed in (2, 4):
         fields = {"seed": seed, "machine": "another", "accuracy": 99.9, "train_seconds": 5.0}
         add_run(tmp_path, "under-5k", **fields)
@@ -53,25 +53,25 @@ def test_an_ablation_is_of_one_machine(tmp_path: Path) -> None:
     seconds, accuracy = (result.effect("pytorch", "init", name) for name in ("train_seconds", "accuracy"))
     assert seconds is not None
     assert accuracy is not None
-    assert (seconds.n, seconds.mean) == (3, 0.0)
-    assert (accuracy.n, accuracy.mean) == (3, pytest.approx(0.1))
-    assert list(result.values("pytorch", "none", "accuracy")) == [1, 2, 3]
+    assert (seconds.n, seconds.mean) == (5, 0.0)
+    assert (accuracy.n, accuracy.mean) == (5, pytest.approx(0.1))
+    assert list(result.values("pytorch", "none", "accuracy")) == [1, 2, 3, 4, 5]
 
 
 def test_an_ablation_is_of_one_number_of_threads_and_times_only_runs_alone(tmp_path: Path) -> None:
-    add_variants(tmp_path, none=(99.0, 99.0), init=(99.1, 99.0))
-    for seed, at_once in ((2, 1), (4, 2)):
+    add_variants(tmp_path, seeds=5, none=(99.0, 99.0), init=(99.1, 99.0))
+    for seed, at_once in ((2, 1), (6, 2)):
         add_run(tmp_path, "under-5k", seed=seed, threads=1, accuracy=99.9, at_once=at_once)
     runs = frames.read(tmp_path).runs
     (result,) = ablation.ablations(runs)
     assert max(result.values("pytorch", "none", "accuracy").values()) < 99.9
     (result,) = ablation.ablations(runs.assign(at_once=2))
-    assert len(result.values("pytorch", "none", "accuracy")) == 3
+    assert len(result.values("pytorch", "none", "accuracy")) == 5
     assert result.effect("pytorch", "init", "train_seconds") is None
     for changes in ({"at_once": None}, {"load_before": 5.0}):  # not known to have had the machine, or busy
         (result,) = ablation.ablations(runs.assign(**changes))
         assert result.values("pytorch", "none", "train_seconds") == {}
-    (result,) = ablation.ablations(runs[runs["seed"] == 1])
+    (result,) = ablation.ablations(runs[runs["seed"] < 5])
     assert result.values("pytorch", "none", "accuracy")
     assert result.values("pytorch", "none", "train_seconds") == {}
 
@@ -134,7 +134,7 @@ def test_every_effect_of_the_page_is_counted(tmp_path: Path) -> None:
     """Three variants, two columns and two frameworks; the gap, the pinned gap, two parts and the interaction.
     Effects of one seed have no interval."""
     complete = {"none": (97.0, 97.0), "init": (97.3, 97.0), "optimizer": (97.1, 97.0), "all": (97.6, 97.1)}
-    add_variants(tmp_path, model="tf-model-1", **complete)
+    add_variants(tmp_path, seeds=5, model="tf-model-1", **complete)
     assert ablation.family_size(ablation.ablations(frames.read(tmp_path).runs)) == 3 * 2 * 2 + 5
     add_variants(tmp_path, seeds=1, model="under-5k", **complete)
     assert ablation.family_size(ablation.ablations(frames.read(tmp_path).runs)) == 3 * 2 * 2 + 5

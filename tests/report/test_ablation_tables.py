@@ -29,9 +29,17 @@ def test_the_gap_and_its_parts_are_in_a_sentence(tmp_path: Path) -> None:
     assert "+0.02 (+0.02 to +0.02) from normalisation" in page
     assert "+0.01 (+0.01 to +0.01) with everything pinned" in page
     assert "+0.01 (+0.01 to +0.01) from the parts' interaction" in page
-    assert "adjusted for all its 22 effects" in page
+    assert "adjusted for all its 14 effects" in page
     assert "| TensorFlow | `init` (negative control) | 3 |" in page
     assert "| PyTorch | `init` | 3 |" in page
+    assert "EFFECT S" not in page  # three seeds are too few for seconds
+
+
+def test_seconds_stand_beside_accuracies_where_enough_runs_had_the_machine(tmp_path: Path) -> None:
+    add_variants(tmp_path, seeds=5, none=(99.0, 99.0), init=(99.1, 98.9))
+    page = section(tmp_path)
+    assert "| EFFECT | TRAIN S | EFFECT S |" in page
+    assert "| 10.0 | +0.0 (+0.0 to +0.0) |" in page
 
 
 def test_an_unfinished_ablation_shows_the_recorded_variants(tmp_path: Path) -> None:

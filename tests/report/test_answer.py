@@ -210,6 +210,16 @@ def test_own_defaults(tmp_path: Path) -> None:
     assert "+0.30 points (95 % " in text
     assert "for `under-5k`, the only network measured in both; the interval is adjusted" in text
     assert text.startswith("PyTorch is higher with each framework's own initialisation")
+    assert "alone" not in text
+
+
+def test_the_part_that_makes_most_of_the_difference_is_named(tmp_path: Path) -> None:
+    add_variants(tmp_path, none=(99.0, 99.0), init=(99.1, 99.0), norm=(99.0, 98.6), optimizer=(99.0, 99.0))
+    add_variants(tmp_path, all=(99.1, 98.6))
+    text = answer.defaults(found(tmp_path))
+    assert (
+        "; normalisation alone makes +0.40 points (95 % +0.40 to +0.40); all intervals are adjusted" in text
+    )
 
 
 def test_each_subject_that_was_not_measured_is_named_with_its_command(tmp_path: Path) -> None:

@@ -61,7 +61,9 @@ def test_negative_controls_are_no_effects(tmp_path: Path) -> None:
 def test_a_framework_whose_definition_is_held_equal_has_no_effect(tmp_path: Path) -> None:
     add_variants(tmp_path, none=(99.0, 99.0), norm=(99.0, 98.9))
     effect = questions.Facts(Answer(frames.read(tmp_path))).effect("norm")
-    assert effect.startswith("-0.10 (-0.10 to -0.10) (`under-5k` in TensorFlow) points; none in PyTorch")
+    assert effect.startswith(
+        "-0.10 (-0.10 to -0.10) (`under-5k` in TensorFlow) points; none for `under-5k` in PyTorch"
+    )
 
 
 def test_epochs_in_which_the_rates_are_equal(tmp_path: Path) -> None:
