@@ -221,9 +221,9 @@ def _of_definitions(facts: Facts) -> list[Question]:
             "Does BatchNorm's momentum mean the same?",
             f"No: the defaults are {facts.default('BatchNorm')}. The weight of the new batch in the running "
             f"statistics is {facts.default('BatchNorm: weight of the new batch')}, and the running variance "
-            f"is {facts.default('BatchNorm: running variance')}. With a small weight a short run is tested with "
-            "statistics of its first steps. Left to each framework, BatchNorm has "
-            f"these effects on the accuracy: {facts.effect('norm')}.",
+            f"is {facts.default('BatchNorm: running variance')}. With a small weight a short run is tested "
+            "with statistics of its first steps. Left to each framework, BatchNorm has these effects "
+            f"on the accuracy: {facts.effect('norm')}.",
             "../benchmarks.md#ablation-of-the-defaults",
             "python -m common.bench ablation speedrun",
         ),
