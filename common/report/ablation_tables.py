@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pandas as pd
 
 from common.analysis import significance
@@ -125,6 +127,26 @@ def _attribution(ablation: Ablation, family: int) -> list[str]:
         f"{attribution.gap.n} seeds, the sum of {', '.join(terms)} and {told(attribution.interaction)} from "
         "the parts' interaction, all of the same seeds."
     ]
+
+
+def told_effects(runs: pd.DataFrame, part: str) -> str:
+    """The effects of leaving a part to each framework, by network and framework, with the intervals that hold
+    at once with those of all others; without the negative controls. Empty without runs."""
+    measured = ablations(runs)
+    family = family_size(measured)
+    effects, without = [], []
+    for ablation, framework in product(measured, PAIR):
+        effect = ablation.effect(framework, part, "accuracy")
+        if effect is None or is_negative_control(ZOO[ablation.model].spec, framework, part):
+            continue
+        named = f"`{ablation.model}` in {display_name(framework)}"
+        if effect.sd == 0 and effect.mean == 0:
+            without.append(named)
+        else:
+            effects.append(f"{format_effect(effect, family=family)} ({named})")
+    told = [f"{', '.join(effects)} points"] if effects else []
+    told += [f"none for {cells.enumerated(without)}, where nothing changes by it"] if without else []
+    return "; ".join(told)
 
 
 def format_effect(comparison: Comparison | None, digits: int = 2, *, family: int = 1) -> str:

@@ -12,6 +12,7 @@ from common.analysis.significance import INCONCLUSIVE, MARGIN, Comparison, geome
 from common.analysis.verdicts import ModelVerdict
 from common.frameworks import PAIR, display_name
 from common.model.zoo import ZOO
+from common.report import cells
 from common.report.ablation_tables import PART_NAMES
 from common.report.leads import Lead
 from common.report.leads import sentences as leads
@@ -102,7 +103,7 @@ def in_short(answer: Answer) -> list[str]:
             reasons[FIRST if mean > 1 else SECOND].append("faster prediction of single images")
     equal = pooled and has_zero(pooled.interval) and max(map(abs, pooled.interval)) <= MARGIN
     parts = ["accuracy is no reason to choose"] if equal else []
-    parts += [f"{name} has {enumerated(those)}" for name, those in reasons.items() if those]
+    parts += [f"{name} has {cells.enumerated(those)}" for name, those in reasons.items() if those]
     if not parts:
         return []
     sizes = [ZOO[pair.model].spec.parameters for pair in answer.pairs]
@@ -110,11 +111,6 @@ def in_short(answer: Answer) -> list[str]:
     if answer.machines and all(NO_GPU in machine for machine in answer.machines):
         extent += ", and of times and memory on a CPU"
     return [f"{'; '.join(parts)}. All of this is true of {extent}."]
-
-
-def enumerated(words: Sequence[str]) -> str:
-    """`one, two and three`."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def accuracy(answer: Answer) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from common.analysis.pooling import Group
 from common.analysis.significance import Comparison, Ratio
 
@@ -65,3 +67,8 @@ def p_value(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:.3f}" if value >= 0.001 else "< 0.001"
+
+
+def enumerated(words: Sequence[str]) -> str:
+    """`one, two and three`."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

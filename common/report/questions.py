@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 
 import pandas as pd
 
 from common.analysis import pooling, rounding
-from common.analysis.ablation import ablations, family_size, is_negative_control
 from common.analysis.answer import Answer
 from common.analysis.rounding import FirstSteps
 from common.frameworks import FRAMEWORKS, PAIR, display_name
 from common.model.zoo import ZOO
 from common.report import answer
-from common.report.ablation_tables import format_effect
+from common.report.ablation_tables import told_effects
 from common.report.benchmarks import contents
 from common.report.defaults_tables import snapshot
 
@@ -114,23 +112,8 @@ class Facts:
         return f"{max(ratios):,.0f} times" if ratios else UNKNOWN
 
     def effect(self, part: str) -> str:
-        """The effects of leaving a part to each framework, by network and framework, with the intervals that
-        hold at once with those of all others; without the negative controls."""
-        measured = ablations(self.found.tables.runs)
-        family = family_size(measured)
-        effects, without = [], []
-        for each, framework in product(measured, PAIR):
-            effect = each.effect(framework, part, "accuracy")
-            if effect is None or is_negative_control(ZOO[each.model].spec, framework, part):
-                continue
-            named = f"`{each.model}` in {display_name(framework)}"
-            if effect.sd == 0 and effect.mean == 0:
-                without.append(named)
-            else:
-                effects.append(f"{format_effect(effect, family=family)} ({named})")
-        told = [f"{', '.join(effects)} points"] if effects else []
-        told += [f"none for {answer.enumerated(without)}, where nothing changes by it"] if without else []
-        return "; ".join(told) or UNKNOWN
+        """The effects of leaving a part to each framework."""
+        return told_effects(self.found.tables.runs, part) or UNKNOWN
 
     @property
     def spreads(self) -> str:

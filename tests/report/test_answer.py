@@ -14,7 +14,7 @@ from support.tables import aa_rows, add_pairs, add_variants, timing_row
 from common.analysis import frames
 from common.analysis.answer import Answer
 from common.frameworks import FRAMEWORKS
-from common.report import answer, answer_figure
+from common.report import answer, answer_figure, cells
 from common.tables import store
 
 MODELS = ("tf-model-1", "nextjournal", "under-5k")
@@ -126,7 +126,7 @@ def test_the_short_answer_has_only_what_is_certain(tmp_path: Path) -> None:
     (sentence,) = answer.in_short(found(tmp_path))
     assert "PyTorch has faster prediction of single images; TensorFlow has faster training" in sentence
     assert sentence.endswith(f"{extent}, and of times and memory on a CPU.")
-    assert answer.enumerated(["a", "b", "c"]) == "a, b and c"
+    assert cells.enumerated(["a", "b", "c"]) == "a, b and c"
 
 
 def test_an_inexact_clock_withholds_the_mean_and_its_network(tmp_path: Path) -> None:
