@@ -92,6 +92,14 @@ class FirstSteps:
         """The highest excess ratio of a seed."""
         return max(comparison.excess_ratio for comparison in self.comparisons)
 
+    @property
+    def overall_ratio(self) -> float:
+        """The largest difference between the frameworks over the largest self-baseline, of all steps and
+        seeds."""
+        unit = max(comparison.unit for comparison in self.comparisons)
+        baseline = self.largest(lambda comparison: comparison.self_baseline)
+        return self.largest(lambda comparison: comparison.between_frameworks) / max(baseline, unit)
+
     def largest(self, values: Callable[[TraceComparison], Losses]) -> float:
         """The largest of some losses' differences over all steps and seeds."""
         return max(float(values(comparison).max()) for comparison in self.comparisons)

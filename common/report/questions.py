@@ -101,9 +101,9 @@ class Facts:
 
     @property
     def rounding_ratios(self) -> str:
-        """The networks' medians of the ratio to rounding alone."""
-        medians = [steps.quartiles[1] for steps in self.first_steps]
-        return f"{min(medians):.1f} to {max(medians):.1f} times" if medians else UNKNOWN
+        """The networks' largest differences over those of rounding alone."""
+        ratios = [steps.overall_ratio for steps in self.first_steps]
+        return f"{min(ratios):.1f} to {max(ratios):.1f} times" if ratios else UNKNOWN
 
     @property
     def highest_ratio(self) -> str:
@@ -273,8 +273,9 @@ def _of_results(facts: Facts) -> list[Question]:
             "In double precision yes, in single precision only at first. With the same weights, batches "
             f"and dropout masks the first losses agree to {facts.float64_error} (relative) in double "
             f"precision. In single precision they drift apart by {facts.later_losses} within a hundred "
-            f"steps, {facts.rounding_ratios} as far as rounding alone makes one framework drift from itself "
-            f"(medians of the networks; of a single seed up to {facts.highest_ratio}).",
+            f"steps, {facts.rounding_ratios} as far as rounding alone makes one framework drift from "
+            f"itself. At a single step it can be up to {facts.highest_ratio}, where one pair of runs drifts "
+            "before the other does.",
             "../benchmarks.md#first-steps",
             "python -m common.bench traces",
         ),
@@ -314,8 +315,8 @@ def _of_results(facts: Facts) -> list[Question]:
         Question(
             "Is the difference the framework's, or its kernels'?",
             "What is left when all definitions are equal is rounding, and rounding is the kernels'. In "
-            f"single precision the frameworks differ {facts.rounding_ratios} as much as each differs from "
-            "itself after a start one unit in the last place away (medians of the networks). "
+            f"single precision the first losses differ at most {facts.rounding_ratios} as much as those of "
+            "one framework that starts one unit in the last place away. "
             "Speed is the kernels' as well: a training step reaches "
             f"{facts.percent_of_product} of the arithmetic of a matrix product (above 100 % in PyTorch, "
             "where another library computes the product than the convolutions).",

@@ -12,7 +12,7 @@ from support.tables import add_traces
 
 from common.analysis import frames, rounding
 from common.cli.trace import STEPS
-from common.frameworks import ROOT
+from common.frameworks import PAIR, ROOT
 from common.model.zoo import ZOO
 
 JUDGED = [entry.name for entry in ZOO.values() if entry.judged]
@@ -67,6 +67,17 @@ def test_recorded_epochs_differ_by_no_more_than_rounding_explains(traces: pd.Dat
     comparisons = list(rounding.first_epoch_comparisons(traces))
     assert {comparison.model for comparison in comparisons} == set(JUDGED)
     assert rounding.mean_ratio(comparisons) < 2
+
+
+def test_the_overall_ratio_is_of_the_largest_differences_of_all_steps_and_seeds() -> None:
+    def comparison(between: list[float], within: list[float]) -> rounding.TraceComparison:
+        nothing = np.zeros(2)
+        baselines = dict(zip(PAIR, (np.array(within), nothing), strict=True))
+        return rounding.TraceComparison("", 1, 1e-7, nothing, nothing, np.array(between), baselines)
+
+    steps = rounding.FirstSteps([comparison([0.1, 0.3], [0.2, 0.0]), comparison([0.0, 0.2], [0.0, 0.6])])
+    assert steps.overall_ratio == pytest.approx(0.5)
+    assert rounding.FirstSteps([comparison([0.0, 1e-6], [0.0, 0.0])]).overall_ratio == pytest.approx(10)
 
 
 def test_mean_ratio_is_the_geometric_mean_of_the_ratios_of_means() -> None:
