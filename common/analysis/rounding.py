@@ -105,6 +105,16 @@ class FirstSteps:
         return max(float(values(comparison).max()) for comparison in self.comparisons)
 
 
+def in_double_precision(networks: Sequence[FirstSteps]) -> tuple[float, int, list[TraceComparison]]:
+    """The largest relative difference in double precision of the comparisons that stay within
+    FLOAT64_TOLERANCE, their number, and the others: there rounding grew in double precision too."""
+    comparisons = [comparison for steps in networks for comparison in steps.comparisons]
+    errors = [float(comparison.float64_error.max()) for comparison in comparisons]
+    within = [error for error in errors if error <= FLOAT64_TOLERANCE]
+    others = [each for each, error in zip(comparisons, errors, strict=True) if error > FLOAT64_TOLERANCE]
+    return max(within, default=0.0), len(within), others
+
+
 @dataclass(frozen=True)
 class FirstEpochComparison:
     """Absolute differences in points of a network's test accuracy after the first epoch.

@@ -37,14 +37,20 @@ def first_steps(traces: pd.DataFrame) -> str:
     networks = rounding.first_steps(traces)
     if not networks:
         return ""
-    error = max(steps.largest(lambda seed: seed.float64_error) for steps in networks)
+    error, within, others = rounding.in_double_precision(networks)
+    grown = "".join(
+        f" With seed {each.seed} of `{each.model}` rounding grows in double precision too, to "
+        f"{each.float64_error.max():.0e}."
+        for each in others
+    )
     ratios = [steps.overall_ratio for steps in networks]
     medians = [steps.quartiles[1] for steps in networks]
     numbers = sorted({len(steps.comparisons) for steps in networks})
     seeds = " to ".join(str(number) for number in dict.fromkeys([numbers[0], numbers[-1]]))
     return (
-        f"In double precision the first losses of both frameworks agree to {error:.0e} (relative) in all "
-        f"{len(networks)} networks. In single precision the largest difference within the steps is "
+        f"In double precision the first losses of both frameworks agree to {error:.0e} (relative) in "
+        f"{within} of {within + len(others)} comparisons of {len(networks)} networks.{grown} In single precision the "
+        "largest difference within the steps is "
         f"{min(ratios):.1f} to {max(ratios):.1f} times the largest that rounding alone makes ({seeds} seeds "
         f"a network). Step by step one difference can grow before the other: there the highest ratio is "
         f"{min(medians):.1f} to {max(medians):.1f} (medians of the networks), and up to "

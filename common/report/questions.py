@@ -83,9 +83,11 @@ class Facts:
 
     @property
     def float64_error(self) -> str:
-        """The largest relative difference of losses in double precision."""
-        errors = [steps.largest(lambda seed: seed.float64_error) for steps in self.first_steps]
-        return f"{max(errors):.0e}" if errors else UNKNOWN
+        """The largest relative difference of losses in double precision, where it stays small."""
+        if not self.first_steps:
+            return UNKNOWN
+        error, within, others = rounding.in_double_precision(self.first_steps)
+        return f"{error:.0e} in {within} of {within + len(others)} comparisons"
 
     @property
     def first_loss(self) -> str:
