@@ -49,8 +49,8 @@ def first_steps(traces: pd.DataFrame) -> str:
     seeds = " to ".join(str(number) for number in dict.fromkeys([numbers[0], numbers[-1]]))
     return (
         f"In double precision the first losses of both frameworks agree to {error:.0e} (relative) in "
-        f"{within} of {within + len(others)} comparisons of {len(networks)} networks.{grown} In single precision the "
-        "largest difference within the steps is "
+        f"{within} of {within + len(others)} comparisons of {len(networks)} networks.{grown} In single "
+        "precision the largest difference within the steps is "
         f"{min(ratios):.1f} to {max(ratios):.1f} times the largest that rounding alone makes ({seeds} seeds "
         f"a network). Step by step one difference can grow before the other: there the highest ratio is "
         f"{min(medians):.1f} to {max(medians):.1f} (medians of the networks), and up to "
