@@ -55,15 +55,19 @@ class Repetition:
 
 def missing(runs: pd.DataFrame) -> list[tuple[str, int]]:
     """The networks and seeds without a pair of runs, of which none diverged."""
-    known = set(diverged(runs))
+    known = _of_a_diverged_run(runs)
     return [pair for pair in _without_pair(runs) if pair not in known]
 
 
 def diverged(runs: pd.DataFrame) -> list[tuple[str, int]]:
     """The networks and seeds without a pair because a run diverged: it has no accuracy."""
-    rows = pooling.judged_runs(runs[runs["status"] == "diverged"].assign(status="ok"))
-    known = set(zip(rows["model"], rows["seed"], strict=True))
+    known = _of_a_diverged_run(runs)
     return [pair for pair in _without_pair(runs) if pair in known]
+
+
+def _of_a_diverged_run(runs: pd.DataFrame) -> set[tuple[str, int]]:
+    rows = pooling.judged_runs(runs[runs["status"] == "diverged"].assign(status="ok"))
+    return set(zip(rows["model"], rows["seed"], strict=True))
 
 
 def _without_pair(runs: pd.DataFrame) -> list[tuple[str, int]]:

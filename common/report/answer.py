@@ -238,14 +238,14 @@ def defaults(answer: Answer) -> str:
     found = answer.own_defaults
     if not found:
         return NOT_MEASURED.format("ablation")
-    certain = [model for model, attribution in found.items() if _is_certain(attribution.gap)]
+    certain = [model for model, attribution in found.items() if is_certain(attribution.gap)]
     model = max(certain or found, key=lambda name: abs(found[name].gap.mean))
     gap, parts = found[model].gap, found[model].parts
     ahead = f"{FIRST if gap.mean > 0 else SECOND} is higher" if certain else "no difference found"
     number = (
         "the only network measured in both" if len(found) == 1 else f"the largest of {len(found)} networks"
     )
-    causes = {part: added for part, added in parts.items() if certain and _is_certain(added)}
+    causes = {part: added for part, added in parts.items() if certain and is_certain(added)}
     cause = max(causes, key=lambda part: abs(causes[part].mean), default=None)
     why = f"; {PART_NAMES[cause]} alone makes {_points(causes[cause])}" if cause else ""
     intervals = "all intervals are" if cause else "the interval is"
@@ -256,7 +256,8 @@ def defaults(answer: Answer) -> str:
     )
 
 
-def _is_certain(difference: Comparison) -> bool:
+def is_certain(difference: Comparison) -> bool:
+    """Whether it has an interval, without 0."""
     return difference.interval is not None and not has_zero(difference.interval)
 
 

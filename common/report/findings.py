@@ -75,7 +75,7 @@ def ablations(found: Answer) -> str:
         return ""
     family = ablation.family_size(measured)
     adjusted = [ablation.adjusted(effect, family=family) for each in measured for effect in each.effects()]
-    outside = sum(each.interval is not None and not answer.has_zero(each.interval) for each in adjusted)
+    outside = sum(map(answer.is_certain, adjusted))
     gap = f"{answer.capitalised(answer.defaults(found))} " if found.own_defaults else ""
     return (
         f"{gap}Of the {family} effects on accuracy or time below, of parts, of all of them and of their "
