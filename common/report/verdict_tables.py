@@ -223,7 +223,7 @@ def _words(verdict: ModelVerdict) -> str:
 def _plan(judged: Sequence[ModelVerdict], address: str = "") -> str:
     """Whether the planned seeds are there, with a link to their list at an address."""
     short = sum(verdict.missing_seeds > 0 for verdict in judged)
-    lacking = f"{short} of {len(judged)} networks have yet to run some"
+    lacking = f"{short} of {len(judged)} networks {'has' if short == 1 else 'have'} yet to run some"
     state = (
         (f"[{lacking}]({address})" if address else lacking) if short else "every network has all of its own"
     )

@@ -77,7 +77,7 @@ def test_missing_planned_seeds_are_named(tmp_path: Path) -> None:
     wanted = ZOO["nextjournal"].planned_seeds
     assert f"not yet run: `nextjournal` {wanted - 2} of {wanted}." in text
     assert "| inconclusive: " in text
-    assert "1 of 2 networks have yet to run some" in verdict_tables.summary_table(tables)
+    assert "1 of 2 networks has yet to run some" in verdict_tables.summary_table(tables)
 
 
 def test_no_table_has_more_than_nine_columns(tmp_path: Path) -> None:
