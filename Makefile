@@ -27,7 +27,7 @@ run: needs install ## get MNIST, train the default networks, and one in both fra
 
 needs:
 	@echo "make run needs up to 12 GB of disk on Linux: 8 for both frameworks in $(VENV), the rest for pip's cache."
-	@echo "It takes some minutes to download them, the first time, and one or two to train four networks."
+	@echo "It takes some minutes to download them, the first time, and one or two for four short runs."
 	@echo "Rows, report and pictures go to runs/, which git ignores; no file of the repository is changed."
 
 report: install ## tables into README.md and benchmarks.md, figures into results/plots

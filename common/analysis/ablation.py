@@ -118,6 +118,14 @@ class Ablation:
             return None
         return _compare(self.values(framework, variant, column), self.values(framework, NONE, column))
 
+    def shown_seeds(self, framework: str, variant: str) -> set[int]:
+        """The seeds with an accuracy; of the pinned runs only those that another variant has too."""
+        seeds = set(self.values(framework, variant, "accuracy"))
+        if variant != NONE:
+            return seeds
+        others = [set(self.values(framework, other, "accuracy")) for other in self.variants if other != NONE]
+        return seeds.intersection(set().union(*others))
+
     def gaps(self, variant: str) -> dict[int, float]:
         """Accuracy of the first framework less the second in a variant, by seed."""
         first, second = (self.values(framework, variant, "accuracy") for framework in PAIR)

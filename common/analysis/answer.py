@@ -86,12 +86,11 @@ class Answer:
         pairs = _pairs(speed[(speed["measure"] == "predict") & (speed["arm"] == SINGLE_IMAGES)])
         return {model: first / second for model, (first, second) in pairs.items()}
 
-    @cached_property
-    def starts(self) -> dict[str, tuple[float, float]]:
+    def starts(self, program: str = "first step") -> dict[str, tuple[float, float]]:
         """Seconds from the start of a process to the end of its first training step, in the order of PAIR, by
-        network that a session started in both frameworks."""
+        network that a session started in both frameworks; with "plain step" of the shortest programs."""
         speed = self.tables.speed
-        return _pairs(speed[(speed["measure"] == "start") & (speed["arm"] == "first step")])
+        return _pairs(speed[(speed["measure"] == "start") & (speed["arm"] == program)])
 
     @cached_property
     def own_defaults(self) -> dict[str, Attribution]:

@@ -23,7 +23,7 @@ RATIO_MARGIN = 1.1
 ALPHA = 0.05
 """Significance level of every family of tests, after adjustment for their number."""
 
-INCONCLUSIVE = "inconclusive"
+EQUIVALENT, INCONCLUSIVE = "equivalent", "inconclusive"
 
 
 @dataclass(frozen=True)
@@ -153,5 +153,5 @@ def verdict(*, p_difference: float, p_equivalence: float) -> str:
     """The verdict in words from two p-values that are adjusted for their number, at the level ALPHA."""
     equivalent, different = p_equivalence < ALPHA, p_difference < ALPHA
     if equivalent:
-        return "different but negligible" if different else "equivalent"
+        return "different but negligible" if different else EQUIVALENT
     return "different" if different else INCONCLUSIVE

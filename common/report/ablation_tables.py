@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 
 import pandas as pd
@@ -39,7 +40,7 @@ def section(runs: pd.DataFrame) -> str:
         "A *negative control* draws its initial weights from the distribution that the pinned runs have "
         "already, only by the framework's own generator: an effect there is chance."
     )
-    parts = [f"{_note(family)} {control}"]
+    parts = [f"{_note(measured, family)} {control}"]
     for ablation in measured:
         spec = ZOO[ablation.model].spec
         notes = inapplicable_parts(spec).values()
@@ -60,7 +61,8 @@ def of_own(ablation: Ablation) -> str:
         "If the file's `init` is a framework's own, `init` changes only the draw in that framework: an "
         "effect there is chance."
     )
-    parts = [f"{_note(family)} {control}", *_attribution(ablation, family), _table(ablation, family)]
+    note = f"{_note([ablation], family)} {control}"
+    parts = [note, *_attribution(ablation, family), _table(ablation, family)]
     return "\n\n".join(parts)
 
 
@@ -71,17 +73,26 @@ def _missing(ablation: Ablation) -> list[str]:
     return [f"Not run in {' and '.join(lacking)}."] if lacking else []
 
 
-def _note(family: int) -> str:
-    return (
-        "With `--native PART` that part is left to each framework's own defaults, with `all` every part. "
-        "Accuracies in percent, and seconds of training, are means over seeds. EFFECT is the difference from "
-        "the pinned runs, over the seeds that both have, with the 95 % confidence interval of its mean. "
-        f"The intervals of this section are simultaneous, adjusted for all its {family} effects "
-        "(Bonferroni): with 95 % confidence all of them hold at once. All runs of an ablation are "
-        "from one machine and have one number of threads, so a part that changes nothing has the effect 0. "
-        "Seconds are of runs that had the machine to themselves, where at least "
+def _note(measured: Sequence[Ablation], family: int) -> str:
+    timed = any(_has_seconds(ablation) for ablation in measured)
+    seconds = (
+        " TRAIN S are seconds of training, of runs that had the machine to themselves, where at least "
         f"{FEWEST_TIMED} seeds have such a run."
     )
+    return (
+        "With `--native PART` that part is left to each framework's own defaults, with `all` every part. "
+        "ACCURACY, in percent, is a mean over seeds; that of the pinned runs is over those that any part was "
+        "run with. EFFECT is the difference from the pinned runs, over the seeds that both have, with the "
+        "95 % confidence interval of its mean. The intervals of this section are simultaneous, adjusted for "
+        f"all its {family} effects (Bonferroni), those in the tables and the terms of the sums above them: "
+        "with 95 % confidence all of them hold at once. All runs of an ablation are from one machine and "
+        "have one number of threads, so a part that changes nothing has the effect 0."
+        f"{seconds if timed else ''}"
+    )
+
+
+def _has_seconds(ablation: Ablation) -> bool:
+    return any(ablation.values(*group, SECONDS) for group in ablation.groups)
 
 
 def _table(ablation: Ablation, family: int, spec: ModelSpec | None = None) -> str:
@@ -91,20 +102,21 @@ def _table(ablation: Ablation, family: int, spec: ModelSpec | None = None) -> st
     rows = []
     for framework in FRAMEWORKS:
         for variant in ablation.variants:
-            seeds = len(ablation.values(framework, variant, "accuracy"))
+            seeds = ablation.shown_seeds(framework, variant)
             if not seeds:
                 continue
             pair = []
             for column, digits in (("accuracy", 2), (SECONDS, 1)):
                 values = ablation.values(framework, variant, column)
+                shown = [value for seed, value in values.items() if seed in seeds]
                 effect = ablation.effect(framework, variant, column)
-                mean = f"{significance.summary(values.values()).mean:.{digits}f}" if values else ""
+                mean = f"{significance.summary(shown).mean:.{digits}f}" if shown else ""
                 pair += [mean, format_effect(effect, digits, family=family)]
             name = "none (pinned)" if variant == NONE else f"`{variant}`"
             if spec is not None and is_negative_control(spec, framework, variant):
                 name += " (negative control)"
-            rows.append([display_name(framework), name, str(seeds), *pair])
-    columns = len(head) if any(any(row[-2:]) for row in rows) else len(head) - 2  # without any seconds
+            rows.append([display_name(framework), name, str(len(seeds)), *pair])
+    columns = len(head) if _has_seconds(ablation) else len(head) - 2
     return markdown(head[:columns], [row[:columns] for row in rows], right=range(2, columns))
 
 

@@ -22,21 +22,21 @@ FIRST, SECOND = (display_name(name) for name in PAIR)
 
 NOT_MEASURED = "not measured yet (`python -m common.bench {}`)."
 REASONS = {
-    "training": Lead("faster training"),
-    "prediction": Lead("faster prediction in batches"),
-    "whole run": Lead("shorter runs", less=True),
-    "memory": Lead("less memory", less=True),
-    "import": Lead("a faster start", less=True),
+    "training": Lead("trains faster"),
+    "prediction": Lead("predicts batches faster"),
+    "whole run": Lead("ends a whole run sooner", less=True),
+    "memory": Lead("needs less memory", less=True),
+    "import": Lead("starts faster", less=True),
 }
 """What speaks for the framework that is ahead in a quantity."""
 
 WORDS = (
     "A *pair of runs* is one of each framework with one seed, which decides the initial weights and the "
-    "order of the images. *Too noisy*: runs of one framework differ too much among themselves. Networks have "
-    "the names of their sources; each was trained in both frameworks."
+    "order of the images. *Too noisy*: runs of one framework differ too much among themselves. A name such "
+    "as `tf-model-1` says where a recipe comes from; every network was trained in both frameworks."
 )
 
-COMPILED = f"{SECOND} compiles dense networks with XLA, {FIRST} compiles nothing."
+COMPILED = f"By default the scripts compile dense networks in {SECOND} (XLA), and nothing in {FIRST}."
 """What the scripts compile by default, which no table has: backends/*/fast.py."""
 
 
@@ -92,7 +92,7 @@ def in_short(answer: Answer) -> list[str]:
     pooled = answer.accuracy
     reasons: dict[str, list[str]] = {FIRST: [], SECOND: []}
     if pooled and not has_zero(pooled.interval):
-        reasons[FIRST if pooled.mean > 0 else SECOND].append("a higher accuracy")
+        reasons[FIRST if pooled.mean > 0 else SECOND].append("is more accurate")
     for name, lead in REASONS.items():
         overall = quantity.overall if (quantity := answer.quantities.get(name)) else None
         if overall and overall.borne and overall.ratio.excludes_one:
@@ -100,17 +100,19 @@ def in_short(answer: Answer) -> list[str]:
     if len(single := list(answer.single_images.values())) > 1:
         mean, low, high = geometric(single)
         if not low <= 1 <= high:
-            reasons[FIRST if mean > 1 else SECOND].append("faster prediction of single images")
+            reasons[FIRST if mean > 1 else SECOND].append("predicts single images faster")
     equal = pooled and has_zero(pooled.interval) and max(map(abs, pooled.interval)) <= MARGIN
     parts = ["accuracy is no reason to choose"] if equal else []
-    parts += [f"{name} has {cells.enumerated(those)}" for name, those in reasons.items() if those]
+    parts += [f"{name} {cells.enumerated(those)}" for name, those in reasons.items() if those]
     if not parts:
         return []
+    if "training" in answer.quantities and not any(REASONS["training"].words in each for each in parts):
+        parts.append("which one trains faster differs by network or is undecided")
     sizes = [ZOO[pair.model].spec.parameters for pair in answer.pairs]
-    extent = f"MNIST, networks of {min(sizes):,} to {max(sizes):,} parameters"
+    extent = f"on MNIST with networks of {min(sizes):,} to {max(sizes):,} parameters"
     if answer.machines and all(NO_GPU in machine for machine in answer.machines):
-        extent += ", and of times and memory on a CPU"
-    return [f"{'; '.join(parts)}. All of this is true of {extent}."]
+        extent += ", times and memory on a CPU"
+    return [f"{'; '.join(parts)}. Measured {extent}."]
 
 
 def accuracy(answer: Answer) -> str:
@@ -220,10 +222,11 @@ def start_up(answer: Answer) -> str:
         for name, noun in (("import", "the import takes"), ("first step", "the first step takes"))
         if name in answer.quantities
     ]
-    parts += [
-        _seconds(f"from its start to the end of its first step a process of `{model}` takes", seconds)
-        for model, seconds in answer.starts.items()
-    ]
+    for model, seconds in answer.starts().items():
+        whole = _seconds(f"from its start to the end of its first step a process of `{model}` takes", seconds)
+        plain = answer.starts("plain step").get(model)
+        beside = f" ({_seconds('the shortest program', plain)})" if plain else ""
+        parts.append(f"{whole}{beside}")
     return f"{'; '.join(parts)}." if parts else NOT_MEASURED.format("aa")
 
 
@@ -242,6 +245,8 @@ def defaults(answer: Answer) -> str:
     model = max(certain or found, key=lambda name: abs(found[name].gap.mean))
     gap, parts = found[model].gap, found[model].parts
     ahead = f"{FIRST if gap.mean > 0 else SECOND} is higher" if certain else "no difference found"
+    if gap.interval is None:
+        ahead = "too few seeds for an interval"
     number = (
         "the only network measured in both" if len(found) == 1 else f"the largest of {len(found)} networks"
     )
@@ -249,10 +254,10 @@ def defaults(answer: Answer) -> str:
     cause = max(causes, key=lambda part: abs(causes[part].mean), default=None)
     why = f"; {PART_NAMES[cause]} alone makes {_points(causes[cause])}" if cause else ""
     intervals = "all intervals are" if cause else "the interval is"
+    adjusted = f"; {intervals} adjusted for all effects of the ablation" if gap.interval else ""
     return (
         f"{ahead} with each framework's own initialisation, BatchNorm and optimizer: "
-        f"{FIRST} minus {SECOND} is {_points(gap)} for `{model}`, {number}{why}; {intervals} adjusted for "
-        "all effects of the ablation."
+        f"{FIRST} minus {SECOND} is {_points(gap)} for `{model}`, {number}{why}{adjusted}."
     )
 
 

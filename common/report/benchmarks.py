@@ -59,7 +59,7 @@ def page(tables: Tables, link: str = "results/plots", *, with_own: bool = True) 
             verdict_tables.other_data(tables),
             *_other_sessions(rest_of_tables),
         ],
-        "Repetition": [repetition_tables.section(runs)],
+        repetition_tables.TITLE: [repetition_tables.section(runs)],
         "First steps": [findings.first_steps(tables.traces), rounding_tables.section(tables.traces)],
         "The defaults": [findings.defaults(tables.defaults), defaults_tables.side_by_side(tables.defaults)],
         "Ablation of the defaults": [findings.ablations(found), ablation_tables.section(runs)],
@@ -71,7 +71,7 @@ def page(tables: Tables, link: str = "results/plots", *, with_own: bool = True) 
             timings.section(tables.speed),
         ],
         "Other settings": [findings.other_settings(others), run_tables.other_settings(others)],
-        "Failed runs": [f"{counted}.", run_tables.failed(runs)],
+        "Unfinished runs": [f"{counted}.", run_tables.failed(runs)],
         **({own_networks.TITLE: [own]} if own else {}),
     }
     return (

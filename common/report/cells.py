@@ -70,5 +70,5 @@ def p_value(value: float | None) -> str:
 
 
 def enumerated(words: Sequence[str]) -> str:
-    """`one, two and three`."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+    """`one, two and three`; empty for no words."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

@@ -19,17 +19,18 @@ FIRST, SECOND = (display_name(name) for name in PAIR)
 
 
 def most_accurate(groups: Sequence[Group]) -> str:
-    """The group with the highest mean test accuracy, and the smallest network."""
-    means = {group.model: summary.mean for group in groups if (summary := group.summary("accuracy"))}
+    """The network of the group with the highest mean test accuracy, and its accuracy in each framework."""
+    means = [(summary.mean, group.model) for group in groups if (summary := group.summary("accuracy"))]
     if not means:
         return ""
-    best = max(means, key=lambda model: means[model])
+    _, best = max(means)
     accuracies = [
         f"{cells.accuracy(group, 'accuracy')} in {display_name(group.framework)}"
         for group in groups
         if group.model == best
     ]
-    return f"The most accurate of {len(means)} networks is `{best}`: {', '.join(accuracies)}."
+    networks = len({model for _, model in means})
+    return f"The most accurate of {networks} networks is `{best}`: {', '.join(accuracies)}."
 
 
 def first_steps(traces: pd.DataFrame) -> str:
@@ -78,8 +79,8 @@ def ablations(found: Answer) -> str:
     outside = sum(map(answer.is_certain, adjusted))
     gap = f"{answer.capitalised(answer.defaults(found))} " if found.own_defaults else ""
     return (
-        f"{gap}Of the {family} effects on accuracy or time below, of parts, of all of them and of their "
-        f"interaction, {outside} have an interval without 0."
+        f"{gap}Of the {family} effects below, of parts, of all of them and of their interaction, {outside} "
+        "have an interval without 0."
     )
 
 

@@ -115,8 +115,8 @@ def _by_framework(ratios: dict[str, float], lead: Lead) -> dict[str, dict[str, f
 
 
 def _counted(models: Sequence[str], quantity: Quantity) -> str:
-    """`2 of 9 networks`, with the names of one or two."""
-    names = f" ({', '.join(f'`{model}`' for model in models)})" if len(models) <= 2 else ""
+    """`2 of 9 networks`, with the names of one to three."""
+    names = f" ({', '.join(f'`{model}`' for model in models)})" if len(models) <= 3 else ""
     return f"{len(models)}{_of(quantity)}{names}"
 
 
@@ -126,16 +126,19 @@ def _of(quantity: Quantity) -> str:
 
 
 def _too_noisy(noisy: Sequence[ToldRatio], lead: Lead, *, alone: bool) -> str:
-    """`the other 7 are too noisy for a ratio (the better mean: TensorFlow in 5, PyTorch in 2)`; empty for
+    """`the other 7 are too noisy for a ratio (ahead by the mean: TensorFlow in 5, PyTorch in 2)`; empty for
     none. With `alone` there are no others."""
     if not noisy:
         return ""
-    count = "one is" if len(noisy) == 1 else f"{len(noisy)} are"
-    return f"{'all' if alone else 'the other'} {count} too noisy for a ratio ({_direction(noisy, lead)})"
+    if len(noisy) == 1:
+        count = "the only network is" if alone else "the other one is"
+    else:
+        count = f"{'all' if alone else 'the other'} {len(noisy)} are"
+    return f"{count} too noisy for a ratio ({_direction(noisy, lead)})"
 
 
 def _direction(measured: Iterable[ToldRatio], lead: Lead) -> str:
-    """`the better mean: TensorFlow in 5, PyTorch in 2`, in numbers of networks."""
+    """`ahead by the mean: TensorFlow in 5, PyTorch in 2`, in numbers of networks."""
     names = [lead.framework(told.ratio.mean) for told in measured]
     counts = sorted({name: names.count(name) for name in names}.items(), key=lambda item: -item[1])
-    return "the better mean: " + ", ".join(f"{name} in {count}" for name, count in counts)
+    return "ahead by the mean: " + ", ".join(f"{name} in {count}" for name, count in counts)

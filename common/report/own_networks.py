@@ -39,7 +39,7 @@ def section(tables: Tables) -> str:
     if others := _other_settings(runs, networks):
         parts.append(f"### Other settings of your networks\n\n{others}")
     if (runs["status"] != "ok").any() or (runs["reason"] != "").any():
-        parts.append(f"### Failed runs of your networks\n\n{run_tables.failed(runs)}")
+        parts.append(f"### Unfinished runs of your networks\n\n{run_tables.failed(runs)}")
     return "\n\n".join(filter(None, parts))
 
 

@@ -156,8 +156,8 @@ def _of_answer(answer: Answer) -> list[Picture]:
             ANSWER,
             "Accuracy, training and prediction speed, memory and start-up by network",
             "Points are means with 95 % confidence intervals, in the colour of the framework that is better; "
-            "an arrow: the interval is longer than the axis; hollow, without an interval: the clock is too "
-            "inexact for this ratio; no point: not measured. "
+            "an arrow: the interval is longer than the axis; hollow: too noisy for a ratio; no "
+            "point: not measured. "
             f"Grey: the margin of ±{MARGIN:g} points within which two accuracies count as equivalent.",
             lambda _: answer_figure.figure(answer),
         )

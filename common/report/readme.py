@@ -86,6 +86,6 @@ def _remarks(tables: Tables, groups: Sequence[Group], benchmarks: str) -> list[s
     finished = int((tables.runs["status"] == "ok").sum())
     remarks.append(
         f"Runs of these recipes: {shown}. In [benchmarks.md]({benchmarks}): tests, times, memory, runs with "
-        f"other settings ({finished - shown}) and failed ones ({len(tables.runs) - finished})."
+        f"other settings ({finished - shown}) and unfinished ones ({len(tables.runs) - finished})."
     )
     return remarks

@@ -12,6 +12,7 @@ from common.analysis.significance import ALPHA
 from common.report import cells
 from common.report.markdown import markdown
 
+TITLE = "Repetition"
 DRAWS = 100_000
 """Draws of chance's sums for the parts that are no test."""
 

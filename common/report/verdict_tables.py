@@ -10,7 +10,14 @@ from common.analysis.fingerprint import Fingerprint, framework_fingerprint
 from common.analysis.frames import Tables
 from common.analysis.pooling import Group
 from common.analysis.power import NUMBERS, POWER
-from common.analysis.significance import ALPHA, INCONCLUSIVE, MARGIN, RATIO_MARGIN, Comparison
+from common.analysis.significance import (
+    ALPHA,
+    EQUIVALENT,
+    INCONCLUSIVE,
+    MARGIN,
+    RATIO_MARGIN,
+    Comparison,
+)
 from common.analysis.verdicts import (
     OUTCOMES,
     Decision,
@@ -22,7 +29,7 @@ from common.analysis.verdicts import (
 )
 from common.frameworks import PAIR, display_name
 from common.model.zoo import ZOO
-from common.report import cells
+from common.report import cells, repetition_tables
 from common.report.markdown import listed, markdown, slug
 
 FIRST, SECOND = (display_name(name) for name in PAIR)
@@ -47,7 +54,7 @@ def sentence(tables: Tables) -> str:
         f"{_range(difference.interval)}){ratio}; the true difference of a "
         f"further network like these is expected within {_range(difference.prediction)} points (95 % "
         "prediction interval; the estimated standard deviation of the networks' true differences is "
-        f"{difference.tau:.3f} points)."
+        f"{difference.tau:.3f} points, which so few networks leave uncertain)."
     )
 
 
@@ -69,12 +76,20 @@ def summary_table(tables: Tables, benchmarks: str = "") -> str:
     note = (
         f"Each accuracy is a mean over seeds. DIFFERENCE is {FIRST} minus {SECOND} in points of test "
         "accuracy after the last epoch, over pairs of runs with one seed, with its 95 % confidence interval. "
-        f"*Equivalent*: within ±{MARGIN:g} points by two one-sided tests. *Different*: not zero by Student's "
-        f"paired test. *Inconclusive*: neither. Both tests are at {100 * ALPHA:g} %, adjusted for the number "
-        f"of networks. {_plan(judged, f'{benchmarks}#{slug(DIFFERENCES)}')}"
+        f"*Equivalent*: within ±{MARGIN:g} points by two one-sided tests{_by_ratio(tables)}. *Different*: "
+        "not zero by Student's paired test. *Inconclusive*: neither. Both tests are at "
+        f"{100 * ALPHA:g} %, adjusted for the number of networks. "
+        f"{_plan(judged, f'{benchmarks}#{slug(DIFFERENCES)}')}"
     )
     parts = [markdown(head, rows, right=(1, 2, 3, 4)), note]
     return "\n\n".join([*parts, *([listed(refused)] if refused else [])])
+
+
+def _by_ratio(tables: Tables) -> str:
+    """` (within 10 % of the other's errors: 7 of 13)`: how many networks are equivalent by it."""
+    words = [verdict.verdict for verdict in judge_ratios(tables, "error rates")]
+    within = f"{100 * (RATIO_MARGIN - 1):.0f} %"
+    return f" (within {within} of the other's errors: {words.count(EQUIVALENT)} of {len(words)})"
 
 
 def other_data(tables: Tables) -> str:
@@ -155,9 +170,9 @@ def _overall(tables: Tables) -> list[str]:
     return [
         answer,
         "This is a random-effects estimate over the networks' mean differences (DerSimonian and Laird, 1986) "
-        "with the interval of Hartung and Knapp (2001), widened for the weights, which are estimated "
-        "themselves (Meier, 1953); the prediction interval is that of Higgins, Thompson and Spiegelhalter "
-        "(2009).",
+        "with the interval of Hartung and Knapp (2001), never narrower than without their factor (Röver, "
+        "Knapp and Friede, 2015), and widened for the weights, which are estimated themselves (Meier, 1953); "
+        "the prediction interval is that of Higgins, Thompson and Spiegelhalter (2009).",
     ]
 
 
@@ -170,13 +185,16 @@ def _differences(judged: Sequence[ModelVerdict]) -> list[str]:
         ]
         for verdict in judged
     ]
-    head = "MODEL | PAIRS | DIFFERENCE | SD | P DIFFERENT | P OUTSIDE MARGIN | VERDICT"
+    head = "MODEL | PAIRS | DIFFERENCE | SD | P OF DIFFERENCE | P OF EQUIVALENCE | VERDICT"
     return [
         f"### {DIFFERENCES}",
         f"Pairs are runs with one seed. A difference is equivalent if it is within ±{MARGIN:g} points: "
-        "P OUTSIDE MARGIN is the larger p-value of two one-sided tests. In brackets, where they differ, are "
+        "P OF DIFFERENCE is the p-value of Student's paired test, P OF EQUIVALENCE the larger one of two "
+        "one-sided tests. In brackets, where they differ, are "
         "the p-values that decide, adjusted for the number of networks (Holm). The margin, ten of the 10,000 "
-        "test images, is a judgement; it was first committed when 198 runs had been recorded.",
+        "test images, is a judgement; it was first committed when 198 runs had been recorded. "
+        "Whether the differences are as large as chance alone makes them has a test of its own, the "
+        f"[{repetition_tables.TITLE.lower()}](#{slug(repetition_tables.TITLE)}).",
         _seeds(judged),
         markdown(head.split(" | "), rows, right=range(1, 6)),
     ]
@@ -184,7 +202,7 @@ def _differences(judged: Sequence[ModelVerdict]) -> list[str]:
 
 def _ratios(tables: Tables) -> list[str]:
     """The tests of the ratios, a table for each outcome."""
-    head = "MODEL | PAIRS | RATIO | P DIFFERENT | P OUTSIDE MARGIN | VERDICT"
+    head = "MODEL | PAIRS | RATIO | P OF DIFFERENCE | P OF EQUIVALENCE | VERDICT"
     parts = []
     for outcome in OUTCOMES:
         rows = [
@@ -195,7 +213,7 @@ def _ratios(tables: Tables) -> list[str]:
             for verdict in judge_ratios(tables, outcome)
         ]
         if rows:
-            equivalent = sum(row[-1] == "equivalent" for row in rows)
+            equivalent = sum(row[-1] == EQUIVALENT for row in rows)
             parts += [
                 f"### Ratios of {outcome}",
                 f"Equivalent in {equivalent} of {len(rows)} networks.",
@@ -236,13 +254,13 @@ def _plan(judged: Sequence[ModelVerdict], address: str = "") -> str:
 def _seeds(judged: Sequence[ModelVerdict]) -> str:
     """Whether the planned seeds are there, which are not, and what `more seeds` of a verdict means."""
     missing = [
-        f"`{verdict.model}` {verdict.missing_seeds} of {verdict.planned_seeds}"
+        f"`{verdict.model}` {verdict.missing_seeds} (of {verdict.planned_seeds} planned)"
         for verdict in judged
         if verdict.missing_seeds
     ]
     parts = [_plan(judged)]
     if missing:
-        parts.append(f"Planned and not yet run: {', '.join(missing)}.")
+        parts.append(f"Seeds still to run: {', '.join(missing)}.")
     if any(verdict.verdict == INCONCLUSIVE for verdict in judged):
         parts.append(
             f"*More seeds*: with so many there is a verdict with a probability of {100 * POWER:.0f} %, by "

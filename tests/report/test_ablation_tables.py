@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from support.tables import add_variants
+from support.tables import add_run, add_variants
 
 from common.analysis import frames
 from common.report import ablation_tables
@@ -49,3 +49,10 @@ def test_an_unfinished_ablation_shows_the_recorded_variants(tmp_path: Path) -> N
     assert "| PyTorch | `init` | 1 | 97.22 | +0.20 (one pair) |" in page
     assert "initialisation" not in page
     assert "tf-model-1 has neither BatchNorm nor GroupNorm" in page
+
+
+def test_the_pinned_accuracy_is_over_the_seeds_of_the_other_variants(tmp_path: Path) -> None:
+    add_variants(tmp_path, none=(99.0, 99.0), init=(99.1, 98.9))
+    add_run(tmp_path, "under-5k", seed=9, accuracy=50.0)
+    page = section(tmp_path)
+    assert "| PyTorch | none (pinned) | 3 | 99.04 |" in page

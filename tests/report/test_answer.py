@@ -116,7 +116,7 @@ def test_the_short_answer_has_only_what_is_certain(tmp_path: Path) -> None:
     assert answer.in_short(found(tmp_path)) == []
     for model in models:
         add_pairs(tmp_path, [0.01, -0.01, 0.01, -0.01], model)
-    extent = "All of this is true of MNIST, networks of 4,838 to 101,770 parameters"
+    extent = "Measured on MNIST with networks of 4,838 to 101,770 parameters"
     assert answer.in_short(found(tmp_path)) == [f"accuracy is no reason to choose. {extent}."]
     add_session(tmp_path, [(100.0, 130.0), (100.0, 130.0), (100.0, 131.0)])
     for model, rate in zip(models, (2.0, 2.2, 2.1), strict=True):
@@ -124,8 +124,8 @@ def test_the_short_answer_has_only_what_is_certain(tmp_path: Path) -> None:
         rows.append(timing_row("predict", "batch 1", 1.0, framework="tensorflow", model=model))
         store.append_rows(tmp_path, "speed.csv", rows)
     (sentence,) = answer.in_short(found(tmp_path))
-    assert "PyTorch has faster prediction of single images; TensorFlow has faster training" in sentence
-    assert sentence.endswith(f"{extent}, and of times and memory on a CPU.")
+    assert "PyTorch predicts single images faster; TensorFlow trains faster. " in sentence
+    assert sentence.endswith(f"{extent}, times and memory on a CPU.")
     assert cells.enumerated(["a", "b", "c"]) == "a, b and c"
 
 
@@ -134,7 +134,7 @@ def test_an_inexact_clock_withholds_the_mean_and_its_network(tmp_path: Path) -> 
     text = answer.training(found(tmp_path))
     assert text == (
         "undecided: the average over all 2 networks measured is too noisy to compare "
-        "(one framework against itself: ±26 %), as is each network (the better mean: TensorFlow in 2)."
+        "(one framework against itself: ±26 %), as is each network (ahead by the mean: TensorFlow in 2)."
     )
 
 
@@ -149,8 +149,8 @@ def test_where_the_mean_is_too_noisy_the_networks_that_are_not_name_the_faster_f
     text = answer.training(found(tmp_path))
     assert text.startswith(
         "TensorFlow trains 50 % faster in 1 of 3 networks (`tf-model-1`); the other 2 are too noisy for "
-        "a ratio (the better mean: TensorFlow in 1, PyTorch in 1). The average over all 3 networks measured "
-        "is too noisy to compare "
+        "a ratio (ahead by the mean: TensorFlow in 1, PyTorch in 1). The average over all 3 networks "
+        "measured is too noisy to compare "
     )
 
 
@@ -164,7 +164,7 @@ def test_the_mean_and_the_networks_measured_exactly_enough_are_told_apart(tmp_pa
     assert "on average over all 3 networks measured" in text
     assert (
         "PyTorch takes 20 to 21 % less in 2 of 3 networks (`tf-model-1`, `nextjournal`); the other one is "
-        "too noisy for a ratio (the better mean: PyTorch in 1)." in text
+        "too noisy for a ratio (ahead by the mean: PyTorch in 1)." in text
     )
 
 
@@ -202,6 +202,12 @@ def test_start_up_of_one_network_in_both_frameworks(tmp_path: Path) -> None:
     text = answer.start_up(found(tmp_path))
     assert "`speedrun` takes 2.0 s in PyTorch and 4.3 s in TensorFlow." in text
     assert "tf-model-1" not in text
+    for framework, seconds in (("pytorch", 2.5), ("tensorflow", 4.0)):
+        row = timing_row("start", "plain step", seconds, framework=framework, model="speedrun")
+        store.append_rows(tmp_path, "speed.csv", [row])
+    assert answer.start_up(found(tmp_path)).endswith(
+        "4.3 s in TensorFlow (the shortest program 2.5 s in PyTorch and 4.0 s in TensorFlow)."
+    )
 
 
 def test_own_defaults(tmp_path: Path) -> None:
@@ -211,6 +217,13 @@ def test_own_defaults(tmp_path: Path) -> None:
     assert "for `under-5k`, the only network measured in both; the interval is adjusted" in text
     assert text.startswith("PyTorch is higher with each framework's own initialisation")
     assert "alone" not in text
+
+
+def test_own_defaults_of_one_seed_have_no_interval(tmp_path: Path) -> None:
+    add_variants(tmp_path, seeds=1, none=(99.0, 99.0), all=(99.2, 98.9))
+    text = answer.defaults(found(tmp_path))
+    assert text.startswith("too few seeds for an interval with each framework's own initialisation")
+    assert text.endswith("is +0.30 points for `under-5k`, the only network measured in both.")
 
 
 def test_the_part_that_makes_most_of_the_difference_is_named(tmp_path: Path) -> None:

@@ -184,9 +184,9 @@ def test_failed_runs_are_counted_and_listed(root: Path) -> None:
     add_run(results(root))
     failed = add_run(results(root), status="diverged", accuracy=None, seed=7)
     table, marks = rendered(root)
-    assert "failed ones (1)" in table
+    assert "unfinished ones (1)" in table
     assert "2 runs: 1 ok, 1 diverged, 0 interrupted" in marks
-    assert failed.run in marks.split("## Failed runs")[1]
+    assert failed.run in marks.split("## Unfinished runs")[1]
 
 
 def test_missing_runs_are_listed(root: Path) -> None:

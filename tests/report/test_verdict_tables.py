@@ -75,7 +75,7 @@ def test_missing_planned_seeds_are_named(tmp_path: Path) -> None:
     tables = frames.read(tmp_path)
     text = verdict_tables.details(tables)
     wanted = ZOO["nextjournal"].planned_seeds
-    assert f"not yet run: `nextjournal` {wanted - 2} of {wanted}." in text
+    assert f"Seeds still to run: `nextjournal` {wanted - 2} (of {wanted} planned)." in text
     assert "| inconclusive: " in text
     assert "1 of 2 networks has yet to run some" in verdict_tables.summary_table(tables)
 
