@@ -37,6 +37,9 @@ TRAINING = "training"
 TTA_VIEWS = 5
 """Views of an image that test-time augmentation predicts: itself, and its shifts in four directions."""
 
+PLACE = ["machine", "device", "threads"]
+"""Where a run is timed: runs of several places are never in one mean of times."""
+
 SAME_CODE = ("model", "seed", "commit", "machine", "python", "device", "threads", "world_size")
 """Columns that the two runs of a pair share where their times are compared."""
 
@@ -177,10 +180,14 @@ def _last_rounds(speed: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.Data
     """By network and framework: the runs by session, arm and round (`A 1`), with a column for each
     measurement.
 
-    They are those of the last session and of all with the same SAME_CLOCK. Of uncommitted code, and of a
-    network of a user's own file, which no commit describes, only the last session counts.
+    They are those of the last session, with both frameworks if there is one, and of all with the same
+    SAME_CLOCK. Of uncommitted code, and of a network of a user's own file, which no commit describes, only
+    the last session counts.
     """
     measured = speed[speed["measure"].str.startswith(PREFIX)]
+    compared = measured["framework"].where(measured["framework"].isin(PAIR))
+    count = compared.groupby([measured["model"], measured["sitting"]]).transform("nunique")
+    measured = measured[count == count.groupby(measured["model"]).transform("max")]
     for (model, framework), rows in measured.groupby(["model", "framework"]):
         last = rows["sitting"] == rows["sitting"].max()
         clock = rows[last].iloc[0][SAME_CLOCK]
@@ -211,13 +218,13 @@ def over_networks(pairs: Mapping[tuple[str, str], AAPair]) -> ToldRatio | None:
     """
     both = [model for model, framework in pairs if framework == PAIR[0] and (model, PAIR[1]) in pairs]
     told = {model: told_ratio(*(pairs[model, framework] for framework in PAIR)) for model in both}
-    ratios = [each.ratio.mean for each in told.values() if each]
+    ratios = {model: each.ratio.mean for model, each in told.items() if each}
     if len(ratios) < 2:
         return None
     self_ratios = (
-        _geometric_mean(pairs[model, framework].self_ratio.mean for model in both) for framework in PAIR
+        _geometric_mean(pairs[model, framework].self_ratio.mean for model in ratios) for framework in PAIR
     )
-    return ToldRatio(ratio=_geometric_mean(ratios), clock_error=max(map(clock_error, self_ratios)))
+    return ToldRatio(ratio=_geometric_mean(ratios.values()), clock_error=max(map(clock_error, self_ratios)))
 
 
 def _geometric_mean(ratios: Iterable[float]) -> Ratio:
@@ -235,7 +242,7 @@ class TargetComparison:
     """Training until the test accuracy is first at least `target` percent, over `pairs` seeds.
 
     `epochs` and `seconds` are means of each framework, in the order of PAIR. `told` is the ratio of the
-    seconds, with the clock error of the network's training throughput.
+    seconds, with the clock error of the network's training throughput in the same PLACE.
     """
 
     model: str
@@ -248,9 +255,11 @@ class TargetComparison:
 
 def target_comparisons(tables: Tables) -> list[TargetComparison]:
     """Every network and target that both runs of all its pairs reached (`same_code_pairs`)."""
-    clocks = training_clocks(tables.speed)
+    runs = tables.runs.set_index("run")
     comparisons = []
     for model, pairs in same_code_pairs(tables.runs):
+        here = (tables.speed[PLACE] == runs.loc[pairs[0][0], PLACE]).all(axis=1)
+        clocks = training_clocks(tables.speed[here & (tables.speed["model"] == model)])
         error = max(clocks.get((model, framework), math.inf) for framework in PAIR)
         for target in TARGETS:
             reached = first_epoch_at(target, tables.epochs).reindex([run for side in pairs for run in side])
@@ -287,18 +296,20 @@ def same_code_pairs(runs: pd.DataFrame) -> list[tuple[str, Sequence[list[str]]]]
     """For each network the names of paired runs, a list for each framework of PAIR in the same order.
 
     A pair has one seed, one clean commit and one machine to itself (`pooling.alone`). A seed counts once,
-    by its last pair, and of several machines that with the most pairs counts.
+    by its last pair, and of several places that with the most pairs counts. Resumed runs have no times.
     """
     judged = pooling.judged_runs(runs)
-    timed = judged[_is_clean(judged["commit"]) & pooling.alone(judged)]
+    whole = judged["train_seconds"].notna()
+    timed = judged[_is_clean(judged["commit"]) & pooling.alone(judged) & whole]
     timed = timed.drop_duplicates(["framework", *SAME_CODE], keep="last")
     sides = [timed.loc[timed["framework"] == framework, [*SAME_CODE, "started", "run"]] for framework in PAIR]
     pairs = sides[0].merge(sides[1], on=list(SAME_CODE), suffixes=("", "_second")).sort_values("started")
-    pairs = pairs.drop_duplicates(["model", "machine", "seed"], keep="last").sort_values("seed")
+    pairs = pairs.drop_duplicates(["model", *PLACE, "seed"], keep="last").sort_values("seed")
     result: list[tuple[str, Sequence[list[str]]]] = []
     for model in ZOO:
         own = pairs[pairs["model"] == model]
         if len(own):
-            own = own[own["machine"] == own["machine"].mode().iloc[0]]
+            most = own[PLACE].value_counts().reset_index()[PLACE].iloc[0]
+            own = own[(own[PLACE] == most).all(axis=1)]
             result.append((model, [list(own["run"]), list(own["run_second"])]))
     return result

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from common.analysis.significance import Summary, geometric, summary
-from common.frameworks import FRAMEWORKS
+from common.frameworks import FRAMEWORKS, PAIR
 from common.model.entry import Entry
 from common.model.recipe import recipe_hash, short_name
 from common.model.zoo import ZOO
@@ -79,13 +79,17 @@ def paired(first: Group, second: Group, column: str = "accuracy") -> tuple[list[
     A seed fixes initial weights and order, so runs with one seed are a pair. Raises ValueError, which names
     the fields, for groups that differ in more than the framework.
     """
-    differing = differences(first.fields, second.fields, but=("framework", "numerics"))
-    if differing:
-        fields = "; ".join(f"{field}: {' and '.join(pair)}" for field, pair in differing.items())
+    if differs := differing(first, second):
+        fields = "; ".join(f"{field}: {' and '.join(pair)}" for field, pair in differs.items())
         raise ValueError(f"Runs of {first.model} that differ in {fields} are not compared.")
     values, other_values = (by_seed(group, column) for group in (first, second))
     seeds = sorted(set(values) & set(other_values))
     return [values[seed] for seed in seeds], [other_values[seed] for seed in seeds]
+
+
+def differing(first: Group, second: Group) -> dict[str, tuple[str, str]]:
+    """The fields other than the framework in which two groups of one network differ, with both values."""
+    return differences(first.fields, second.fields, but=("framework", "numerics"))
 
 
 def by_seed(group: Group, column: str) -> dict[int, float]:
@@ -197,16 +201,32 @@ def alone(runs: pd.DataFrame) -> pd.Series[bool]:
 
 
 def largest_groups(groups: Iterable[Group], *, by: str = "model") -> list[Group]:
-    """The group with the most seeds (the first of equals) for each model, framework and value of `by`.
+    """A group for each model, framework and value of `by`: of the settings that have the most seeds in both
+    frameworks of PAIR, else of those that have the most in one; the first of equals.
 
     Only groups of the newest arithmetic are considered.
     """
+    candidates = list(groups)
+    seeds: dict[tuple[object, ...], dict[str, int]] = {}
+    for group in sorted(candidates, key=lambda group: group.number):
+        seeds.setdefault(_settings(group), {})[group.framework] = group.seeds
+
+    def rank(group: Group) -> tuple[float, int, int]:
+        in_both = min(seeds[_settings(group)].get(framework, 0) for framework in PAIR)
+        return group.number, in_both, group.seeds
+
     best: dict[tuple[object, ...], Group] = {}
-    for group in groups:
+    for group in candidates:
         key = (group.model, group.framework, group.fields[by])
-        if key not in best or (group.number, group.seeds) > (best[key].number, best[key].seeds):
+        if key not in best or rank(group) > rank(best[key]):
             best[key] = group
     return list(best.values())
+
+
+def _settings(group: Group) -> tuple[str, ...]:
+    """What the groups of both frameworks have in common where they can be compared."""
+    own = {name: value for name, value in group.fields.items() if name not in ("framework", "numerics")}
+    return tuple(map(str, own.values()))
 
 
 def differences(

@@ -66,7 +66,9 @@ def diverged(runs: pd.DataFrame) -> list[tuple[str, int]]:
 
 
 def _of_a_diverged_run(runs: pd.DataFrame) -> set[tuple[str, int]]:
-    rows = pooling.judged_runs(runs[runs["status"] == "diverged"].assign(status="ok"))
+    ended = runs[runs["status"].isin(["ok", "diverged"]) & runs["framework"].isin(PAIR)]
+    newest = pooling.judged_runs(ended.assign(status="ok"))
+    rows = newest[ended["status"].loc[newest.index] == "diverged"]
     return set(zip(rows["model"], rows["seed"], strict=True))
 
 
@@ -76,10 +78,10 @@ def _without_pair(runs: pd.DataFrame) -> list[tuple[str, int]]:
 
 
 def repetition(runs: pd.DataFrame) -> Repetition | None:
-    """The test; None until every pair is recorded."""
+    """The test, over the networks with two pairs or more; None until every pair is recorded."""
     if missing(runs):
         return None
-    samples = [list(differences.values()) for differences in _differences(runs).values()]
+    samples = [list(pairs.values()) for pairs in _differences(runs).values() if len(pairs) > 1]
     return compared_with_chance(
         [squared_t(sample) for sample in samples], [len(sample) for sample in samples]
     )
@@ -129,6 +131,9 @@ def _differences(runs: pd.DataFrame, *, part: str = "fresh") -> dict[str, dict[i
         rows = judged[judged["model"] == model]
         own = rows[[PARTS[part](fresh, int(seed)) for seed in rows["seed"]]] if len(rows) else rows
         groups = {group.framework: group for group in pooling.largest_groups(pooling.groups(own))}
-        sides = [pooling.by_seed(groups[name], "accuracy") if name in groups else {} for name in PAIR]
-        result[model] = {seed: sides[0][seed] - sides[1][seed] for seed in sorted({*sides[0]} & {*sides[1]})}
+        sides = [groups[name] for name in PAIR if name in groups]
+        result[model] = {}
+        if len(sides) == len(PAIR) and not pooling.differing(*sides):
+            first, second = (pooling.by_seed(side, "accuracy") for side in sides)
+            result[model] = {seed: first[seed] - second[seed] for seed in sorted({*first} & {*second})}
     return result

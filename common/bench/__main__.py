@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from common.bench.arguments import UsageError
 from common.checked import RecipeError
 from common.cli.parser import Parser
+from common.data.datasets import DataError
 from common.tables.store import ResultsError
 
 SUBCOMMANDS = {
@@ -60,7 +61,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return int(module.run(options))
     except (UsageError, RecipeError) as error:
         chosen.error(str(error))
-    except ResultsError as error:
+    except (DataError, ResultsError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     except OSError as error:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from common.bench.arguments import add_dataset, add_folders, add_frameworks, add_models
+from common.bench.arguments import UsageError, add_dataset, add_folders, add_frameworks, add_models
 from common.bench.measure import Session, row, run_session, train
 from common.bench.requested_data import MNIST, Data
 from common.cli.arguments import MAX_SEEDS, number
@@ -88,12 +88,17 @@ LENGTHS = {
 
 
 def length_of(model: str, data: Data) -> Length:
-    """The runs of a network: on other data than MNIST the first epochs of about as many images as SHORT; of a
-    batch that is larger than these one epoch."""
-    if data == MNIST and entry_of(model).recipe.batch_size <= TRAINING_IMAGES - SHORT.held_out:
+    """The runs of a network: on other data than MNIST, and of batches with less than two in SHORT, the first
+    epochs of about as many images as SHORT, of two steps at least: the first is not in the speed. Raises
+    UsageError for a recipe with fewer steps."""
+    recipe, images = entry_of(model).recipe, TRAINING_IMAGES - SHORT.held_out
+    if data == MNIST and 2 * recipe.batch_size <= images:
         return LENGTHS.get(model, SHORT)
-    epochs = max(1, (TRAINING_IMAGES - SHORT.held_out) // data.training_images)
-    return Length(epochs=min(epochs, entry_of(model).recipe.epochs))
+    steps = data.training_images // recipe.batch_size
+    epochs = min(max(1 if steps > 1 else 2, images // data.training_images), recipe.epochs)
+    if epochs * steps < 2:
+        raise UsageError(f"{model} has {epochs * steps} training steps on {data.name}; a speed takes two.")
+    return Length(epochs=epochs)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

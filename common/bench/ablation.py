@@ -35,11 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the variants that this machine has not run yet; the exit status of `bench run`."""
+    """Run the variants that this machine has not run on as many threads; the exit status of `bench run`."""
     from common.analysis import ablation
     from common.bench import execution, tasks
     from common.bench.requested_data import requested_data
     from common.tables import machine
+    from common.tables.cores import cores
 
     spec = entry_of(options.model).spec
     for sentence in ablation.inapplicable_parts(spec).values():
@@ -47,4 +48,5 @@ def run(options: argparse.Namespace) -> int:
     data = requested_data(options, [options.model])
     variants = ablation.variants(spec)
     wanted = tasks.tasks_of([options.model], options.frameworks, seeds(options), variants, data=data)
-    return execution.run_missing(wanted, options, machine=machine.name())
+    here = {"machine": machine.name(), "threads": str(options.threads or cores())}
+    return execution.run_missing(wanted, options, where=here)

@@ -25,11 +25,15 @@ RESULTS, TRIALS = "results.csv", "trials.csv"
 
 
 def run_missing(
-    wanted: Sequence[Task], options: argparse.Namespace, *, machine: str | None = None, table: str = RESULTS
+    wanted: Sequence[Task],
+    options: argparse.Namespace,
+    *,
+    where: Mapping[str, str] = tasks.NOWHERE,
+    table: str = RESULTS,
 ) -> int:
-    """Run the tasks of `wanted` without a finished row in `table`, of `machine` if it is named; an exit
-    status."""
-    todo = partial(_missing, wanted, options.results, machine=machine, table=table)
+    """Run the tasks of `wanted` without a finished row in `table` that has the values `where`, by column; an
+    exit status."""
+    todo = partial(_missing, wanted, options.results, where=where, table=table)
     if options.dry_run:
         print("\n".join(map(str, todo())))
         return 0
@@ -39,9 +43,9 @@ def run_missing(
         return _run_all(todo(), options, table)
 
 
-def _missing(wanted: Sequence[Task], folder: Path, *, machine: str | None, table: str) -> list[Task]:
+def _missing(wanted: Sequence[Task], folder: Path, *, where: Mapping[str, str], table: str) -> list[Task]:
     """The tasks to run; prints how many."""
-    todo = tasks.missing(wanted, store.rows(folder, table), machine=machine)
+    todo = tasks.missing(wanted, store.rows(folder, table), where=where)
     print(f"{len(wanted)} tasks, {len(wanted) - len(todo)} in the tables already, {len(todo)} to run.")
     return todo
 

@@ -144,9 +144,11 @@ def row(**columns: object) -> SpeedRow:
 
 def train(session: Session, framework: str, model: str, *words: str) -> dict[str, str]:
     """The row of a training run, which is also appended to the session's results.csv."""
-    before = len(store.rows(session.folder, "results.csv"))
-    run_script(session.command(framework, model, *words, "--results", str(session.folder)))
-    return store.rows(session.folder, "results.csv")[before]
+    with tempfile.TemporaryDirectory() as name:  # as other runs may append to the session's
+        folder = Path(name)
+        run_script(session.command(framework, model, *words, "--results", str(folder)))
+        store.merge(session.folder, store.complete_tables(folder))
+        return store.rows(folder, "results.csv")[-1]
 
 
 def run_json(command: Sequence[str]) -> dict[str, Any]:

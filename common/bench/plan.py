@@ -75,11 +75,12 @@ def _at_once(workers: int) -> str:
 def seconds_of_a_run(plan: Plan, rows: Sequence[Row], *, data_dir: Path | None) -> dict[str, float]:
     """Expected seconds of one of the missing runs, by framework: the median of the runs of this machine that
     are in the tables, else by the first steps of a run. Raises ResultsError where none can be trained."""
-    here = tasks.finished_rows([row for row in rows if row["machine"] == machine.name()])
+    finished, here = tasks.finished_rows(rows), machine.name()
     recorded: dict[str, list[float]] = {}
     for task in plan.wanted:
-        of_task = here.get(tasks.key(task), [])
-        seconds = [float(row["total_seconds"]) for row in of_task if row["total_seconds"]]
+        of_task = [row for row in finished.get(tasks.key(task), []) if row["machine"] == here]
+        # A resumed run, which has no seconds of training, did not take those of all epochs.
+        seconds = [float(row["total_seconds"]) for row in of_task if row["train_seconds"]]
         recorded.setdefault(task.framework, []).extend(seconds)
     result = {framework: median(values) for framework, values in recorded.items() if values}
     unknown = {task.framework: task for task in plan.missing if task.framework not in result}

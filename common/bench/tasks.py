@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -32,6 +32,8 @@ from common.tables import machine, schema, store
 MAX_ATTEMPTS = 2  # of a task that fails
 LAST_LINES = 20
 POLL_SECONDS = 0.1
+NOWHERE: Mapping[str, str] = {}
+"""No values that rows must have."""
 
 
 @dataclass(frozen=True)
@@ -165,16 +167,18 @@ def tasks_of(
 
 
 def missing(
-    wanted: Sequence[Task], rows: Sequence[dict[str, str]], *, machine: str | None = None
+    wanted: Sequence[Task], rows: Sequence[dict[str, str]], *, where: Mapping[str, str] = NOWHERE
 ) -> list[Task]:
     """The tasks of `wanted` without a finished row: status ok, or diverged, which another attempt would
     repeat.
 
-    Only rows of a task's own recipe and data set count, in float32 and one process, and only those of
-    `machine` if it is named.
+    Only rows of a task's own recipe and data set count, in float32 and one process, and only those with the
+    values `where`, by column.
     """
-    present = finished_rows([row for row in rows if not machine or row["machine"] == machine])
-    return [task for task in wanted if key(task) not in present]
+    present = finished_rows(rows)
+    return [
+        task for task in wanted if not any(row.items() >= where.items() for row in present.get(key(task), []))
+    ]
 
 
 def finished_rows(rows: Sequence[dict[str, str]]) -> dict[tuple[object, ...], list[dict[str, str]]]:
@@ -215,7 +219,8 @@ def key(task: Task) -> tuple[object, ...]:
 def seconds_left(todo: Sequence[Task], rows: Sequence[dict[str, str]]) -> float | None:
     """Expected seconds of `todo`: each epoch takes the mean of the recorded runs most like the task; None
     without recorded runs."""
-    timed = [row for row in rows if row["status"] == "ok" and row["total_seconds"] and row["epochs"] != "0"]
+    # A resumed run, which has no seconds of training, did not take those of all epochs.
+    timed = [row for row in rows if row["status"] == "ok" and row["train_seconds"] and row["epochs"] != "0"]
     if not timed:
         return None
 

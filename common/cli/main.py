@@ -8,10 +8,12 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from common.checked import RecipeError
 from common.cli import ends, outcome
@@ -38,6 +40,8 @@ from common.training import checkpoint, mistaken, numerics
 from common.training.backend import Backend, PeerLost, Unavailable
 from common.training.job import Job
 from common.training.run import execute
+
+T = TypeVar("T")
 
 REPORTED = (
     *(DataError, RecipeError, checkpoint.CheckpointError, store.ResultsError, OutputError),
@@ -71,14 +75,29 @@ def _startup(invocation: Invocation) -> Startup:
         reading = None
     else:
         # On a thread: the import of a framework leaves it most of a core.
-        read = partial(load, invocation.dataset or "mnist", data_dir=invocation.data_dir, log=_show)
-        reading = ThreadPoolExecutor(1).submit(read)
+        name = invocation.dataset or "mnist"
+        reading = _meanwhile(partial(load, name, data_dir=invocation.data_dir, log=_show))
     return Startup(
         load=machine.load(),
         usage=contention.Usage.now(),
         concurrent_runs=ConcurrentRuns() if invocation.world.rank == 0 else None,
         dataset=reading,
     )
+
+
+def _meanwhile(call: Callable[[], T]) -> Future[T]:
+    """The outcome of `call` on a thread that the process does not wait for when it ends, as it would for
+    one of a ThreadPoolExecutor: a download may take minutes."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
 
 
 def main(backend: type[Backend], invocation: Invocation) -> NoReturn:

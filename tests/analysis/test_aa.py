@@ -111,6 +111,18 @@ def test_sessions_of_one_commit_on_one_machine_count_together(tmp_path: Path) ->
         assert pair.rounds == [(sessions[-1], number) for number in (1, 2)]
 
 
+def test_a_later_session_of_one_framework_stands_in_for_none_of_both(tmp_path: Path) -> None:
+    later = aa_rows([9.0, 9.1], [9.1, 9.0], session="2026-05-01T00:00:00+00:00", framework="pytorch")
+    table = speed(
+        tmp_path,
+        *(aa_rows([1.0, 1.1], [1.1, 1.0], framework=framework) for framework in PAIR),
+        [dataclasses.replace(row, commit="ba9876543210") for row in later],
+    )
+    assert told(table).ratio.mean == pytest.approx(1)
+    pairs = aa.aa_pairs(table[table["framework"] == "pytorch"], "training")
+    assert pairs["tf-model-1", "pytorch"].mean == pytest.approx(9.05, abs=0.01)
+
+
 @pytest.mark.parametrize("model, epochs, views", [("under-8k", 15, 0), ("under-5k-tuned", 10, 4)])
 def test_quantities_of_a_shortened_run(tmp_path: Path, model: str, epochs: int, views: int) -> None:
     """Recipes of epochs of 468 steps of 128 images, one with test-time augmentation, and a run that trained
@@ -231,6 +243,20 @@ def test_only_runs_of_one_code_on_one_machine_alone_are_a_pair(
 ) -> None:
     add_run(tmp_path, at_once=1)
     add_run(tmp_path, framework="tensorflow", **({"at_once": 1} | second))
+    assert aa.same_code_pairs(frames.read(tmp_path).runs) == []
+
+
+def test_pairs_of_one_place_are_averaged(tmp_path: Path) -> None:
+    for seed, threads in ((1, 1), (2, 2), (3, 2)):
+        for framework in PAIR:
+            add_run(tmp_path, framework=framework, seed=seed, at_once=1, threads=threads)
+    ((_, sides),) = aa.same_code_pairs(frames.read(tmp_path).runs)
+    assert sides[0] == ["tf-model-1-pytorch-2", "tf-model-1-pytorch-4"]
+
+
+def test_a_resumed_run_has_no_time_to_a_target(tmp_path: Path) -> None:
+    for framework in PAIR:
+        add_run(tmp_path, framework=framework, at_once=1, train_seconds=None)
     assert aa.same_code_pairs(frames.read(tmp_path).runs) == []
 
 

@@ -113,6 +113,16 @@ def test_leading_is_the_group_with_the_most_seeds(tmp_path: Path) -> None:
     assert group.fields["world_size"] == 2
 
 
+def test_settings_of_both_frameworks_win_over_more_seeds_of_one(tmp_path: Path) -> None:
+    for seed in range(6):
+        add_run(tmp_path, seed=seed, device="a GPU")
+    for framework, seeds in (("pytorch", (1, 2)), ("tensorflow", (1, 2, 3))):
+        for seed in seeds:
+            add_run(tmp_path, framework=framework, seed=seed)
+    leading = pooling.largest_groups(pooling.groups(frames.read(tmp_path).runs))
+    assert [(group.fields["device"], group.seeds) for group in leading] == [("cpu", 2), ("cpu", 3)]
+
+
 def test_the_newest_arithmetic_wins_over_more_seeds(tmp_path: Path) -> None:
     """Five seeds of arithmetic 1 and of no number, two of arithmetic 2: everything is of these two."""
     for number, seeds, accuracy in ((None, 5, 97.0), (1, 5, 97.5), (2, 2, 99.0)):

@@ -126,6 +126,36 @@ def test_a_pair_of_which_a_run_diverged_is_none_and_is_named(all_runs: pd.DataFr
     assert repetition.diverged(again) == []
 
 
+def test_a_divergence_of_older_arithmetic_leaves_its_pair_missing(all_runs: pd.DataFrame) -> None:
+    newer = all_runs["framework"] == PAIR[0]
+    runs = all_runs.assign(numerics=np.where(newer, 2.0, 1.0))
+    lost = (runs["model"] == "best") & (runs["seed"] == 6) & newer
+    runs.loc[lost, ["status", "numerics"]] = "diverged", 1.0
+    assert repetition.diverged(runs) == []
+    assert repetition.missing(runs) == [("best", 6)]
+
+
+def test_a_network_of_which_most_runs_diverged_is_left_out(all_runs: pd.DataFrame) -> None:
+    runs = with_differences(all_runs, 1.0)
+    lost = (runs["model"] == "best") & (runs["seed"] > 6)
+    runs.loc[lost, "status"] = "diverged"
+    without = all_runs[all_runs["model"] != "best"]
+    result = repetition.repetition(runs)
+    assert result is not None
+    rest = [pairs for name, pairs in repetition.parts(runs)["fresh"].items() if name != "best"]
+    assert len(rest) == without["model"].nunique()
+    assert result.statistic == pytest.approx(sum(map(repetition.squared_t, rest)))
+
+
+def test_runs_on_another_device_stand_in_for_none_and_hide_none(all_runs: pd.DataFrame) -> None:
+    there = all_runs[(all_runs["framework"] == PAIR[0]) & (all_runs["model"] == "best")]
+    many = [there.assign(device="a GPU", seed=there["seed"] + shift, run="gpu") for shift in range(20)]
+    runs = pd.concat([all_runs, *many], ignore_index=True)
+    assert repetition.missing(runs) == []
+    alone = runs[(runs["model"] != "best") | (runs["framework"] == PAIR[1]) | (runs["device"] == "a GPU")]
+    assert len(repetition.missing(alone)) == 5
+
+
 def test_other_seeds_do_not_count(all_runs: pd.DataFrame) -> None:
     others = all_runs.assign(seed=all_runs["seed"] + 100)
     assert len(repetition.missing(others)) == 100

@@ -80,22 +80,33 @@ def test_the_overall_ratio_is_of_the_largest_differences_of_all_steps_and_seeds(
     assert rounding.FirstSteps([comparison([0.0, 1e-6], [0.0, 0.0])]).overall_ratio == pytest.approx(10)
 
 
+def apart(between: list[float], within: list[float]) -> rounding.FirstEpochComparison:
+    """Accuracies that differ by so much between the frameworks and within each, by seed."""
+    rows = [[[99, 99 + w], [99 + b, 99 + b + w]] for b, w in zip(between, within, strict=True)]
+    return rounding.FirstEpochComparison("", np.array(rows))
+
+
 def test_mean_ratio_is_the_geometric_mean_of_the_ratios_of_means() -> None:
-    half, four = (rounding.FirstEpochComparison("", [x, 3 * x], [0.2, 0.2]) for x in (0.05, 0.4))
+    half, four = (apart([x, 3 * x], [0.2, 0.2]) for x in (0.05, 0.4))
     assert (half.ratio, four.ratio) == (pytest.approx(0.5), pytest.approx(4))
     assert rounding.mean_ratio([half, four]) == pytest.approx(2**0.5)
-    assert rounding.FirstEpochComparison("", [0.0], [0.0]).ratio == 1
+    assert apart([0.0], [0.0]).ratio == 1
 
 
 def test_many_networks_show_a_difference_that_one_cannot() -> None:
-    """Fisher's statistic of nine times 1/84, the least p-value of three seeds, and of nine halves."""
-    apart = rounding.FirstEpochComparison("", [1.0, 2.0, 3.0], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
-    assert apart.p == pytest.approx(1 / 84)
-    assert rounding.fisher_p([apart] * 9) == pytest.approx(scipy.stats.chi2.sf(18 * np.log(84), 18))
-    alike = rounding.FirstEpochComparison("", [0.2, 0.5, 0.3], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    """Fisher's statistic of nine times 1/27, the least p-value of three seeds."""
+    different = apart([1.0, 2.0, 3.0], [0.1, 0.2, 0.3])
+    assert different.p == pytest.approx(1 / 27)
+    assert rounding.fisher_p([different] * 9) == pytest.approx(scipy.stats.chi2.sf(18 * np.log(27), 18))
+    alike = apart([0.1, 0.2, 0.1], [0.1, 0.2, 0.1])
     assert rounding.fisher_p([alike] * 9) > 0.2
-    ties = rounding.FirstEpochComparison("", [0.1, 0.2, 0.1], [0.1, 0.2, 0.1, 0.3, 0.2, 0.1])
-    assert ties.p > 0.4
+    assert apart([0.0, 0.0], [0.5, 0.5]).p == 1
+
+
+def test_the_p_value_is_that_of_chance_under_chance(random: np.random.Generator) -> None:
+    """Of accuracies that are random alone at most 5 % have a p-value of at most 5 %, and nearly so many."""
+    draws = [rounding.FirstEpochComparison("", random.normal(99, 0.1, (5, 2, 2))) for _ in range(1000)]
+    assert 0.03 < np.mean([draw.p <= 0.05 for draw in draws]) < 0.07
 
 
 def test_quartiles_are_over_seeds(tmp_path: Path) -> None:

@@ -181,10 +181,19 @@ def test_the_runs_of_a_session_train_many_steps_and_test_without_augmentation(mo
 
 
 def test_a_batch_that_is_larger_than_a_short_run_is_one_epoch(tmp_path: Path) -> None:
-    file = network_file(tmp_path, "large", batch_size=30_000)
-    length = aa.length_of(str(file), MNIST)
-    assert length == aa.Length(epochs=1)
-    assert length.counts(str(file), MNIST)["trained_images"] == 60_000
+    """Of at least two steps: the speed is that of the steps after the first."""
+    for size, epochs in ((10_001, 1), (20_000, 1), (30_000, 1), (30_001, 2), (60_000, 2)):
+        file = network_file(tmp_path, f"large_{size}", batch_size=size)
+        length = aa.length_of(str(file), MNIST)
+        assert length == aa.Length(epochs=epochs)
+        assert length.counts(str(file), MNIST)["trained_images"] >= 2 * size
+
+
+def test_a_recipe_of_one_step_has_no_speed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = network_file(tmp_path, "single", batch_size=60_000, epochs=1)
+    with pytest.raises(SystemExit, match="2"):
+        bench.main(["aa", "--models", str(file), "--rounds", "2", "--results", str(tmp_path)])
+    assert "has 1 training steps on mnist; a speed takes two." in capsys.readouterr().err
 
 
 def test_a_network_under_two_addresses_is_measured_once_and_two_of_one_name_are_refused(
@@ -202,13 +211,13 @@ def test_a_network_under_two_addresses_is_measured_once_and_two_of_one_name_are_
         measure.distinct([str(first), str(other)])
 
 
-def network_file(folder: Path, name: str, *, batch_size: int) -> Path:
+def network_file(folder: Path, name: str, *, batch_size: int, epochs: int = 2) -> Path:
     """A file with a network of the name `tiny`."""
     file = folder / f"{name}.py"
     file.write_text(
         "from common.model import SGD, Dense, Flatten, ModelSpec, Recipe\n"
         'NETWORK = ModelSpec("tiny", (Flatten(), Dense(10)))\n'
-        f"RECIPE = Recipe(SGD(), lr=0.1, batch_size={batch_size}, epochs=2)\n"
+        f"RECIPE = Recipe(SGD(), lr=0.1, batch_size={batch_size}, epochs={epochs})\n"
     )
     return file
 
@@ -267,9 +276,10 @@ def test_an_ablation_runs_the_variants_that_are_missing_on_this_machine(
 ) -> None:
     add_variants(tmp_path, seeds=1, model="tf-model-1", none=(97.0, 97.0), all=(97.0, 97.0))
     add_run(tmp_path, native="init", machine="another")
+    add_run(tmp_path, native="init", threads=1)
     monkeypatch.setattr("common.tables.machine.name", lambda: "a machine")
-    words = ["ablation", "tf-model-1", "--seeds", "1", "--dry-run", "--results", str(tmp_path)]
-    assert bench.main(words) == 0
+    words = ["ablation", "tf-model-1", "--seeds", "1", "--threads", "2", "--dry-run"]
+    assert bench.main([*words, "--results", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "changes nothing; it is not run" in lines[0]
     assert lines[2:] == [

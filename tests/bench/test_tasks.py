@@ -85,6 +85,22 @@ def test_rows_of_older_arithmetic_complete_no_task_where_newer_ones_exist(tmp_pa
     assert missing(tasks, store.rows(tmp_path, "results.csv")) == [Task("nextjournal", "tensorflow", 1)]
 
 
+def test_rows_of_another_machine_with_newer_arithmetic_count(tmp_path: Path) -> None:
+    task = Task("tf-model-1", "pytorch", 1)
+    add(tmp_path, task, numerics=1, machine="here")
+    here = {"machine": "here"}
+    assert missing([task], store.rows(tmp_path, "results.csv"), where=here) == []
+    add(tmp_path, task, numerics=2, machine="there")
+    assert missing([task], store.rows(tmp_path, "results.csv"), where=here) == [task]
+
+
+def test_a_resumed_run_is_no_measure_of_the_time(tmp_path: Path) -> None:
+    task = Task("tf-model-1", "pytorch", 1)
+    add(tmp_path, task, total_seconds=80.0)
+    add(tmp_path, task, total_seconds=1.0, train_seconds=None)
+    assert seconds_left([task], store.rows(tmp_path, "results.csv")) == pytest.approx(80)
+
+
 def test_a_changed_recipe_is_a_different_task(tmp_path: Path) -> None:
     tasks = tasks_of(
         ["tf-model-1"], ["pytorch"], [1], overrides=[["lr=0.5", "epochs=2"], []], validation=10000

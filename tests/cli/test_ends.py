@@ -108,6 +108,21 @@ def test_ctrl_c_in_a_command_is_one_line(command: str, moment: str) -> None:
     assert (ended.returncode, ended.stderr) == (130, "Interrupted.\n")
 
 
+READING = """
+import sys, time
+from common.cli import main
+main.load = lambda *names, **options: time.sleep(600)
+main._startup(main.parse("pytorch", ["--model", "tf-model-1"]))
+sys.exit(3)
+"""
+
+
+def test_the_end_does_not_wait_for_data() -> None:
+    """As while a download hangs: neither Ctrl-C nor a line on bad input may take its minutes."""
+    words = [sys.executable, "-c", READING]
+    assert subprocess.run(words, cwd=ROOT, env=ENVIRONMENT, timeout=120, check=False).returncode == 3
+
+
 def in_second_epoch(folder: Path) -> subprocess.Popen[str]:
     """A run whose first epoch has been saved."""
     words = ["--epochs", "5000", "--results", str(folder), "--save-model", str(folder / "model.safetensors")]

@@ -21,6 +21,7 @@ from support.standin import CONTENT, fetch
 from common.data import download, idx
 from common.data.download import DownloadError
 from common.data.idx import FILES
+from common.frameworks import ROOT
 
 
 def tar_of(folder: str, files: dict[str, bytes]) -> bytes:
@@ -259,6 +260,24 @@ def test_a_command_that_hangs_is_killed_with_its_children(programs: Path, tmp_pa
     child = int((tmp_path / "child").read_text())
     deadline = time.monotonic() + 300
     while is_running(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+def test_a_command_ends_with_the_process_that_waits_for_it_on_a_thread(tmp_path: Path) -> None:
+    code = f"""
+import pathlib, sys, threading, time
+from common.data import download
+folder = pathlib.Path({str(tmp_path)!r})
+words = ["sh", "-c", "echo $$ > pid; sleep 600"], folder
+threading.Thread(target=download.run_command, args=("hang", *words), daemon=True).start()
+while not (folder / "pid").exists() or not (folder / "pid").read_text():
+    time.sleep(0.01)
+"""
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=300, check=False).returncode == 0
+    deadline = time.monotonic() + 300
+    while is_running(int((tmp_path / "pid").read_text())):
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
