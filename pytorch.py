@@ -77,8 +77,8 @@ def build_layer(node: spec.Node, execution: Execution) -> nn.Module:
 
 def build_layers(nodes: Iterable[spec.Node], execution: Execution) -> nn.Sequential:
     """The layers of a network, or of a branch, in order, under the last part of their canonical names."""
-    layers = [(node.name.rpartition(".")[2], build_layer(node, execution)) for node in nodes]
-    return nn.Sequential(OrderedDict(fast.layers(layers, execution)))
+    modules = [(node.name.rpartition(".")[2], build_layer(node, execution)) for node in nodes]
+    return nn.Sequential(OrderedDict(fast.layers(modules, execution)))
 
 
 def build_optimizer(

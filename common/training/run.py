@@ -88,11 +88,16 @@ def execute(
         _save(model, framework, job, job.save_model, job.recipe.epochs)
         show(f"The checkpoint is in {job.save_model}.")
         last_epoch.unlink(missing_ok=True)
-    elif last_epoch_saved and status == "diverged":
-        show(f"The last whole epoch is in {last_epoch}; --checkpoint starts a new run from its weights.")
     elif last_epoch_saved:
-        show(f"The last whole epoch is in {last_epoch}; this continues the run: {job.resume_command}")
+        show(_how_to_go_on(job, status))
     return status
+
+
+def _how_to_go_on(job: Job, status: Status) -> str:
+    """What can be done with the checkpoint of the last whole epoch of a run that did not end well."""
+    if status == "diverged":
+        return f"The last whole epoch is in {job.last_epoch}; --checkpoint starts a new run from its weights."
+    return f"The last whole epoch is in {job.last_epoch}; this continues the run: {job.resume_command}"
 
 
 def build(framework: Backend, job: Job) -> Model:
