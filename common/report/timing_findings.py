@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from common.analysis import aa
-from common.frameworks import display_name
-from common.report.cells import number
+from common.frameworks import PAIR, display_name
+from common.report.cells import enumerated, number
 from common.report.timing_rows import OPTIONS, STAGES, Timings, over
 
 Finding = Callable[[list[Timings]], str]
@@ -87,12 +87,38 @@ def longest_kernel(measured: list[Timings]) -> str:
 
 
 def faster_options(measured: list[Timings]) -> str:
-    """In how many rows an option makes a step shorter by SHORTER at least."""
+    """In how many networks an option makes a step shorter by SHORTER at least, and how long the longest is,
+    by framework."""
     parts = []
     for option in OPTIONS[1:]:
-        ratios = [
-            over(timings.value("option", option), timings.value("option", OPTIONS[0])) for timings in measured
-        ]
-        known = [ratio for ratio in ratios if ratio is not None]
-        parts.append(f"{option} in {sum(ratio <= 1 - SHORTER for ratio in known)} of {len(known)} rows")
-    return f"A step is shorter than by default, by {SHORTER:.0%} at least, with {', with '.join(parts)}."
+        for name in dict.fromkeys(timings.framework for timings in measured):
+            ratios = [
+                over(timings.value("option", option), timings.value("option", OPTIONS[0]))
+                for timings in measured
+                if timings.framework == name
+            ]
+            known = [ratio for ratio in ratios if ratio is not None]
+            if known:
+                shorter = sum(ratio <= 1 - SHORTER for ratio in known)
+                parts.append(
+                    f"with {option} in {shorter} of {len(known)} networks in {display_name(name)} (at worst "
+                    f"{max(known):.2g} times as long)"
+                )
+    return f"A step is shorter than by default, by {SHORTER:.0%} at least, {enumerated(parts)}."
+
+
+def single_images(measured: list[Timings]) -> str:
+    """Single images a second, and in how many networks the slowest of them are slower in one framework."""
+    words = [span("Single images a second: {}.", "predict", "batch 1", digits=0, by_framework=True)(measured)]
+    slowest: dict[str, dict[str, float]] = {}
+    for timings in measured:
+        if milliseconds := timings.value("predict p99", "batch 1"):
+            slowest.setdefault(timings.model, {})[timings.framework] = milliseconds
+    first, second = PAIR
+    both = [by_framework for by_framework in slowest.values() if by_framework.keys() >= {first, second}]
+    if both:
+        slower = sum(by_framework[first] > by_framework[second] for by_framework in both)
+        words.append(
+            f"The slowest 1 % take longer in {display_name(first)} in {slower} of {len(both)} networks."
+        )
+    return " ".join(filter(None, words))

@@ -26,6 +26,7 @@ from common.report.timing_findings import (
     largest_stage,
     longest_kernel,
     native_loaders,
+    single_images,
     span,
 )
 from common.report.timing_rows import BATCHES, OPTIONS, REFERENCE, STAGES, Timings, latest, over
@@ -279,9 +280,10 @@ TABLES = (
     ),
     TimingTable(
         title="Prediction",
-        finding=span("Single images a second: {}.", "predict", "batch 1", digits=0, by_framework=True),
+        finding=single_images,
         note="Images a second at three batch sizes, and the median and the 99th percentile of the "
-        "milliseconds that a single image takes.",
+        "milliseconds that a single image takes: calls of the function that the scripts test with, in "
+        "TensorFlow a traced graph. These have no A/A test.",
         columns={
             **{f"BATCH {batch:,}": _value("predict", f"batch {batch}", 0) for batch in BATCHES},
             "P50 MS": _value("predict p50", "batch 1"),

@@ -119,3 +119,32 @@ def test_the_starts_are_those_of_one_network(tmp_path: Path) -> None:
     page = section(tmp_path, *starts)
     assert "tf-model-1" not in page
     assert page.count("| `under-8k` |") == 2
+
+
+def test_options_are_counted_by_framework(tmp_path: Path) -> None:
+    page = section(
+        tmp_path,
+        *(
+            timing_row("option", arm, value, framework=framework, model=model)
+            for framework, model, values in (
+                ("pytorch", "tf-model-1", (2.0, 1.0)),
+                ("pytorch", "speedrun", (2.0, 3.0)),
+                ("tensorflow", "speedrun", (2.0, 20.0)),
+            )
+            for arm, value in zip(("default", "compile"), values, strict=True)
+        ),
+    )
+    assert (
+        "with compile in 1 of 2 networks in PyTorch (at worst 1.5 times as long) and with compile in 0 of 1 "
+        "networks in TensorFlow (at worst 10 times as long)."
+    ) in page
+
+
+def test_the_slowest_single_images_are_compared(tmp_path: Path) -> None:
+    rows = []
+    for model, first, second in (("tf-model-1", 2.0, 1.0), ("speedrun", 1.0, 2.0)):
+        for framework, value in (("pytorch", first), ("tensorflow", second)):
+            about = {"framework": framework, "model": model}
+            rows.append(timing_row("predict", "batch 1", 100.0, **about))
+            rows.append(timing_row("predict p99", "batch 1", value, **about))
+    assert "The slowest 1 % take longer in PyTorch in 1 of 2 networks." in section(tmp_path, *rows)
