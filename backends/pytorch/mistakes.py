@@ -34,7 +34,8 @@ def loss_sum(model: Any, network: ModelSpec) -> None:
 
     def forward_loss(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         logits = model.forward(images)
-        return logits, functional.cross_entropy(logits, labels, reduction="sum")
+        smoothing = model.execution.label_smoothing
+        return logits, functional.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
 
     model.forward_loss = forward_loss
 

@@ -35,7 +35,7 @@ def compiles(requested: bool, network: spec.ModelSpec, execution: Execution) -> 
     """
     kinds = {type(node.layer) for node in network.leaves()}
     masked = execution.masks is not None and not kinds.isdisjoint({Dropout, SpatialDropout})
-    return requested or (Conv not in kinds and execution.world.size == 1 and not masked)
+    return not masked and (requested or (Conv not in kinds and execution.world.size == 1))
 
 
 def keep_on_device(to_device: F) -> F:

@@ -69,12 +69,16 @@ def _kernel(node: spec.Node, previous: spec.Node | None) -> Layout:
     match node.layer:
         case layers.Conv() as conv:
             return DEPTHWISE if conv.is_depthwise(node.input_shape) else CONV
-        case layers.Dense() if previous and isinstance(previous.layer, layers.Flatten):
+        case layers.Dense() if previous and _flattens_images(previous):
             return _after_flatten(previous.input_shape)
         case layers.Dense():
             return DENSE
         case _:
             return SAME
+
+
+def _flattens_images(node: spec.Node) -> bool:
+    return isinstance(node.layer, layers.Flatten) and len(node.input_shape) == 3
 
 
 def _trained(nodes: Iterable[spec.Node]) -> Iterator[tuple[str, Layout]]:

@@ -15,6 +15,7 @@ from tensorflow import Tensor
 from backends.tensorflow import layouts, parity
 from common.model.layers import Dense, Flatten
 from common.model.spec import ModelSpec
+from common.training.mistakes import is_strided
 
 Array = NDArray[Any]
 
@@ -34,7 +35,8 @@ def train_mode_forgotten(model: Any, network: ModelSpec) -> None:
 
     def forward_loss(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         logits = tf.cast(model.module(images), model.dtype)
-        return logits, tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+        smoothing = model.execution.label_smoothing
+        return logits, tf.reduce_mean(parity.cross_entropy(labels, logits, smoothing=smoothing))
 
     model.forward_loss = forward_loss
 
@@ -48,10 +50,10 @@ def flatten_order(model: Any, network: ModelSpec) -> None:
 
 
 def padding_same_stride(model: Any, network: ModelSpec) -> None:
-    """Convolutions that pad by themselves have padding="same", and no padding before them."""
-    for layer in model.module.layers:
+    """Strided convolutions have padding="same", and no padding before them."""
+    for node, layer in zip(network.nodes(), model.module.layers, strict=True):
         inner = getattr(layer, "layers", [])
-        if inner and isinstance(inner[0], parity.Padding) and isinstance(inner[1], keras.layers.Conv2D):
+        if inner and isinstance(inner[0], parity.Padding) and is_strided(node):
             inner[0].margins = (0, 0)
             inner[1].padding = "same"
 

@@ -22,7 +22,7 @@ class NativeLoader:
     """Epochs of `Model.fit` on a tf.data pipeline (`common.training.backend.NativeLoader`)."""
 
     def __init__(self) -> None:
-        self._batches: WeakKeyDictionary[Any, tf.data.Dataset] = WeakKeyDictionary()
+        self._scaled: WeakKeyDictionary[Any, tf.data.Dataset] = WeakKeyDictionary()
 
     def train_epoch(
         self,
@@ -35,9 +35,12 @@ class NativeLoader:
         seed: int,
     ) -> Iterator[tuple[Array, Array]]:
         """See common.training.backend.NativeLoader; `model` is a `tf.Model`."""
-        if model not in self._batches:
-            self._batches[model] = _pipeline(model, digits, batch_size=batch_size, seed=seed)
+        if model not in self._scaled:
+            self._scaled[model] = _scaled(model, digits)
             _compile(model)
+        # The order of an epoch is that of its seed, also in a run that is resumed before it.
+        shuffled = self._scaled[model].shuffle(len(digits), seed=seed, reshuffle_each_iteration=False)
+        batches = shuffled.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
         momenta = parity.momentum_of(model.optimizer, rate, momentum)
         set_rate = partial(parity.set_rate, model.optimizer)
         set_rate(rate[0], momenta[0])
@@ -45,7 +48,7 @@ class NativeLoader:
             on_train_batch_begin=lambda step, logs: set_rate(rate[step], momenta[step])
         )
         callbacks = [each_step] if np.ptp(rate) or np.ptp(momenta) else []
-        means = model.module.fit(self._batches[model], verbose=0, callbacks=callbacks).history
+        means = model.module.fit(batches, verbose=0, callbacks=callbacks).history
         yield np.full(len(rate), means["loss"]), np.full(len(rate), means["accuracy"]) * batch_size
 
 
@@ -58,15 +61,15 @@ def _compile(model: Any) -> None:
     model.module.compile(model.optimizer, loss, metrics=["accuracy"], **options)
 
 
-def _pipeline(model: Any, digits: Digits, *, batch_size: int, seed: int) -> tf.data.Dataset:
-    """Batches as TensorFlow's guides to tf.data write them: map, cache, shuffle, batch, prefetch."""
-    mean, std = model.execution.scaling.mean, model.execution.scaling.std
+def _scaled(model: Any, digits: Digits) -> tf.data.Dataset:
+    """Images and labels in the order of the file, scaled once: with what follows above a pipeline as
+    TensorFlow's guides to tf.data write it, map, cache, shuffle, batch, prefetch."""
+    mean, std, dtype = model.execution.scaling.mean, model.execution.scaling.std, model.dtype
     workers = model.execution.loader.num_workers or tf.data.AUTOTUNE
     images = digits.images[..., None] if digits.images.ndim == 3 else digits.images
     pairs = tf.data.Dataset.from_tensor_slices((images, digits.labels.astype(np.int64)))
     scaled = pairs.map(
-        lambda image, label: ((tf.cast(image, model.dtype) / 255 - mean) / std, label),
+        lambda image, label: ((tf.cast(image, dtype) / 255 - mean) / std, label),
         num_parallel_calls=workers,
     )
-    shuffled = scaled.cache().shuffle(len(digits), seed=seed)
-    return shuffled.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    return scaled.cache()

@@ -208,6 +208,8 @@ def _run_errors(invocation: Invocation, recipe: Recipe) -> Iterator[str]:
         yield f"--profile accepts --epochs 1, without --compile; not {invocation.epochs}."
     if invocation.resume and invocation.checkpoint:
         yield "--resume and --checkpoint exclude each other: one continues a run, one starts a new one."
+    if invocation.resume and invocation.dry_run:
+        yield "--dry-run trains a first batch; --resume goes on after one."
     if invocation.seeds > 1 and (invocation.resume or invocation.save_model):
         yield f"--seeds {invocation.seeds} makes several runs; --resume and --save-model are for one."
     if invocation.perturb and (

@@ -21,6 +21,8 @@ from common.training import checkpoint
 from common.training.backend import Backend, Execution, Model
 
 READY = {"ready": True}
+PREPARATION = ("mean=", "std=", "moments=", "moments.")
+"""What changes of a recipe begin with that decide how an image is prepared."""
 
 
 def checkpoint_path(folder: Path, model: str, framework: str) -> Path:
@@ -89,6 +91,11 @@ def _load(framework: Backend, path: Path, name: str) -> Model:
     if data != "mnist":
         raise checkpoint.CheckpointError(
             f"{path} was trained on {data}; the page is for the digits of MNIST."
+        )
+    changes = saved.metadata.get("vary", [])
+    if vary := [change for change in changes if change.startswith(PREPARATION)]:
+        raise checkpoint.CheckpointError(
+            f"{path} was trained with {' '.join(vary)}; the page prepares images as the zoo's recipe does."
         )
     model = framework.build(entry.spec, entry.recipe.optimizer, execution=Execution(), seed=1)
     model.load_state_dict({name: saved.state[name] for name in (*entry.spec.weights, *entry.spec.statistics)})

@@ -208,7 +208,8 @@ def _options(framework: Backend, digits: Digits, job: Job) -> Iterator[Measureme
 
 def _prediction(model: Model, dataset: Dataset, job: Job) -> Iterator[Measurement]:
     """Images per second and latency of `predict` at batch sizes of which there are so many images."""
-    images = normalise(job.recipe.preprocess(dataset.test.images), job.execution.scaling)
+    pixels = job.recipe.preprocess(dataset.test.images)
+    images = normalise(pixels, job.execution.scaling, dtype=job.input_dtype)
     for batch_size, calls in PREDICTIONS.items():
         if batch_size > len(images):
             break

@@ -81,9 +81,9 @@ class Elastic(Checked):
 class Affine(Checked):
     """Crop, zoom, rotation, scaling and translation, each image with `probability`.
 
-    In this order: `crop` and `zoom`; rotation about the centre by up to `rotation` degrees either way;
-    enlargement or reduction by up to the share `scaling`; translation by up to `translation` pixels along
-    each axis. The `elastic` deformation, with its own probability, comes last.
+    In this order: translation by up to `translation` pixels along each axis; `crop` and `zoom`; rotation
+    about the centre by up to `rotation` degrees either way; enlargement or reduction by up to the share
+    `scaling`. The `elastic` deformation, with its own probability, comes last.
     """
 
     kind: ClassVar[str] = "Affine"

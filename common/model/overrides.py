@@ -53,8 +53,8 @@ def _changed(choice: Any, values: Mapping[str, Any], path: list[str], text: str)
         return name, _value(hints[name], text)
     inner = values[name]
     if inner is None:
-        kind, needed = next(iter(_kinds(hints[name]).items()))
-        inner = _construct(needed, f"{kind}()")
+        for kind, needed in list(_kinds(hints[name]).items())[:1]:
+            inner = _construct(needed, f"{kind}()")
     if not dataclasses.is_dataclass(inner) or isinstance(inner, type):
         raise RecipeError(f"{name} has no parts.")
     part, value = _changed(inner, vars(inner), rest, text)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.frameworks import PAIR
-from common.port.pairing import Operation
+from common.port.pairing import NORMS, Operation
 
 Fix = dict[str, str]
 
@@ -82,7 +82,7 @@ def fix(cause: str, left: Operation | None, right: Operation | None, **values: A
     """The line for each side that makes it as the other one is."""
     p = {} if left is None else left.attributes
     k = {} if right is None else right.attributes
-    axes = (left or right).inputs.ndim - 2 if left or right else 2  # type: ignore[union-attr]
+    axes = max(1, (left or right).inputs.ndim - 2) if left or right else 2  # type: ignore[union-attr]
     match cause:
         case "batchnorm-epsilon":
             return both(
@@ -92,7 +92,8 @@ def fix(cause: str, left: Operation | None, right: Operation | None, **values: A
         case "batchnorm-momentum":
             return both(
                 f"nn.BatchNorm{axes}d(..., momentum={k['momentum']:g})",
-                f"keras.layers.BatchNormalization(momentum={1 - (p['momentum'] or 0):g})",
+                "keras.layers.BatchNormalization(momentum="
+                + ("1 - 1 / n at the n-th batch)" if p["momentum"] is None else f"{1 - p['momentum']:g})"),
             )
         case "batchnorm-variance":
             return both(
@@ -144,16 +145,17 @@ def fix(cause: str, left: Operation | None, right: Operation | None, **values: A
                 "x.permute(0, 2, 3, 1).flatten(1)", "keras.layers.Permute((3, 1, 2)) before Flatten()"
             )
         case "missing-bias":
-            here = bool(p.get("bias"))  # the bias is in PyTorch
-            return both(f"bias={not here}", f"use_bias={here}")
+            here = left is not None and "bias" in left.weights  # the bias is in PyTorch
+            keras = "center" if left is not None and left.kind in NORMS else "use_bias"
+            return both(f"bias={not here}", f"{keras}={here}")
         case "softmax-output":
             return both(_head(left, right, "torch"), _head(right, left, "keras"))
         case "input-scaling":
             scale, offset = values["scale"], values["offset"]
             return both(
-                f"x = {_number(scale)} * x{_signed(offset)} before the first layer",
-                f"keras.layers.Rescaling({_number(1 / scale)}, offset={_number(-offset / scale)}) before the "
-                "first layer, in place of the scaling that is there",
+                f"x = {_number(scale)} * x{_signed(offset)} before {_layer(left)}",
+                f"keras.layers.Rescaling({_number(1 / scale)}, offset={_number(-offset / scale)}) before "
+                f"{_layer(right)}, in place of the scaling that is there",
             )
         case "dropout-active":
             return both(
@@ -163,6 +165,10 @@ def fix(cause: str, left: Operation | None, right: Operation | None, **values: A
         case "dropout-kind":
             return both(_dropout(k, axes, "torch"), _dropout(p, axes, "keras"))
     return both("", "")
+
+
+def _layer(operation: Operation | None) -> str:
+    return "this layer" if operation is None else operation.name
 
 
 def _number(value: float) -> str:
@@ -176,7 +182,8 @@ def _signed(value: float) -> str:
 
 
 TORCH_NAMES = {"relu": "ReLU", "relu6": "ReLU6", "gelu": "GELU", "silu": "SiLU", "elu": "ELU", "selu": "SELU"}
-TORCH_NAMES |= {"leaky_relu": "LeakyReLU", "hardswish": "Hardswish", "log_softmax": "LogSoftmax"}
+TORCH_NAMES |= {"hardswish": "Hardswish", "log_softmax": "LogSoftmax"}
+KERAS_NAMES = {"hardswish": "hard_swish", "hardtanh": "hard_tanh"}
 
 
 def _activation(operation: Operation | None, library: str) -> str:
@@ -184,8 +191,17 @@ def _activation(operation: Operation | None, library: str) -> str:
     if operation is None:
         return "no activation here"
     name = str(operation.attributes["function"])
+    if name == "leaky_relu":
+        slope = operation.attributes["slope"]
+        if library == "keras":
+            return f"keras.layers.LeakyReLU(negative_slope={slope:g})"
+        return f"nn.LeakyReLU({slope:g})"
+    if name == "gelu" and operation.attributes["approximate"]:
+        if library == "keras":
+            return "keras.activations.gelu(x, approximate=True)"
+        return 'nn.GELU(approximate="tanh")'
     if library == "keras":
-        return f'keras.layers.Activation("{name}")'
+        return f'keras.layers.Activation("{KERAS_NAMES.get(name, name)}")'
     return f"nn.{TORCH_NAMES.get(name, name.title())}()"
 
 

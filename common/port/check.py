@@ -21,7 +21,7 @@ from common.user_file import require
 Array = NDArray[Any]
 
 REVISION = 2
-"""Raised when what the check finds changes: `bench ports` measures each revision anew."""
+"""Raised when what the check finds of planted mistakes changes: `bench ports` measures each revision anew."""
 
 MARGIN = {"float64": 1000.0, "float32": 16.0}
 """A difference counts beyond so many times the floor. The two sum in other orders, which moves of the weights
@@ -147,7 +147,7 @@ class Check:
         self.doubles: dict[object, Array] = {}
         self.outputs: Array = np.zeros(0)  # of the PyTorch model, the first if there are several
         self.single = True
-        self.y: Array = np.zeros(0)
+        self.y: Array = np.zeros(0) if before is None else before.y
         self.forms = "as they are", "as they are"
         self.trained: list[str] = []
         self.factors: list[float] = []

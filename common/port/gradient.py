@@ -23,7 +23,7 @@ def run(check: Check) -> None:
     own = {partner: key for key, partner in check.names.partners.items()}
     check.trained = [name for name in answers[0] if name in right]
     for name in dict.fromkeys([*answers[0], *right]):
-        where = f"{name} / {own[name]}"
+        where = f"{name} / {own.get(name, '-')}"
         if name not in right or name not in answers[0]:
             check.row(STAGE, where, np.inf, check.epsilon, "differs")
             check.find(STAGE, where, "unknown", np.inf, check.epsilon, causes.both("", ""))

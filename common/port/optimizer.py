@@ -195,13 +195,9 @@ def _fix(name: str, left: Rule, right: Rule) -> dict[str, str]:
         case "rate":
             return causes.both(f"lr={right.rate:g}", f"learning_rate={left.rate:g}")
         case "decay":
-            return causes.both(f"weight_decay={right.decay:g}", f"weight_decay={left.decay:g}")
+            return causes.both(_torch_decay(left, right.decay), _keras_decay(left))
         case "decay_kind" if left.decay_kind == "coupled":
-            return causes.both(
-                "torch.optim.AdamW, whose decay is decoupled, or the decay times the rate in SGD",
-                f"no weight_decay, and kernel_regularizer=keras.regularizers.L2({left.decay / 2:g}) in the "
-                "layers, which adds it to the gradient",
-            )
+            return causes.both(_torch_decay(left, right.decay), _keras_decay(left))
         case "decay_kind":
             return causes.both("torch.optim.Adam", f"keras.optimizers.AdamW(weight_decay={left.decay:g})")
         case "nesterov":
@@ -221,6 +217,26 @@ def _fix(name: str, left: Rule, right: Rule) -> dict[str, str]:
         case "clip":
             return causes.both(_torch_clip(right.clip), _keras_clip(left.clip))
     return causes.both("", "")
+
+
+def _torch_decay(left: Rule, decay: float) -> str:
+    """Keras' decoupled decay in PyTorch."""
+    if not decay or left.decay_kind == "decoupled":
+        return f"weight_decay={decay:g}"
+    return (
+        f"torch.optim.AdamW(weight_decay={decay:g}), whose decay is decoupled, or in SGD the decay times "
+        "the rate, subtracted from the weights"
+    )
+
+
+def _keras_decay(left: Rule) -> str:
+    """PyTorch's decay in Keras, whose optimizers have the decoupled one."""
+    if not left.decay or left.decay_kind == "decoupled":
+        return f"weight_decay={left.decay:g}"
+    return (
+        f"no weight_decay, and kernel_regularizer=keras.regularizers.L2({left.decay / 2:g}) in the layers, "
+        "which adds it to the gradient"
+    )
 
 
 def _torch_clip(clip: tuple[str, float] | None) -> str:

@@ -205,8 +205,6 @@ class Names:
 
     partners: dict[str, str] = field(default_factory=dict)
     flats: dict[str, Flat] = field(default_factory=dict)
-    only_left: list[str] = field(default_factory=list)
-    only_right: list[str] = field(default_factory=list)
 
     def to_keras(self, left: Mapping[str, Array]) -> dict[str, Array]:
         """PyTorch's arrays under the names and in the order of features of the Keras side."""
@@ -232,7 +230,7 @@ class Names:
 
 
 def names(steps: Sequence[Step], flattened: Sequence[Flat]) -> Names:
-    """Partners of all arrays of paired operations, and those that have none.
+    """Partners of all arrays of paired operations that have one.
 
     A dense kernel whose inputs have the order (H, W, C) on the Keras side has its columns in that order.
     """
@@ -240,10 +238,6 @@ def names(steps: Sequence[Step], flattened: Sequence[Flat]) -> Names:
     for step in steps:
         left, right = step.left, step.right
         if left is None or right is None:
-            only = result.only_left if right is None else result.only_right
-            operation = left or right
-            assert operation
-            only += [f"{operation.layer}.{name}" for name in operation.weights]
             continue
         pairs = {name: name for name in left.weights if name in right.weights}
         if left.kind != right.kind:
@@ -256,9 +250,6 @@ def names(steps: Sequence[Step], flattened: Sequence[Flat]) -> Names:
             by_feature = len(shape) == 2 or left.kind in NORMS
             if flat and by_feature and shape[-1] == np.prod(flat):
                 result.flats[key] = flat
-        result.only_left += [f"{left.layer}.{name}" for name in left.weights if name not in pairs]
-        partners = pairs.values()
-        result.only_right += [f"{right.layer}.{name}" for name in right.weights if name not in partners]
     return result
 
 

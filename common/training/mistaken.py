@@ -20,7 +20,7 @@ from common.model import schedule
 from common.model.layers import Conv, pair
 from common.model.recipe import Recipe
 from common.model.schedule import Linear
-from common.model.spec import Layer, ModelSpec
+from common.model.spec import Layer, ModelSpec, Node
 from common.tables.schema import Status
 from common.training import initial_weights, mistakes
 from common.training.backend import Array, Backend, Model
@@ -110,13 +110,13 @@ def padded(spec: ModelSpec) -> ModelSpec:
     """`spec` with a stride of 2 and a padding of half the kernel in its strided convolutions: there "same"
     pads as much in all, and one pixel less above and to the left."""
 
-    def changed(layer: Layer) -> Layer:
-        if not isinstance(layer, Conv) or not mistakes.is_strided(layer):
-            return layer
-        rows, columns = pair(layer.kernel_size)
-        return dataclasses.replace(layer, stride=2, padding=(rows // 2, columns // 2))
+    def changed(node: Node) -> Layer:
+        if not isinstance(node.layer, Conv) or not mistakes.is_strided(node):
+            return node.layer
+        rows, columns = pair(node.layer.kernel_size)
+        return dataclasses.replace(node.layer, stride=2, padding=(rows // 2, columns // 2))
 
-    return dataclasses.replace(spec, layers=tuple(map(changed, spec.layers)))
+    return dataclasses.replace(spec, layers=tuple(map(changed, spec.nodes())))
 
 
 def _stepped_per_epoch(job: Job) -> Recipe:

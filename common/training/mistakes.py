@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from common.frameworks import PAIR
-from common.model.layers import BatchNorm, Conv, Dropout, Flatten, SpatialDropout, pair
+from common.model.layers import BatchNorm, Conv, Dense, Dropout, Flatten, SpatialDropout, pair
 from common.model.optimizer import Adam
 from common.model.recipe import Recipe
 from common.model.schedule import OneCycle
-from common.model.spec import ModelSpec
+from common.model.spec import ModelSpec, Node
 
 MODELS = ("tf-model-1", "speedrun", "nextjournal")
 SEEDS = 5
@@ -47,23 +48,31 @@ def _layers(*kinds: type) -> Callable[[ModelSpec, Recipe], bool]:
 
 
 def _flattens_channels(spec: ModelSpec, recipe: Recipe) -> bool:
-    flattened = [node.input_shape for node in spec.leaves() if isinstance(node.layer, Flatten)]
-    return any(len(shape) == 3 and shape[0] > 1 and max(shape[1:]) > 1 for shape in flattened)
+    """Whether the kernel of a dense layer right after Flatten has columns to permute."""
+    return any(
+        isinstance(node.layer, Flatten)
+        and isinstance(following.layer, Dense)
+        and len(node.input_shape) == 3
+        and node.input_shape[0] > 1
+        and max(node.input_shape[1:]) > 1
+        for node, following in pairwise(spec.nodes())
+    )
 
 
-def is_strided(layer: object) -> bool:
-    """Whether `layer` is a convolution with a stride."""
-    return isinstance(layer, Conv) and max(pair(layer.stride)) > 1
+def is_strided(node: Node) -> bool:
+    """Whether a node is a convolution with a stride whose kernel has a middle, not a depthwise one."""
+    conv = node.layer
+    if not isinstance(conv, Conv) or conv.is_depthwise(node.input_shape) or max(pair(conv.stride)) == 1:
+        return False
+    return all(side % 2 for side in pair(conv.kernel_size))
 
 
 NOTHING = Need(lambda spec, recipe: True, "")
 BATCH_NORM = Need(_layers(BatchNorm), "has no BatchNorm")
 MODES = Need(_layers(BatchNorm, Dropout, SpatialDropout), "has neither BatchNorm nor dropout")
-CHANNELS = Need(_flattens_channels, "flattens a single channel, which has one order")
-STRIDE = Need(
-    lambda spec, recipe: any(is_strided(node.layer) for node in spec.leaves()),
-    "has no convolution with a stride",
-)
+CHANNELS = Need(_flattens_channels, "has no dense layer right after a Flatten of several channels")
+STRIDE = Need(lambda spec, recipe: any(map(is_strided, spec.nodes())), "has no convolution with a stride")
+UNSMOOTHED = Need(lambda spec, recipe: not recipe.label_smoothing, "smooths its labels")
 PER_STEP = Need(
     lambda spec, recipe: isinstance(recipe.schedule, OneCycle), "has no schedule that changes at every step"
 )
@@ -101,6 +110,7 @@ MISTAKES = (
         framework=FIRST,
         sentence="The loss of [B, 1] against [B]: with labels of shape (B, 1), "
         "log_probabilities[arange(B), labels] compares each image with the labels of its whole batch.",
+        need=UNSMOOTHED,
     ),
     Mistake(
         name="loss-sum",
@@ -175,6 +185,7 @@ MISTAKES = (
         name="softmax-missing",
         framework=SECOND,
         sentence="The loss has no from_logits=True: it takes logits for probabilities.",
+        need=UNSMOOTHED,
     ),
     Mistake(
         name="flatten-order",

@@ -59,6 +59,7 @@ LAYERS: dict[str, tuple[Layer, ...]] = {
         ),
         spec.Residual(spec.Dense(93)),
     ),
+    "flatten, of features": (spec.Conv(4, 3), spec.GlobalAvgPool(), spec.Flatten(), spec.Dense(6)),
     "flatten, before a layer with layers inside": (
         spec.Flatten(),
         spec.Concat((spec.Dense(3),), ()),

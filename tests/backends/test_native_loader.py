@@ -81,7 +81,7 @@ def test_own_loader_brings_the_same_pixels(framework: str, few_digits: Dataset) 
 def test_own_loader_shuffles_by_its_seed_and_drops_the_rest(framework: str, few_digits: Dataset) -> None:
     digits = Digits(few_digits.train.images[:230], few_digits.train.labels[:230])
     given = {"digits": digits, "rate": np.full(3, 0.1), "batch_size": 64, "feed": LoaderOptions(), **MODEL}
-    states = [worker.run(framework, "own_epoch", loader_seed=seed, **given)["state"] for seed in (1, 1, 2)]
+    states = [worker.run(framework, "own_epoch", loader_seeds=[seed], **given)["state"] for seed in (1, 1, 2)]
     np.testing.assert_array_equal(states[0]["dense1.weight"], states[1]["dense1.weight"])
     assert np.abs(states[0]["dense1.weight"] - states[2]["dense1.weight"]).max() > 1e-6
     assert states[0]["optimizer.step"] == 3
@@ -114,15 +114,40 @@ def test_run_with_the_own_loader_learns_and_says_so(
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", worker.FRAMEWORKS)
 def test_own_loader_follows_a_schedule_of_rate_and_momentum(framework: str, few_digits: Dataset) -> None:
-    """With rate 0 after the first step, more steps change nothing."""
+    """After a step at rate 0.1, at rate 0: the weights move on only as far as the momentum says."""
     digits = Digits(few_digits.train.images[:128], few_digits.train.labels[:128])
-    given = {"digits": digits, "batch_size": 32, "feed": LoaderOptions(), **MODEL}
-    one = worker.run(framework, "own_epoch", rate=np.array([0.1, 0, 0, 0]), **given)["state"]
-    all_four = worker.run(framework, "own_epoch", rate=np.full(4, 0.1), **given)["state"]
-    first = {**given, "digits": digits, "rate": np.array([0.1, 0, 0, 0])}
-    again = worker.run(framework, "own_epoch", **first)["state"]
-    np.testing.assert_array_equal(one["dense2.weight"], again["dense2.weight"])
-    assert np.abs(one["dense2.weight"] - all_four["dense2.weight"]).max() > 1e-4
+    given = {"digits": digits, "batch_size": 32, "feed": LoaderOptions(), "spec": MODEL["spec"]}
+    given |= {"optimizer": SGD(momentum=0.5)}
+    rates = np.array([0.1, 0, 0, 0])
+    kernels = [
+        worker.run(framework, "own_epoch", rate=rate, momentum=np.full(4, momentum), **given)["state"][
+            "dense2.weight"
+        ]
+        for rate, momentum in ((rates, 0.0), (rates, 0.9), (np.full(4, 0.1), 0.0), (np.full(4, 0.1), 0.9))
+    ]
+    np.testing.assert_allclose(kernels[0], kernels[1], rtol=1e-6)  # the rate is outside the velocity
+    assert np.abs(kernels[0] - kernels[2]).max() > 1e-4
+    assert np.abs(kernels[2] - kernels[3]).max() > 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", worker.FRAMEWORKS)
+def test_an_epoch_has_the_order_of_its_seed_whatever_came_before(framework: str, few_digits: Dataset) -> None:
+    """As a run has that is resumed before it."""
+    digits = Digits(few_digits.train.images[:256], few_digits.train.labels[:256])
+    given = {"digits": digits, "batch_size": 32, "feed": LoaderOptions(), **MODEL, "rate": np.full(8, 0.1)}
+    whole = worker.run(framework, "own_epoch", loader_seeds=(1, 2), **given)["state"]
+    first = worker.run(framework, "own_epoch", **given)["state"]
+    resumed = worker.run(framework, "own_epoch", loader_seeds=(2,), state=first, **given)["state"]
+    other = worker.run(framework, "own_epoch", loader_seeds=(3,), state=first, **given)["state"]
+    np.testing.assert_array_equal(resumed["dense2.weight"], whole["dense2.weight"])
+    assert np.abs(other["dense2.weight"] - whole["dense2.weight"]).max() > 1e-6
+
+
+def test_masks_from_numpy_are_not_compiled_by_xla() -> None:
+    model = {"spec": ZOO["nextjournal"].spec, "optimizer": ZOO["nextjournal"].recipe.optimizer}
+    for masks, compiled in ((None, True), (1, False)):
+        assert worker.run("tensorflow", "is_compiled", compiled=True, masks=masks, **model) == compiled
 
 
 @pytest.mark.slow

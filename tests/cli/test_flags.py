@@ -87,6 +87,7 @@ REFUSED = {
         "--batch-size 1001 is more than the 1,000 training images that are left.",
     ),
     "two starts": (["--resume", "a", "--checkpoint", "b"], "--resume and --checkpoint exclude each other"),
+    "a first batch of what has one": (["--resume", "a", "--dry-run"], "--dry-run trains a first batch;"),
     "one file for two runs": (["--seeds", "2", "--save-model", "a"], "--seeds 2 makes several runs"),
     "perturbed checkpoint": (
         ["--perturb", "ulp", "--checkpoint", "a"],

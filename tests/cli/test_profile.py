@@ -66,6 +66,18 @@ def test_each_option_is_timed_over_its_own_number_of_steps(
     assert values == pytest.approx({"default": 1.0, "compile": 1000.0, "bfloat16": 1.0})
 
 
+def test_single_images_have_the_precision_of_the_network(few_digits: Dataset) -> None:
+    types = set()
+
+    class Model:
+        def predict(self, images: np.ndarray) -> None:
+            types.add(images.dtype)
+
+    planned = job("tf-model-1", 3, execution=Execution(precision="float64"))
+    list(profile._prediction(Model(), few_digits, planned))  # type: ignore[arg-type]
+    assert types == {np.dtype("float64")}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", worker.FRAMEWORKS)
 @pytest.mark.parametrize("name", ["under-5k", "tf-model-1"])

@@ -164,9 +164,13 @@ def test_a_framework_that_dies_is_reported_and_restarted(page: Page, server: Ser
 def test_it_can_be_drawn_on_with_the_keyboard(page: Page) -> None:
     page.reload()
     page.focus("#canvas")
-    for _ in range(16):
+    for _ in range(15):
         page.keyboard.press("Shift+ArrowDown")
     expect(page.locator("#verdict")).to_have_text("Both predict 1.")
+    with page.expect_request("**/api/predict") as sent:
+        page.keyboard.press("Shift+ArrowDown")
+    column = [row[70] for row in sent.value.post_data_json["picture"]]
+    assert set(column[32:114]) == {255}, "the cursor is not in the picture"
     page.keyboard.press("Backspace")
     expect(page.locator("#verdict")).to_have_text("")
 

@@ -72,7 +72,7 @@ def served(folder: Path, models: Iterable[str]) -> list[Any]:
     return [json.loads(line) for line in output.getvalue().splitlines()[1:]]
 
 
-def save(folder: Path, model: str, value: float, **metadata: str) -> None:
+def save(folder: Path, model: str, value: float, **metadata: object) -> None:
     spec = ZOO[model].spec
     state = {
         name: np.full(shape, value, np.float32) for name, shape in (spec.weights | spec.statistics).items()
@@ -80,14 +80,16 @@ def save(folder: Path, model: str, value: float, **metadata: str) -> None:
     checkpoint.write(checkpoint_path(folder, model, "pytorch"), state, {"model": model, **metadata})
 
 
-def test_networks_of_other_data_are_refused(tmp_path: Path) -> None:
+def test_networks_of_other_data_or_otherwise_prepared_are_refused(tmp_path: Path) -> None:
     save(tmp_path, "speedrun", 0.0, dataset="mnist")
     save(tmp_path, "best", 0.0, dataset="fashion-mnist")
     save(tmp_path, "smallest", 0.0, dataset="letters", data="letters@0123456789ab")
-    digits, fashion, letters = served(tmp_path, ["speedrun", "best", "smallest"])
+    save(tmp_path, "under-8k", 0.0, vary=["lr=0.5", "moments.height=0.1"])
+    digits, fashion, letters, varied = served(tmp_path, ["speedrun", "best", "smallest", "under-8k"])
     assert "probabilities" in digits
     assert "was trained on fashion-mnist; the page is for the digits of MNIST." in fashion["error"]
     assert "was trained on letters@0123456789ab" in letters["error"]
+    assert "was trained with moments.height=0.1; the page prepares images as" in varied["error"]
 
 
 def test_no_checkpoint_ends_the_process_or_has_an_answer_that_is_no_number(tmp_path: Path) -> None:

@@ -105,6 +105,7 @@ def test_changes_that_need_each_other_are_made_in_either_order(model: str, chang
         ("schedule=OneCycle(__import__('os'))", "with values for"),
         ("schedule.gamma=2", "Linear has no gamma, but epochs, factors."),
         ("lr.x=1", "lr has no parts."),
+        ("averaged_epochs.x=1", "averaged_epochs has no parts."),
         ("augment.zoom.side=3", "with values for side, probability."),
         ("schedule.factors=1", "1 is not a tuple."),
         ("std=0", "std=0.0"),
@@ -121,3 +122,8 @@ def test_an_invalid_change_is_refused_in_a_sentence(change: str, words: str) -> 
     assert words in str(error.value)
     assert "\n" not in str(error.value)
     assert isinstance(RECIPE, Recipe)
+
+
+def test_a_part_of_a_choice_that_is_none_and_has_none_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"momentum has no parts\."):
+        with_overrides(ZOO["speedrun"].recipe, ["schedule.momentum.low=0.9"])

@@ -147,6 +147,65 @@ def test_all_differences_are_found_in_one_run(workers: Workers, tmp_path: Path, 
     assert ("training" in report.skipped) == (("forward", "unknown") in expected)
 
 
+def test_without_a_loss_both_precisions_are_compared(workers: Workers, tmp_path: Path) -> None:
+    left, right = ports.write(
+        tmp_path,
+        pytorch={"loss = nn.CrossEntropyLoss()": ""},
+        keras={f"loss = keras.losses.{SPARSE}": ""},
+    )
+    report = compare(workers, Question(left=left, right=right))
+    assert report.agree
+    assert {row.precision for row in report.rows if row.stage == "gradient"} == {"float64", "float32"}
+    assert set(report.skipped) == {"loss"}
+
+
+def test_layers_that_work_in_place_are_computed_on_a_copy_where_they_are_left_out(
+    workers: Workers, tmp_path: Path
+) -> None:
+    """Dropout is off in every stage, and a function that one side alone has is its cause."""
+    left, right = ports.write(
+        tmp_path,
+        pytorch={
+            "nn.Dropout(0.3)": "nn.Dropout(0.3, inplace=True)",
+            HEAD: HEAD.replace("0.2", "0.2, inplace=True"),
+        },
+    )
+    report = compare(workers, Question(left=left, right=right, precisions=("float64",)))
+    assert report.agree
+    floors = {row.where: row.floor for row in report.rows if row.stage in ("statistics", "gradient")}
+    del floors["conv1.bias / conv2d.bias"]  # before a normalisation it has no gradient but rounding
+    assert max(floors.values()) < 1e-9
+    left, right = ports.write(tmp_path, pytorch={"F.gelu(self.conv2(x))": "F.relu_(F.gelu(self.conv2(x)))"})
+    report = compare(workers, Question(left=left, right=right, precisions=("float64",)))
+    assert causes(report) == [("forward", "activation")]
+
+
+FLAT_TORCH = """
+from torch import nn
+
+def build():
+    return nn.Sequential(nn.Flatten(), nn.Linear(14 * 14, 10))
+"""
+FLAT_KERAS = """
+import keras
+
+def build():
+    return keras.Sequential([keras.Input((14, 14)), keras.layers.Flatten(), keras.layers.Dense(10)])
+"""
+
+
+def test_images_without_an_axis_of_channels_are_the_same_on_both_sides(
+    workers: Workers, tmp_path: Path
+) -> None:
+    left, right = tmp_path / "flat_torch.py", tmp_path / "flat_keras.py"
+    left.write_text(FLAT_TORCH)
+    right.write_text(FLAT_KERAS)
+    question = Question(left=f"{left}:build", right=f"{right}:build", precisions=("float64",))
+    report = compare(workers, question)
+    assert report.agree
+    assert not report.findings
+
+
 def test_what_is_in_another_order_is_no_difference(workers: Workers, tmp_path: Path) -> None:
     """ReLU before or after pooling, and a Flatten whose order the next kernel takes in."""
     left, right = ports.write(

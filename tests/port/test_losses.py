@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from common.port import losses
+from common.port import loss, losses
 from common.port.losses import Description
 
 GENERATOR = np.random.default_rng(0)
@@ -62,3 +62,10 @@ def test_by_hand() -> None:
     smooth = losses.value(replace(CROSS, smoothing=0.5), z[:1], y[:1])
     assert smooth == pytest.approx(-0.75 * np.log(0.8) - 0.25 * np.log(0.2))
     assert losses.value(replace(SQUARES, broadcast=True), np.array([1.0, 3.0]), np.array([1.0, 3.0])) == 2.0
+
+
+def test_an_amount_that_differs_by_rounding_is_the_same() -> None:
+    first, second = (replace(CROSS, smoothing=amount) for amount in (0.1000004, 0.0999997))
+    assert loss._apart(first, second) == []
+    assert loss._apart(first, replace(second, reduction="sum")) == ["reduction"]
+    assert loss._apart(first, replace(CROSS, smoothing=0.11)) == ["smoothing"]

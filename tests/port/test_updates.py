@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from common.port import updates
+from common.port import optimizer, updates
 from common.port.updates import Rule
 
 ONE = {"w": np.array([1.0])}
@@ -64,3 +66,17 @@ def test_rules_are_read_from_the_settings_of_the_frameworks() -> None:
     assert updates.without_rounding(second, first).momentum == 0.9
     assert updates.pytorch(["LBFGS"], {"lr": 0.1}) is None
     assert updates.keras(["SGD"], {"learning_rate": 0.1, "schedule": "CosineDecay"}) is None
+
+
+def test_a_decay_on_one_side_is_mended_in_the_kind_that_the_other_can_have() -> None:
+    """Keras' optimizers decouple it; PyTorch's Adam and SGD add it to the gradient."""
+    none, decayed = Rule(kind="adam", rate=0.1), Rule(kind="adam", rate=0.1, decay=0.01)
+    coupled = replace(decayed, decay_kind="coupled")
+    assert "regularizers.L2(0.005)" in optimizer._fix("decay", coupled, none)["keras"]
+    assert optimizer._fix("decay", decayed, none)["keras"] == "weight_decay=0.01"
+    plain = replace(none, decay_kind="coupled")
+    assert optimizer._fix("decay", plain, decayed)["pytorch"].startswith(
+        "torch.optim.AdamW(weight_decay=0.01)"
+    )
+    assert optimizer._fix("decay", none, decayed)["pytorch"] == "weight_decay=0.01"
+    assert optimizer._fix("decay", coupled, none)["pytorch"] == "weight_decay=0"

@@ -199,13 +199,22 @@ def accuracy(backend: Any, *, dataset: Dataset, job: Job) -> float:
 
 
 def own_epoch(
-    backend: Any, *, digits: Digits, rate: np.ndarray, batch_size: int, loader_seed: int = 1, **model: Any
+    backend: Any,
+    *,
+    digits: Digits,
+    rate: np.ndarray,
+    batch_size: int,
+    momentum: np.ndarray | None = None,
+    loader_seeds: Sequence[int] = (1,),
+    **model: Any,
 ) -> dict[str, Any]:
-    """Losses and correct counts of an epoch of the framework's own loader, and the state after it."""
+    """Losses and correct counts of the last epoch of the framework's own loader, one for each of its seeds,
+    and the state after it."""
     built = build(backend, **model)
-    parts = list(
-        backend.native_loader.train_epoch(built, digits, rate, batch_size=batch_size, seed=loader_seed)
-    )
+    for seed in loader_seeds:
+        parts = list(
+            backend.native_loader.train_epoch(built, digits, rate, momentum, batch_size=batch_size, seed=seed)
+        )
     losses, correct = (np.concatenate(told) for told in zip(*parts, strict=True))
     return {"losses": losses, "correct": correct, "state": built.state_dict()}
 

@@ -12,6 +12,8 @@ from support.recorder import Recorder
 from common.data.batches import epoch_order
 from common.data.datasets import Dataset
 from common.model import schedule
+from common.model.layers import AvgPool, Conv, Dense, Dropout, Flatten, GlobalAvgPool
+from common.model.spec import Layer, ModelSpec, Residual
 from common.model.zoo import ZOO
 from common.training import mistakes
 from common.training.loop import train
@@ -99,3 +101,32 @@ def test_a_mistake_without_its_layer_is_left_out() -> None:
     constant = dataclasses.replace(ZOO["speedrun"].recipe, schedule=schedule.Constant())
     without = mistakes.applicable(FIRST, ZOO["speedrun"].spec, constant)
     assert "schedule-per-epoch" not in {mistake.name for mistake in without}
+
+
+@pytest.mark.parametrize(
+    "layers, name, applies",
+    [
+        ((Conv(4, 3), Flatten(), Dense(10)), "flatten-order", True),
+        ((Conv(4, 3), Flatten(), Dropout(0.5), Dense(10)), "flatten-order", False),
+        ((Conv(4, 3), GlobalAvgPool(), Flatten(), Dense(10)), "flatten-order", False),
+        ((Conv(4, 3, stride=2), Flatten(), Dense(10)), "padding-same-stride", True),
+        ((Conv(4, 4, stride=2), Flatten(), Dense(10)), "padding-same-stride", False),
+        ((Conv(4, 1), Conv(4, 3, groups=4, stride=2), Flatten(), Dense(10)), "padding-same-stride", False),
+        (
+            (Residual(Conv(1, 3, stride=2), shortcut=(AvgPool(3, 2),)), Flatten(), Dense(10)),
+            "padding-same-stride",
+            False,
+        ),
+    ],
+)
+def test_a_mistake_applies_where_it_is_planted(layers: tuple[Layer, ...], name: str, applies: bool) -> None:
+    recipe = ZOO["speedrun"].recipe
+    found = mistakes.applicable(SECOND, ModelSpec("small", layers), recipe)
+    assert (name in {mistake.name for mistake in found}) == applies
+
+
+def test_mistakes_of_a_loss_are_not_of_smoothed_labels() -> None:
+    entry = ZOO["mlp-tuned"]
+    names = {m.name for f in (FIRST, SECOND) for m in mistakes.applicable(f, entry.spec, entry.recipe)}
+    assert "loss-sum" in names
+    assert names.isdisjoint({"loss-broadcast", "softmax-missing"})

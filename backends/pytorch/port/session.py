@@ -77,16 +77,17 @@ class Session:
             "input_shape": None if shape is None else list(shape),
             "loss": self.own_loss is not None,
             "optimizer": self.own_optimizer is not None,
-            "weights": {name: list(array.shape) for name, array in self.read().items()},
         }
 
     def batch(self, x: Array) -> None:
-        """Set the inputs, with the channels first, or last where the model accepts only that.
+        """Set the inputs, with the channels first, or last where the model accepts only that; of examples
+        with two axes, which may have no channels, the other way round.
 
         Raises InputError where it accepts neither.
         """
         reasons = []
-        for images in [x, np.moveaxis(x, 1, -1)] if x.ndim > 2 else [x]:
+        forms = [x, np.moveaxis(x, 1, -1)] if x.ndim > 2 else [x]
+        for images in reversed(forms) if x.ndim == 3 else forms:
             self.inputs = torch.from_numpy(np.ascontiguousarray(images)).to(
                 self.dtype if np.issubdtype(images.dtype, np.floating) else torch.int64
             )
@@ -117,12 +118,10 @@ class Session:
         `heads` those that do but for the user's own loss."""
         self.skipped, self.heads = list(skipped), list(heads)
 
-    def trace(self, *, training: bool = False, ulp: int | None = None, arrays: bool = True) -> Any:
+    def trace(self, *, ulp: int | None = None) -> Any:
         """The operations in order, and the outputs; with `ulp` from weights and inputs moved by one unit."""
-        with self._kept(), self._moved(ulp), torch.no_grad():
-            self.model.train(training)
-            with self._recording(dropout_off=training):
-                outputs = self.model(self.inputs)
+        with self._kept(), self._moved(ulp), torch.no_grad(), self._recording(dropout_off=False):
+            outputs = self.model(self.inputs)
         operations = []
         for index, operation in enumerate(self.tracer.operations):
             layer = operation.layer
@@ -135,8 +134,8 @@ class Session:
                     "kind": operation.kind,
                     "attributes": operation.attributes,
                     "weights": {name: list(array.shape) for name, array in own.items() if array.ndim},
-                    "inputs": operation.inputs.numpy() if arrays else list(operation.inputs.shape),
-                    "outputs": operation.outputs.numpy() if arrays else list(operation.outputs.shape),
+                    "inputs": operation.inputs.numpy(),
+                    "outputs": operation.outputs.numpy(),
                 }
             )
         return {"operations": operations, "outputs": [tensor.numpy() for tensor in _tensors(outputs)]}
@@ -173,16 +172,12 @@ class Session:
         return {"loss": value, "gradients": gradients}
 
     def optimizer(self) -> dict[str, Any]:
-        """The user's optimizer: its class and those above it, its settings, and those of each group."""
+        """The user's optimizer: its class and those above it, and the settings of its first group."""
         optimizer = self._optimizer()
-        groups = [
-            {name: value for name, value in group.items() if name != "params" and _plain(value)}
-            for group in optimizer.param_groups
-        ]
+        group = optimizer.param_groups[0].items()
         return {
             "classes": [kind.__name__ for kind in type(optimizer).__mro__],
-            "settings": groups[0],
-            "groups": groups,
+            "settings": {name: value for name, value in group if name != "params" and _plain(value)},
         }
 
     def optimize(self, gradients: Sequence[Mapping[str, Array]], factors: Sequence[float]) -> list[Arrays]:

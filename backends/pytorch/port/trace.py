@@ -69,7 +69,7 @@ class Tracer(TorchFunctionMode):
             name,
             layer,
             args[0],
-            lambda: forward(*args, **options),
+            lambda inputs: forward(inputs, *args[1:], **options),
             lambda outputs: describe.module(layer, args[0], outputs),
         )
 
@@ -84,7 +84,7 @@ class Tracer(TorchFunctionMode):
             name,
             None,
             args[0],
-            lambda: func(*args, **options),
+            lambda inputs: func(inputs, *args[1:], **options),
             lambda outputs: describe.function(name, args, options, outputs),
         )
 
@@ -93,17 +93,20 @@ class Tracer(TorchFunctionMode):
         name: str,
         layer: nn.Module | None,
         inputs: torch.Tensor,
-        compute: Callable[[], Any],
+        compute: Callable[[torch.Tensor], Any],
         description: Callable[[torch.Tensor], describe.Description],
     ) -> Any:
         self.inside = True
         try:
             before = inputs.detach().clone()
-            outputs = compute()
+            drops = "dropout" in name if layer is None else isinstance(layer, nn.modules.dropout._DropoutNd)
+            is_identity = len(self.operations) in self.skipped or (drops and self.dropout_off)
+            # What becomes the identity may work in place.
+            outputs = compute(inputs.clone() if is_identity else inputs)
             if not isinstance(outputs, torch.Tensor):
                 return outputs
             kind, attributes = description(outputs)
-            if len(self.operations) in self.skipped or (kind == "dropout" and self.dropout_off):
+            if is_identity:
                 outputs = inputs
             kept = outputs.detach().clone()
             operation = Operation(name, None if layer is None else name, kind, attributes, before, kept)

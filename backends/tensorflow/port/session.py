@@ -82,10 +82,10 @@ class Session:
             "optimizer": self.own_optimizer is not None,
         }
 
-    def batch(self, x: Array) -> dict[str, Any]:
+    def batch(self, x: Array) -> None:
         """Set the inputs, with the channels last, or first where only that is accepted, and build the model.
 
-        Returns the shapes of the weights by name. Raises InputError where the model accepts neither.
+        Raises InputError where the model accepts neither.
         """
         reasons = []
         for images in [np.moveaxis(x, 1, -1), x] if x.ndim > 2 else [x]:
@@ -105,7 +105,6 @@ class Session:
                 weights.load_file(self.model, Path(self.weights_file))
             self.tracer = Tracer()
             self.tracer.attach(self.model)
-        return {"weights": {name: list(array.shape) for name, array in self.read().items()}}
 
     def read(self) -> Arrays:
         """All arrays by name."""
@@ -123,10 +122,10 @@ class Session:
         """Compute operations as the other side does from now on (see backends/tensorflow/port/mend.py)."""
         self.mends = list(mends)
 
-    def trace(self, *, training: bool = False, ulp: int | None = None, arrays: bool = True) -> Any:
+    def trace(self, *, ulp: int | None = None) -> Any:
         """The operations in order, and the outputs; with `ulp` from weights and inputs moved by one unit."""
-        with self._kept(), self._moved(ulp), self._recording(dropout_off=training):
-            outputs = self.model(self.inputs, training=training)
+        with self._kept(), self._moved(ulp), self._recording(dropout_off=False):
+            outputs = self.model(self.inputs, training=False)
         operations = []
         for index, operation in enumerate(self.tracer.operations):
             layer = None if operation.layer is None else operation.name
@@ -143,8 +142,8 @@ class Session:
                     "kind": operation.kind,
                     "attributes": operation.attributes,
                     "weights": own,
-                    "inputs": operation.inputs.numpy() if arrays else list(operation.inputs.shape),
-                    "outputs": operation.outputs.numpy() if arrays else list(operation.outputs.shape),
+                    "inputs": operation.inputs.numpy(),
+                    "outputs": operation.outputs.numpy(),
                 }
             )
         return {"operations": operations, "outputs": [tensor.numpy() for tensor in tf.nest.flatten(outputs)]}
@@ -194,7 +193,6 @@ class Session:
         return {
             "classes": [kind.__name__ for kind in type(optimizer).__mro__],
             "settings": settings,
-            "groups": [settings],
         }
 
     def optimize(self, gradients: Sequence[Mapping[str, Array]], factors: Sequence[float]) -> list[Arrays]:

@@ -18,7 +18,8 @@ let models = []; // {name, parameters, frameworks}
 
 // Drawing
 
-function redraw() {
+// What is sent: the canvas without the keyboard's cursor.
+function draw() {
   context.fillStyle = loaded?.paper ?? "#000";
   context.fillRect(0, 0, canvas.width, canvas.height);
   if (loaded) {
@@ -48,6 +49,10 @@ function redraw() {
     for (const point of points) context.lineTo(...point);
     context.stroke();
   }
+}
+
+function redraw() {
+  draw();
   if (document.activeElement === canvas && keyboard.used) {
     context.strokeStyle = "#7fd0ff";
     context.lineWidth = 2;
@@ -66,6 +71,7 @@ function place(event) {
 canvas.addEventListener("pointerdown", (event) => {
   if (event.button) return;
   canvas.setPointerCapture(event.pointerId);
+  keyboard.used = false;
   drawing = [place(event)];
   strokes.push(drawing);
   changed();
@@ -140,7 +146,9 @@ function picture() {
   small.width = small.height = SENT;
   const scaled = small.getContext("2d");
   scaled.imageSmoothingQuality = "high";
+  draw();
   scaled.drawImage(canvas, 0, 0, SENT, SENT);
+  redraw();
   const rgb = colours(scaled, SENT);
   return loaded ? rgb : rgb.map((row) => row.map(([red]) => red));
 }
@@ -330,6 +338,7 @@ async function watch() {
       down.textContent = states[name] === "ready" ? "" : `${title} is ${states[name]}.`;
       if (before && states[name] === "ready") changed();
     }
+    if (byId("verdict").textContent === NO_SERVER) changed();
   } catch {
     showVerdict(NO_SERVER);
   }
