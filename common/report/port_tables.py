@@ -18,7 +18,11 @@ def block(rows: pd.DataFrame) -> str:
     found = proof(rows)
     if not found.named:
         return NOTHING
-    parts = [listed(_sentences(found)), _table(found)]
+    revision = (
+        f"Measured with revision {found.named[0].row['revision']:.0f} of the check (REVISION in "
+        "common/port/check.py is the present one)."
+    )
+    parts = [listed(_sentences(found)), revision, _table(found)]
     if missed := [c for c in (*found.named, *found.unnamed) if not (c.is_stage_right and c.is_cause_right)]:
         parts += ["Not right:", listed(map(_line, missed))]
     if alarms := [c for c in (*found.alone, *found.commands) if c.is_false_alarm]:

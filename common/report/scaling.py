@@ -29,7 +29,7 @@ MEASURES = {
 AT_ONCE, ONE, MANY = "at once wall", "one after the other", "at once"
 """The measure of speed.csv with the seconds of the same runs in two arms, and the arms."""
 
-TITLE = """# How long a matrix takes
+TITLE = """# How long many runs take
 
 Written by `python -m common.report` from the tables; measured by `python -m common.bench scaling`."""
 

@@ -59,8 +59,8 @@ Networks that are not this project's own keep the layers and the recipe of their
 open is in [zoo.md](zoo.md). *Template MNIST* is an older project of the same name,
 of which no public address is known; networks of this project's own have no source. A source's claim is most
 often that of one run, at its best epoch by the test set. The measurements here are means over seeds
-after the last epoch, on test images that chose nothing (±: sample standard deviation). A claim above the mean
-and within the spread of the runs is what choosing the best of some runs gives."""
+after the last epoch, on test images that chose nothing (±: sample standard deviation). A claim above our mean
+but within the range of our runs is explained by reporting the best of several runs."""
 
 REASONS = {
     "pytorch-model-1": "The source tests on 10,000 of the training images, held out; here all 60,000 are "
