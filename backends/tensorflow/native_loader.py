@@ -62,14 +62,13 @@ def _compile(model: Any) -> None:
 
 
 def _scaled(model: Any, digits: Digits) -> tf.data.Dataset:
-    """Images and labels in the order of the file, scaled once: with what follows above a pipeline as
-    TensorFlow's guides to tf.data write it, map, cache, shuffle, batch, prefetch."""
+    """Images and labels in the order of the file, scaled and cached: the first two stages of the pipeline in
+    TensorFlow's guides to tf.data (map, cache, shuffle, batch, prefetch)."""
     mean, std, dtype = model.execution.scaling.mean, model.execution.scaling.std, model.dtype
     workers = model.execution.loader.num_workers or tf.data.AUTOTUNE
     images = digits.images[..., None] if digits.images.ndim == 3 else digits.images
     pairs = tf.data.Dataset.from_tensor_slices((images, digits.labels.astype(np.int64)))
-    scaled = pairs.map(
+    return pairs.map(
         lambda image, label: ((tf.cast(image, dtype) / 255 - mean) / std, label),
         num_parallel_calls=workers,
-    )
-    return scaled.cache()
+    ).cache()

@@ -180,14 +180,15 @@ def _last_rounds(speed: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.Data
     """By network and framework: the runs by session, arm and round (`A 1`), with a column for each
     measurement.
 
-    They are those of the last session, with both frameworks if there is one, and of all with the same
-    SAME_CLOCK. Of uncommitted code, and of a network of a user's own file, which no commit describes, only
-    the last session counts.
+    They are those of the last session and of all with the same SAME_CLOCK; where a session has both
+    frameworks of PAIR, sessions of one of them do not count. Of uncommitted code, and of a network of a
+    user's own file, which no commit describes, only the last session counts.
     """
     measured = speed[speed["measure"].str.startswith(PREFIX)]
     compared = measured["framework"].where(measured["framework"].isin(PAIR))
     count = compared.groupby([measured["model"], measured["sitting"]]).transform("nunique")
-    measured = measured[count == count.groupby(measured["model"]).transform("max")]
+    most = count.groupby(measured["model"]).transform("max")
+    measured = measured[(count == most) | compared.isna()]
     for (model, framework), rows in measured.groupby(["model", "framework"]):
         last = rows["sitting"] == rows["sitting"].max()
         clock = rows[last].iloc[0][SAME_CLOCK]

@@ -201,19 +201,19 @@ def alone(runs: pd.DataFrame) -> pd.Series[bool]:
 
 
 def largest_groups(groups: Iterable[Group], *, by: str = "model") -> list[Group]:
-    """A group for each model, framework and value of `by`: of the settings that have the most seeds in both
-    frameworks of PAIR, else of those that have the most in one; the first of equals.
+    """A group for each model, framework and value of `by`: of the settings with the most seeds that both
+    frameworks of PAIR have, else of those with the most in one; the first of equals.
 
     Only groups of the newest arithmetic are considered.
     """
     candidates = list(groups)
-    seeds: dict[tuple[object, ...], dict[str, int]] = {}
+    seeds: dict[tuple[object, ...], dict[str, set[int]]] = {}
     for group in sorted(candidates, key=lambda group: group.number):
-        seeds.setdefault(_settings(group), {})[group.framework] = group.seeds
+        seeds.setdefault(_settings(group), {})[group.framework] = set(group.runs["seed"])
 
     def rank(group: Group) -> tuple[float, int, int]:
-        in_both = min(seeds[_settings(group)].get(framework, 0) for framework in PAIR)
-        return group.number, in_both, group.seeds
+        in_both = set.intersection(*(seeds[_settings(group)].get(framework, set()) for framework in PAIR))
+        return group.number, len(in_both), group.seeds
 
     best: dict[tuple[object, ...], Group] = {}
     for group in candidates:

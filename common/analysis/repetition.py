@@ -68,8 +68,12 @@ def diverged(runs: pd.DataFrame) -> list[tuple[str, int]]:
 def _of_a_diverged_run(runs: pd.DataFrame) -> set[tuple[str, int]]:
     ended = runs[runs["status"].isin(["ok", "diverged"]) & runs["framework"].isin(PAIR)]
     newest = pooling.judged_runs(ended.assign(status="ok"))
-    rows = newest[ended["status"].loc[newest.index] == "diverged"]
-    return set(zip(rows["model"], rows["seed"], strict=True))
+    lost = newest[ended["status"].loc[newest.index] == "diverged"]
+    devices = {
+        (group.model, group.fields["device"]) for group in pooling.largest_groups(pooling.groups(newest))
+    }
+    rows = zip(lost["model"], lost["seed"], lost["device"], strict=True)
+    return {(model, seed) for model, seed, device in rows if (model, device) in devices}
 
 
 def _without_pair(runs: pd.DataFrame) -> list[tuple[str, int]]:

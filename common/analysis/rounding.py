@@ -146,12 +146,12 @@ class FirstEpochComparison:
         """One-sided p-value of the frameworks being further apart than rounding makes them.
 
         If they are not, any two of a seed's four runs are as far apart as any others: a permutation test over
-        the three ways to make two pairs of them, of the sum of the differences within pairs. The least value
-        of n seeds is 3^-n.
+        the three ways to make two pairs of them, of the sum of the squared differences within pairs. The
+        least value of n seeds is 3^-n; of more than MOST_SEEDS the first ones count.
         """
         runs = self.accuracies.reshape(-1, 4)
         ways = [((0, 1), (2, 3)), ((0, 2), (1, 3)), ((0, 3), (1, 2))]
-        by_way = np.array([sum(np.abs(runs[:, one] - runs[:, two]) for one, two in way) for way in ways])
+        by_way = np.array([sum((runs[:, one] - runs[:, two]) ** 2 for one, two in way) for way in ways])
         sums = np.zeros(1)
         for differences in by_way.T[:MOST_SEEDS]:
             sums = np.add.outer(sums, differences).ravel()
@@ -170,13 +170,14 @@ def mean_ratio(comparisons: Sequence[FirstEpochComparison]) -> float:
 
 
 def fisher_p(comparisons: Sequence[FirstEpochComparison]) -> float:
-    """The combined p-value of all networks (Fisher, 1925): a few seeds of one have too little power."""
+    """The combined p-value of all networks (Fisher, 1925): a few seeds of one have too little power. It is
+    conservative, since p-values of few seeds are discrete."""
     p_values = [comparison.p for comparison in comparisons]
     return float(scipy.stats.combine_pvalues(p_values, method="fisher").pvalue)
 
 
 def first_epoch_comparisons(traces: pd.DataFrame) -> Iterator[FirstEpochComparison]:
-    """Every network whose last such session has seeds with both frameworks, each with both starts."""
+    """Every network whose last such session of both frameworks has seeds with both starts in each."""
     epochs = traces[traces["accuracy"].notna() & traces["framework"].isin(PAIR)]
     for model in _models(epochs):
         table = (
@@ -189,7 +190,7 @@ def first_epoch_comparisons(traces: pd.DataFrame) -> Iterator[FirstEpochComparis
 
 
 def first_steps(traces: pd.DataFrame) -> list[FirstSteps]:
-    """Every network with traces of both frameworks in its last session, in the zoo's order, then others."""
+    """Every network with a session of both frameworks, by its last one, in the zoo's order, then others."""
     steps = traces[traces["accuracy"].isna()]
     by_model = {model: list(_comparisons(_last_session(steps, model), model)) for model in _models(steps)}
     return [FirstSteps(comparisons) for comparisons in by_model.values() if comparisons]

@@ -115,6 +115,11 @@ class Ratio:
         """Whether 1, no difference, is outside the interval."""
         return self.interval is not None and not self.interval[0] <= 1 <= self.interval[1]
 
+    def is_within(self, share: float) -> bool:
+        """Whether the interval is between 1 / (1 + share) and 1 + share."""
+        ends = self.interval or (self.mean, self.mean)
+        return max(abs(math.log(end)) for end in ends) <= math.log1p(share)
+
 
 def compare_logarithms(first: Sequence[float], second: Sequence[float]) -> Comparison:
     """Compare the natural logarithms of pairs of positive values, with the margin log(RATIO_MARGIN).

@@ -97,7 +97,7 @@ def length_of(model: str, data: Data) -> Length:
     steps = data.training_images // recipe.batch_size
     epochs = min(max(1 if steps > 1 else 2, images // data.training_images), recipe.epochs)
     if epochs * steps < 2:
-        raise UsageError(f"{model} has {epochs * steps} training steps on {data.name}; a speed takes two.")
+        raise UsageError(f"{model} trains fewer than two steps on {data.name}; a speed takes two.")
     return Length(epochs=epochs)
 
 

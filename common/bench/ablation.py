@@ -48,5 +48,6 @@ def run(options: argparse.Namespace) -> int:
     data = requested_data(options, [options.model])
     variants = ablation.variants(spec)
     wanted = tasks.tasks_of([options.model], options.frameworks, seeds(options), variants, data=data)
-    here = {"machine": machine.name(), "threads": str(options.threads or cores())}
+    options.threads = options.threads or cores()  # or a run would look at OMP_NUM_THREADS too
+    here = {"machine": machine.name(), "threads": str(options.threads)}
     return execution.run_missing(wanted, options, where=here)

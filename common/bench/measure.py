@@ -146,8 +146,10 @@ def train(session: Session, framework: str, model: str, *words: str) -> dict[str
     """The row of a training run, which is also appended to the session's results.csv."""
     with tempfile.TemporaryDirectory() as name:  # as other runs may append to the session's
         folder = Path(name)
-        run_script(session.command(framework, model, *words, "--results", str(folder)))
-        store.merge(session.folder, store.complete_tables(folder))
+        try:
+            run_script(session.command(framework, model, *words, "--results", str(folder)))
+        finally:
+            store.merge(session.folder, store.complete_tables(folder))
         return store.rows(folder, "results.csv")[-1]
 
 

@@ -79,7 +79,7 @@ def seconds_of_a_run(plan: Plan, rows: Sequence[Row], *, data_dir: Path | None) 
     recorded: dict[str, list[float]] = {}
     for task in plan.wanted:
         of_task = [row for row in finished.get(tasks.key(task), []) if row["machine"] == here]
-        # A resumed run, which has no seconds of training, did not take those of all epochs.
+        # Resumed and diverged runs, without seconds of training, did not take those of all epochs.
         seconds = [float(row["total_seconds"]) for row in of_task if row["train_seconds"]]
         recorded.setdefault(task.framework, []).extend(seconds)
     result = {framework: median(values) for framework, values in recorded.items() if values}

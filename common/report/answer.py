@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from common.analysis import meta, pooling
+from common.analysis.aa import EXACT
 from common.analysis.answer import NO_GPU, Answer
 from common.analysis.meta import Pooled
 from common.analysis.significance import INCONCLUSIVE, MARGIN, Comparison, geometric
@@ -106,7 +107,8 @@ def in_short(answer: Answer) -> list[str]:
     parts += [f"{name} {cells.enumerated(those)}" for name, those in reasons.items() if those]
     if not parts:
         return []
-    if "training" in answer.quantities and not any(REASONS["training"].words in each for each in parts):
+    speed = quantity.overall if (quantity := answer.quantities.get("training")) else None
+    if speed and not (speed.borne and (speed.ratio.excludes_one or speed.ratio.is_within(EXACT))):
         parts.append("which one trains faster differs by network or is undecided")
     sizes = [ZOO[pair.model].spec.parameters for pair in answer.pairs]
     extent = f"on MNIST with networks of {min(sizes):,} to {max(sizes):,} parameters"

@@ -120,7 +120,7 @@ class Facts:
                 if (ratio := over(*(each.value("option", arm) for arm in ("compile", "default"))))
             ]
             if ratios:
-                span = f"{min(ratios):.2g} to {max(ratios):.2g} times"
+                span = f"{min(ratios):,.1f} to {max(ratios):,.1f} times"
                 parts.append(f"{span} as long in {display_name(framework)}")
         return cells.enumerated(parts) or UNKNOWN
 

@@ -6,7 +6,6 @@ networks whose clock bears none only the direction is reported, as a count.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -68,8 +67,7 @@ def sentences(quantity: Quantity, lead: Lead) -> str:
     low, high = average.ratio.interval or (average.ratio.mean, average.ratio.mean)
     if low <= 1 <= high:
         ratio = f"{FIRST} over {SECOND} is {cells.ratio(average.ratio)}"
-        small = max(-math.log(low), math.log(high)) <= math.log1p(EXACT)
-        words = "neither is ahead" if small else "undecided"
+        words = "neither is ahead" if average.ratio.is_within(EXACT) else "undecided"
         return f"{words} on average over {_all(quantity)}: {ratio}. By network: {networks}."
     ahead = f"{lead.framework(low)} {lead.phrase([average.ratio.mean])} on average over {_all(quantity)}"
     ahead += f" ({lead.interval((low, high))})"

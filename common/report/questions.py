@@ -74,7 +74,7 @@ def _of_definitions(facts: Facts) -> list[Question]:
             f"{facts.costs('adam-epsilon')}. Left to each framework, all of the optimizer has these effects: "
             f"{facts.effect('optimizer')}.",
             "../benchmarks.md#mistakes-of-a-port",
-            "python -m common.bench ablation tf-model-1",
+            "python -m common.bench mistakes --models tf-model-1",
         ),
         Question(
             "Do both initialise weights alike?",
@@ -89,8 +89,8 @@ def _of_definitions(facts: Facts) -> list[Question]:
             f"Only at stride 1. {facts.uneven_padding} The networks here pad by explicit numbers, the same "
             "on opposite sides, in both frameworks. A port that pads otherwise loses "
             f"{facts.costs('padding-same-stride')}.",
-            "../benchmarks.md#the-defaults",
-            "python tf.py --defaults",
+            "../benchmarks.md#mistakes-of-a-port",
+            "python -m common.bench mistakes --models speedrun",
         ),
         Question(
             "Why must weights be reordered after Flatten?",
@@ -208,15 +208,15 @@ def _of_practice(facts: Facts) -> list[Question]:
             "dropout and the statistics of each test batch, which costs "
             f"{facts.costs('eval-mode-forgotten')}. A Keras model is in inference mode where it is called "
             "without `training=True`; a training loop of one's own that leaves it out has no dropout, and "
-            f"BatchNorm's first statistics, which costs {facts.costs('train-mode-forgotten')}. Dropout masks "
-            "differ between the frameworks even with one seed.",
+            f"BatchNorm's first statistics, which costs {facts.costs('train-mode-forgotten')} (a negative "
+            "cost is a gain). Dropout masks differ between the frameworks even with one seed.",
             "../benchmarks.md#mistakes-of-a-port",
             "python -m common.bench mistakes --models nextjournal",
         ),
         Question(
             "Does the order of the images matter?",
-            "Less than one may think: without shuffling the accuracy is lower by "
-            f"{facts.costs('no-shuffling')}. But the usual loaders differ in it, as they take "
+            f"Without shuffling the accuracy is lower by {facts.costs('no-shuffling')} (a negative number: "
+            "higher). The usual loaders differ in it, as they take "
             f"{facts.default('usual loader')}. Here one permutation an epoch, from the seed, is used by both;"
             f" over seeds, which decide the initial weights too, the accuracy spreads by {facts.spreads}.",
             "../benchmarks.md#mistakes-of-a-port",

@@ -33,12 +33,12 @@ def section(runs: pd.DataFrame) -> str:
         words = "smaller than" if result.smaller < result.larger else "larger than"
     parts = repetition.parts(runs)
     lost = ", ".join(f"`{model}` seed {seed}" for model, seed in repetition.diverged(runs))
-    pairs = sum(map(len, parts["fresh"].values()))
+    tested = [pairs for pairs in parts["fresh"].values() if len(pairs) > 1]
     return "\n\n".join(
         [
-            f"The differences between the frameworks are {words} chance alone makes them: over {pairs} fresh "
-            f"pairs of {len(repetition.SEEDS)} networks the sum of t² is {result.statistic:.1f} (two-sided "
-            f"p-value {cells.p_value(result.p)}).",
+            f"The differences between the frameworks are {words} chance alone makes them: over "
+            f"{sum(map(len, tested))} fresh pairs of {len(tested)} networks the sum of t² is "
+            f"{result.statistic:.1f} (two-sided p-value {cells.p_value(result.p)}).",
             *([f"A run diverged and has no accuracy, so its pair counts as none: {lost}."] if lost else []),
             announced,
             "FIRST SEEDS are those before the fresh ones, ALL SEEDS every one that is recorded. N is the "

@@ -84,9 +84,9 @@ def _accuracies(traces: pd.DataFrame) -> Iterator[str]:
         "BETWEEN the frameworks and (ULP) of each framework from itself, started one unit in the last place "
         "away; means and largest values over seeds. P is the one-sided p-value of BETWEEN being larger than "
         "ULP, by permutations within seeds of the four runs, not adjusted; three seeds cannot have less than "
-        "0.04. Over all networks BETWEEN is on average "
-        f"{mean_ratio(comparisons):.2f} times ULP (geometric mean), with the combined p-value (Fisher) "
-        f"{fisher_p(comparisons):.2f}."
+        "1/27. Over all networks BETWEEN is on average "
+        f"{mean_ratio(comparisons):.2f} times ULP (geometric mean), with the combined p-value (Fisher, "
+        f"conservative) {fisher_p(comparisons):.2f}."
     )
     head = "MODEL | SEEDS | BETWEEN | ULP | LARGEST BETWEEN | LARGEST ULP | P"
     yield markdown(head.split(" | "), rows, right=range(1, 7))

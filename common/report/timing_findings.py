@@ -102,8 +102,10 @@ def faster_options(measured: list[Timings]) -> str:
                 shorter = sum(ratio <= 1 - SHORTER for ratio in known)
                 parts.append(
                     f"with {option} in {shorter} of {len(known)} networks in {display_name(name)} (at worst "
-                    f"{max(known):.2g} times as long)"
+                    f"{max(known):,.1f} times as long)"
                 )
+    if not parts:
+        return ""
     return f"A step is shorter than by default, by {SHORTER:.0%} at least, {enumerated(parts)}."
 
 

@@ -86,10 +86,11 @@ def summary_table(tables: Tables, benchmarks: str = "") -> str:
 
 
 def _by_ratio(tables: Tables) -> str:
-    """` (within 10 % of the other's errors: 7 of 13)`: how many networks are equivalent by it."""
+    """` (7 of 13 networks also have error rates within 10 % of each other)`."""
     words = [verdict.verdict for verdict in judge_ratios(tables, "error rates")]
     within = f"{100 * (RATIO_MARGIN - 1):.0f} %"
-    return f" (within {within} of the other's errors: {words.count(EQUIVALENT)} of {len(words)})"
+    number = f"{words.count(EQUIVALENT)} of {len(words)} networks"
+    return f" ({number} also have error rates within {within} of each other)"
 
 
 def other_data(tables: Tables) -> str:

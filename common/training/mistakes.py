@@ -60,18 +60,23 @@ def _flattens_channels(spec: ModelSpec, recipe: Recipe) -> bool:
 
 
 def is_strided(node: Node) -> bool:
-    """Whether a node is a convolution with a stride whose kernel has a middle, not a depthwise one."""
+    """Whether a node is a convolution with a stride whose kernel has a middle and a border, not a depthwise
+    one."""
     conv = node.layer
     if not isinstance(conv, Conv) or conv.is_depthwise(node.input_shape) or max(pair(conv.stride)) == 1:
         return False
-    return all(side % 2 for side in pair(conv.kernel_size))
+    sides = pair(conv.kernel_size)
+    return all(side % 2 for side in sides) and max(sides) > 1
 
 
 NOTHING = Need(lambda spec, recipe: True, "")
 BATCH_NORM = Need(_layers(BatchNorm), "has no BatchNorm")
 MODES = Need(_layers(BatchNorm, Dropout, SpatialDropout), "has neither BatchNorm nor dropout")
 CHANNELS = Need(_flattens_channels, "has no dense layer right after a Flatten of several channels")
-STRIDE = Need(lambda spec, recipe: any(map(is_strided, spec.nodes())), "has no convolution with a stride")
+STRIDE = Need(
+    lambda spec, recipe: any(map(is_strided, spec.nodes())),
+    "has no plain convolution with a stride and an odd kernel outside a branch",
+)
 UNSMOOTHED = Need(lambda spec, recipe: not recipe.label_smoothing, "smooths its labels")
 PER_STEP = Need(
     lambda spec, recipe: isinstance(recipe.schedule, OneCycle), "has no schedule that changes at every step"

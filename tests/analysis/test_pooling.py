@@ -121,6 +121,10 @@ def test_settings_of_both_frameworks_win_over_more_seeds_of_one(tmp_path: Path) 
             add_run(tmp_path, framework=framework, seed=seed)
     leading = pooling.largest_groups(pooling.groups(frames.read(tmp_path).runs))
     assert [(group.fields["device"], group.seeds) for group in leading] == [("cpu", 2), ("cpu", 3)]
+    for seed in range(10, 20):  # of a device that has none in common
+        add_run(tmp_path, framework="tensorflow", seed=seed, device="a GPU")
+    leading = pooling.largest_groups(pooling.groups(frames.read(tmp_path).runs))
+    assert [group.fields["device"] for group in leading] == ["cpu", "cpu"]
 
 
 def test_the_newest_arithmetic_wins_over_more_seeds(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_run_with_the_own_loader_learns_and_says_so(
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", worker.FRAMEWORKS)
 def test_own_loader_follows_a_schedule_of_rate_and_momentum(framework: str, few_digits: Dataset) -> None:
-    """After a step at rate 0.1, at rate 0: the weights move on only as far as the momentum says."""
+    """Steps at rate 0 move no weights, whatever the momentum; steps at rate 0.1 do, as far as it says."""
     digits = Digits(few_digits.train.images[:128], few_digits.train.labels[:128])
     given = {"digits": digits, "batch_size": 32, "feed": LoaderOptions(), "spec": MODEL["spec"]}
     given |= {"optimizer": SGD(momentum=0.5)}

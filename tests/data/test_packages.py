@@ -272,6 +272,8 @@ from common.data import download
 folder = pathlib.Path({str(tmp_path)!r})
 words = ["sh", "-c", "echo $$ > pid; sleep 600"], folder
 threading.Thread(target=download.run_command, args=("hang", *words), daemon=True).start()
+while not any(isinstance(thread, download._Output) for thread in threading.enumerate()):
+    time.sleep(0.01)  # until the program's output is read, it may not be known yet
 while not (folder / "pid").exists() or not (folder / "pid").read_text():
     time.sleep(0.01)
 """

@@ -129,6 +129,25 @@ def test_the_short_answer_has_only_what_is_certain(tmp_path: Path) -> None:
     assert cells.enumerated(["a", "b", "c"]) == "a, b and c"
 
 
+@pytest.mark.parametrize(
+    "pairs, words",
+    [
+        ([(100.0, 130.0), (130.0, 100.0), (100.0, 101.0)], "; which one trains faster differs by network"),
+        ([(100.0, 101.0), (101.0, 100.0), (100.0, 100.5)], ""),  # neither is ahead
+        ([(100.0, 150.0)], ""),  # of one network there is no average
+    ],
+)
+def test_the_short_answer_names_what_is_undecided(
+    tmp_path: Path, pairs: list[tuple[float, float]], words: str
+) -> None:
+    for model in MODELS:
+        add_pairs(tmp_path, [0.01, -0.01, 0.01, -0.01], model)
+    add_session(tmp_path, pairs)
+    (sentence,) = answer.in_short(found(tmp_path))
+    assert sentence.startswith(f"accuracy is no reason to choose{words}")
+    assert ("which one" in sentence) == bool(words)
+
+
 def test_an_inexact_clock_withholds_the_mean_and_its_network(tmp_path: Path) -> None:
     add_session(tmp_path, [(100.0, 120.0), (100.0, 125.0)], clock=(1.0, 2.0, 1.0))
     text = answer.training(found(tmp_path))

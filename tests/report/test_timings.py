@@ -136,7 +136,7 @@ def test_options_are_counted_by_framework(tmp_path: Path) -> None:
     )
     assert (
         "with compile in 1 of 2 networks in PyTorch (at worst 1.5 times as long) and with compile in 0 of 1 "
-        "networks in TensorFlow (at worst 10 times as long)."
+        "networks in TensorFlow (at worst 10.0 times as long)."
     ) in page
 
 
