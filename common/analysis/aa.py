@@ -296,12 +296,11 @@ def first_epoch_at(target: float, epochs: pd.DataFrame) -> pd.DataFrame:
 def same_code_pairs(runs: pd.DataFrame) -> list[tuple[str, Sequence[list[str]]]]:
     """For each network the names of paired runs, a list for each framework of PAIR in the same order.
 
-    A pair has one seed, one clean commit and one machine to itself (`pooling.alone`). A seed counts once,
-    by its last pair, and of several places that with the most pairs counts. Resumed runs have no times.
+    A pair has one seed, one clean commit and one machine to itself (`pooling.timed`). A seed counts once,
+    by its last pair, and of several places that with the most pairs counts.
     """
     judged = pooling.judged_runs(runs)
-    whole = judged["train_seconds"].notna()
-    timed = judged[_is_clean(judged["commit"]) & pooling.alone(judged) & whole]
+    timed = judged[_is_clean(judged["commit"]) & pooling.timed(judged)]
     timed = timed.drop_duplicates(["framework", *SAME_CODE], keep="last")
     sides = [timed.loc[timed["framework"] == framework, [*SAME_CODE, "started", "run"]] for framework in PAIR]
     pairs = sides[0].merge(sides[1], on=list(SAME_CODE), suffixes=("", "_second")).sort_values("started")

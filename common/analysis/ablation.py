@@ -108,7 +108,7 @@ class Ablation:
             return {}
         selected = (group.runs[PLACE] == pd.Series(self.place, PLACE)).all(axis=1)
         if column == SECONDS:
-            selected &= pooling.alone(group.runs)
+            selected &= pooling.timed(group.runs)
         found = pooling.by_seed(Group(group.fields, group.runs[selected]), column)
         return {} if column == SECONDS and len(found) < FEWEST_TIMED else found
 

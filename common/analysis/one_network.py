@@ -68,8 +68,7 @@ class OneNetwork:
         framework, and with `_second` those of the second. They share machine, threads, versions of the code
         and of Python; of several such settings those of the last run count."""
         runs = self.tables.runs
-        whole = runs["train_seconds"].notna()  # a resumed run has no times
-        runs = runs[(runs["status"] == "ok") & pooling.alone(runs) & whole].sort_values("started")
+        runs = runs[(runs["status"] == "ok") & pooling.timed(runs)].sort_values("started")
         sides = [runs[runs["framework"] == name] for name in PAIR]
         pairs = sides[0].merge(sides[1], on=list(aa.SAME_CODE), suffixes=("", "_second"))
         if len(pairs):

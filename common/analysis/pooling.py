@@ -193,11 +193,12 @@ def judged_runs(runs: pd.DataFrame, *, dataset: str = MNIST) -> pd.DataFrame:
     return selected[selected["model"].isin(judged)]
 
 
-def alone(runs: pd.DataFrame) -> pd.Series[bool]:
-    """Whether each run had its machine to itself: neither another run nor, by the load before it, much other
-    work."""
+def timed(runs: pd.DataFrame) -> pd.Series[bool]:
+    """Whether each run has times of training, which a resumed one has not, and had its machine to itself:
+    neither another run nor, by the load before it, much other work."""
     cores = runs["machine"].str.extract(r"(\d+) cores", expand=False).astype(float).fillna(1)
-    return (runs["at_once"] == 1) & ~(runs["load_before"] > LOAD_PER_CORE * cores)
+    alone = (runs["at_once"] == 1) & ~(runs["load_before"] > LOAD_PER_CORE * cores)
+    return alone & runs["train_seconds"].notna()
 
 
 def largest_groups(groups: Iterable[Group], *, by: str = "model") -> list[Group]:

@@ -194,12 +194,10 @@ def _fix(name: str, left: Rule, right: Rule) -> dict[str, str]:
     match name:
         case "rate":
             return causes.both(f"lr={right.rate:g}", f"learning_rate={left.rate:g}")
-        case "decay":
-            return causes.both(_torch_decay(left, right.decay), _keras_decay(left))
-        case "decay_kind" if left.decay_kind == "coupled":
-            return causes.both(_torch_decay(left, right.decay), _keras_decay(left))
-        case "decay_kind":
+        case "decay_kind" if left.decay_kind == "decoupled":
             return causes.both("torch.optim.Adam", f"keras.optimizers.AdamW(weight_decay={left.decay:g})")
+        case "decay" | "decay_kind":
+            return causes.both(_torch_decay(left, right.decay), _keras_decay(left))
         case "nesterov":
             return causes.both(f"nesterov={right.nesterov}", f"nesterov={left.nesterov}")
         case "epsilon":

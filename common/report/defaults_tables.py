@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from common.frameworks import FRAMEWORKS, display_name
+from common.frameworks import FRAMEWORKS, PAIR, display_name
 from common.report.markdown import markdown
 
 
@@ -25,6 +25,14 @@ def side_by_side(defaults: pd.DataFrame) -> str:
     )
     rows = [[item, *(values.get(item, "") for values in snapshots.values())] for item in items]
     return f"{note}\n\n{markdown(['DEFAULT', *(display_name(name).upper() for name in snapshots)], rows)}"
+
+
+def differing(defaults: pd.DataFrame) -> tuple[int, int]:
+    """In how many of the defaults that both frameworks of PAIR have their values differ, and how many these
+    are."""
+    first, second = (snapshot(defaults, framework) for framework in PAIR)
+    both = first.keys() & second.keys()
+    return sum(first[item] != second[item] for item in both), len(both)
 
 
 def snapshot(defaults: pd.DataFrame, framework: str) -> dict[str, str]:

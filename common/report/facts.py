@@ -11,7 +11,7 @@ from common.analysis.rounding import FirstSteps
 from common.frameworks import FRAMEWORKS, PAIR, display_name
 from common.report import cells
 from common.report.ablation_tables import told_effects
-from common.report.defaults_tables import snapshot
+from common.report.defaults_tables import differing, snapshot
 from common.report.timing_rows import latest, over
 
 FIRST, SECOND = (display_name(name) for name in PAIR)
@@ -46,9 +46,8 @@ class Facts:
     @property
     def differing_defaults(self) -> str:
         """`17 of 19`."""
-        if not self.defaults:
-            return UNKNOWN
-        return f"{sum(first != second for first, second in self.defaults.values())} of {len(self.defaults)}"
+        number, of = differing(self.found.tables.defaults)
+        return f"{number} of {of}" if of else UNKNOWN
 
     @property
     def difference(self) -> str:

@@ -12,7 +12,7 @@ from common.analysis.answer import Answer
 from common.analysis.pooling import Group
 from common.frameworks import PAIR, display_name
 from common.report import answer, cells
-from common.report.defaults_tables import snapshot
+from common.report.defaults_tables import differing
 from common.tables.schema import Status
 
 FIRST, SECOND = (display_name(name) for name in PAIR)
@@ -61,12 +61,8 @@ def first_steps(traces: pd.DataFrame) -> str:
 
 def defaults(rows: pd.DataFrame) -> str:
     """The number of defaults that differ."""
-    first, second = (snapshot(rows, framework) for framework in PAIR)
-    both = set(first) & set(second)
-    if not both:
-        return ""
-    differing = sum(first[item] != second[item] for item in both)
-    return f"{FIRST} and {SECOND} differ in {differing} of the {len(both)} defaults that were read."
+    number, of = differing(rows)
+    return f"{FIRST} and {SECOND} differ in {number} of the {of} defaults that were read." if of else ""
 
 
 def ablations(found: Answer) -> str:
