@@ -1,18 +1,22 @@
 """The test of docs/repetition.md: are the differences over fresh seeds as large as chance makes them.
 
-The networks, the seeds, the statistic and the level were written down before the fresh seeds were run.
+The networks, the seeds, the statistic and the level were written down before the fresh seeds were run. As in
+every comparison of accuracies a seed that was run twice counts once, with the mean of its runs, and runs may
+differ in machine and number of threads.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from common.analysis import pooling, significance
+from common.analysis.significance import Comparison
 from common.frameworks import PAIR
 
 SEEDS: dict[str, range] = {
@@ -28,22 +32,45 @@ SEEDS: dict[str, range] = {
 }
 """The fresh seeds of each network."""
 
+FIRST, FRESH, ALL = "first", "fresh", "all"
 PARTS: dict[str, Callable[[range, int], bool]] = {
-    "first": lambda fresh, seed: seed < fresh.start,
-    "fresh": lambda fresh, seed: seed in fresh,
-    "all": lambda fresh, seed: True,
+    FIRST: lambda fresh, seed: seed < fresh.start,
+    FRESH: lambda fresh, seed: seed in fresh,
+    ALL: lambda fresh, seed: True,
 }
-"""Parts of the recorded seeds: whether a seed belongs to one, given the network's fresh seeds."""
+"""Parts of the recorded seeds: whether a seed belongs to one, given the network's fresh seeds. Only the fresh
+seeds are a test; the other parts stand beside it."""
 
 DRAWS = 1_000_000
+"""Sums that are simulated for the test."""
+
+EQUAL = 1e-9
+"""Points of accuracy up to which differences of percentages, which are rounded, are equal."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the tables have of one network and part of the seeds: by seed the difference of the accuracies of
+    its pair (the first framework less the second); the seeds without a pair because a run diverged; and how
+    many runs ran with how many at once."""
+
+    differences: Mapping[int, float]
+    diverged: frozenset[int]
+    at_once: Mapping[int, int]
+
+    @property
+    def sample(self) -> list[float]:
+        return list(self.differences.values())
 
 
 @dataclass(frozen=True, kw_only=True)
-class Repetition:
-    """The sum over networks of t squared (t of Student's paired test), and the probabilities under chance
-    alone of one at most as large and at least as large."""
+class Sum:
+    """The sum over networks of t squared (t of Student's paired test), over how many networks and pairs, and
+    the probabilities under chance alone of one at most as large and at least as large."""
 
     statistic: float
+    networks: int
+    pairs: int
     smaller: float
     larger: float
 
@@ -53,91 +80,86 @@ class Repetition:
         return min(1.0, 2 * min(self.smaller, self.larger))
 
 
-def missing(runs: pd.DataFrame) -> list[tuple[str, int]]:
-    """The networks and seeds without a pair of runs, of which none diverged."""
-    known = _of_a_diverged_run(runs)
-    return [pair for pair in _without_pair(runs) if pair not in known]
-
-
-def diverged(runs: pd.DataFrame) -> list[tuple[str, int]]:
-    """The networks and seeds without a pair because a run diverged: it has no accuracy."""
-    known = _of_a_diverged_run(runs)
-    return [pair for pair in _without_pair(runs) if pair in known]
-
-
-def _of_a_diverged_run(runs: pd.DataFrame) -> set[tuple[str, int]]:
+def recorded(runs: pd.DataFrame, part: str = FRESH) -> dict[str, Recorded]:
+    """What the tables have of one of PARTS, by network."""
     ended = runs[runs["status"].isin(["ok", "diverged"]) & runs["framework"].isin(PAIR)]
-    newest = pooling.judged_runs(ended.assign(status="ok"))
-    lost = newest[ended["status"].loc[newest.index] == "diverged"]
-    devices = {
-        (group.model, group.fields["device"]) for group in pooling.largest_groups(pooling.groups(newest))
-    }
-    rows = zip(lost["model"], lost["seed"], lost["device"], strict=True)
-    return {(model, seed) for model, seed, device in rows if (model, device) in devices}
-
-
-def _without_pair(runs: pd.DataFrame) -> list[tuple[str, int]]:
-    pairs = _differences(runs)
-    return [(model, seed) for model, seeds in SEEDS.items() for seed in seeds if seed not in pairs[model]]
-
-
-def repetition(runs: pd.DataFrame) -> Repetition | None:
-    """The test, over the networks with two pairs or more; None until every pair is recorded."""
-    if missing(runs):
-        return None
-    samples = [list(pairs.values()) for pairs in _differences(runs).values() if len(pairs) > 1]
-    return compared_with_chance(
-        [squared_t(sample) for sample in samples], [len(sample) for sample in samples]
-    )
-
-
-def parts(runs: pd.DataFrame) -> dict[str, dict[str, list[float]]]:
-    """By part and network: the differences of the pairs, by seed; empty until every fresh pair is recorded.
-
-    The other parts are no test of the page: they stand beside it.
-    """
-    if missing(runs):
-        return {}
+    lost = set(ended.loc[ended["status"] == "diverged", "run"])
+    accuracy = ended["accuracy"].where(ended["status"] == "ok")
+    # As finished runs: a diverged one has its place among the groups, with the newest arithmetic alone.
+    judged = pooling.judged_runs(ended.assign(status="ok", accuracy=accuracy))
     return {
-        part: {model: list(pairs.values()) for model, pairs in _differences(runs, part=part).items()}
-        for part in PARTS
+        model: _of_one_network(judged[(judged["model"] == model) & _in_part(judged, part, fresh)], lost)
+        for model, fresh in SEEDS.items()
     }
+
+
+def _in_part(runs: pd.DataFrame, part: str, fresh: range) -> pd.Series[bool]:
+    return runs["seed"].map(lambda seed: PARTS[part](fresh, int(seed))).astype(bool)
+
+
+def _of_one_network(runs: pd.DataFrame, lost: Collection[str]) -> Recorded:
+    groups = {group.framework: group for group in pooling.largest_groups(pooling.groups(runs))}
+    sides = [groups[name] for name in PAIR if name in groups]
+    if len(sides) < len(PAIR) or pooling.differing(*sides):
+        return Recorded({}, frozenset(), {})
+    first, second = (pooling.by_seed(side, "accuracy") for side in sides)
+    differences = {seed: first[seed] - second[seed] for seed in sorted({*first} & {*second})}
+    rows = pd.concat([side.runs for side in sides])
+    diverged = set(rows.loc[rows["run"].isin(lost), "seed"].astype(int)) - set(differences)
+    return Recorded(differences, frozenset(diverged), Counter(map(int, rows["at_once"].dropna())))
+
+
+def missing(fresh: Mapping[str, Recorded]) -> list[tuple[str, int]]:
+    """The networks and fresh seeds that are still to be run: with neither a pair nor a run that diverged."""
+    return [
+        (model, seed)
+        for model, seeds in SEEDS.items()
+        for seed in seeds
+        if seed not in fresh[model].differences and seed not in fresh[model].diverged
+    ]
 
 
 def squared_t(differences: Sequence[float]) -> float:
     """The square of Student's t; of equal differences 0 if they are 0, else infinite."""
     sample = significance.summary(differences)
     assert sample.sd is not None
-    if sample.sd == 0:
-        return 0.0 if sample.mean == 0 else math.inf
+    if sample.sd <= EQUAL:
+        return 0.0 if abs(sample.mean) <= EQUAL else math.inf
     return sample.n * (sample.mean / sample.sd) ** 2
 
 
-def compared_with_chance(squares: Sequence[float], sizes: Sequence[int], *, draws: int = DRAWS) -> Repetition:
+def summed(part: Mapping[str, Recorded], *, draws: int = DRAWS) -> Sum:
+    """The sum over the networks with two pairs or more, compared with chance."""
+    samples = [network.sample for network in part.values() if len(network.sample) > 1]
+    return compared_with_chance(
+        [squared_t(sample) for sample in samples], [len(sample) for sample in samples], draws=draws
+    )
+
+
+def compared_with_chance(squares: Sequence[float], sizes: Sequence[int], *, draws: int = DRAWS) -> Sum:
     """The sum of `squares` of t, of samples of these `sizes`, against sums of as many independent squares
     of Student's t (Student, 1908) with one degree of freedom less than the size, simulated `draws` times."""
     random, sums = np.random.default_rng(0), np.zeros(draws)
     for size in sizes:
         sums += random.standard_t(size - 1, draws) ** 2
     statistic = math.fsum(squares)
-    return Repetition(
+    return Sum(
         statistic=statistic,
+        networks=len(sizes),
+        pairs=sum(sizes),
         smaller=float((sums <= statistic).mean()),
         larger=float((sums >= statistic).mean()),
     )
 
 
-def _differences(runs: pd.DataFrame, *, part: str = "fresh") -> dict[str, dict[int, float]]:
-    """By network and seed of a part: accuracy of the first framework less the second, repeats averaged."""
-    result: dict[str, dict[int, float]] = {}
-    judged = pooling.judged_runs(runs)
-    for model, fresh in SEEDS.items():
-        rows = judged[judged["model"] == model]
-        own = rows[[PARTS[part](fresh, int(seed)) for seed in rows["seed"]]] if len(rows) else rows
-        groups = {group.framework: group for group in pooling.largest_groups(pooling.groups(own))}
-        sides = [groups[name] for name in PAIR if name in groups]
-        result[model] = {}
-        if len(sides) == len(PAIR) and not pooling.differing(*sides):
-            first, second = (pooling.by_seed(side, "accuracy") for side in sides)
-            result[model] = {seed: first[seed] - second[seed] for seed in sorted({*first} & {*second})}
-    return result
+def different(part: Mapping[str, Recorded]) -> dict[str, Comparison]:
+    """The networks whose own pairs differ, by Student's test, adjusted for the number of networks (Holm):
+    what the page announces for a sum that is too large."""
+    samples = {model: network.sample for model, network in part.items() if len(network.sample) > 1}
+    tests = {model: significance.compare(sample, [0.0] * len(sample)) for model, sample in samples.items()}
+    p_values = significance.holm([test.p_difference or 0.0 for test in tests.values()])
+    return {
+        model: test
+        for (model, test), p in zip(tests.items(), p_values, strict=True)
+        if p < significance.ALPHA
+    }

@@ -124,8 +124,8 @@ def _of(quantity: Quantity) -> str:
 
 
 def _too_noisy(noisy: Sequence[ToldRatio], lead: Lead, *, alone: bool) -> str:
-    """`the other 7 are too noisy for a ratio (ahead by the mean: TensorFlow in 5, PyTorch in 2)`; empty for
-    none. With `alone` there are no others."""
+    """`the other 7 are too noisy for a ratio (ahead by the mean ratio: TensorFlow in 5, PyTorch in 2)`; empty
+    for none. With `alone` there are no others."""
     if not noisy:
         return ""
     if len(noisy) == 1:
@@ -136,7 +136,7 @@ def _too_noisy(noisy: Sequence[ToldRatio], lead: Lead, *, alone: bool) -> str:
 
 
 def _direction(measured: Iterable[ToldRatio], lead: Lead) -> str:
-    """`ahead by the mean: TensorFlow in 5, PyTorch in 2`, in numbers of networks."""
+    """`ahead by the mean ratio: TensorFlow in 5, PyTorch in 2`, in numbers of networks."""
     names = [lead.framework(told.ratio.mean) for told in measured]
     counts = sorted({name: names.count(name) for name in names}.items(), key=lambda item: -item[1])
-    return "ahead by the mean: " + ", ".join(f"{name} in {count}" for name, count in counts)
+    return "ahead by the mean ratio: " + ", ".join(f"{name} in {count}" for name, count in counts)

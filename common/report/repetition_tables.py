@@ -2,45 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 
 from common.analysis import repetition, significance
-from common.analysis.repetition import Repetition
+from common.analysis.repetition import FRESH, Recorded, Sum
 from common.analysis.significance import ALPHA
 from common.report import cells
 from common.report.markdown import markdown
 
 TITLE = "Repetition"
 DRAWS = 100_000
-"""Draws of chance's sums for the parts that are no test."""
+"""Sums that are simulated for a part that is no test: as precise as two digits need."""
+
+ANNOUNCED_AT_ONCE = 2
 
 
 def section(runs: pd.DataFrame) -> str:
     """The test's result beside the other seeds; until every pair is recorded, only how many are missing."""
-    total = sum(map(len, repetition.SEEDS.values()))
     announced = (
         "Fresh seeds, and what would be concluded from them, were written down before they were run "
         "([docs/repetition.md](docs/repetition.md)): are the differences between the frameworks as large as "
         "chance alone makes them?"
     )
-    result = repetition.repetition(runs)
-    if result is None:
-        return f"Of {total} announced pairs of runs {len(repetition.missing(runs))} are missing. {announced}"
-    words = "as large as"
-    if result.p < ALPHA:
-        words = "smaller than" if result.smaller < result.larger else "larger than"
-    parts = repetition.parts(runs)
-    lost = ", ".join(f"`{model}` seed {seed}" for model, seed in repetition.diverged(runs))
-    tested = [pairs for pairs in parts["fresh"].values() if len(pairs) > 1]
+    fresh = repetition.recorded(runs)
+    if missing := repetition.missing(fresh):
+        total = sum(map(len, repetition.SEEDS.values()))
+        return f"Of {total} announced pairs of runs {len(missing)} are missing. {announced}"
+    result = repetition.summed(fresh)
+    parts = {part: fresh if part == FRESH else repetition.recorded(runs, part) for part in repetition.PARTS}
     return "\n\n".join(
         [
-            f"The differences between the frameworks are {words} chance alone makes them: over "
-            f"{sum(map(len, tested))} fresh pairs of {len(tested)} networks the sum of t² is "
-            f"{result.statistic:.1f} (two-sided p-value {cells.p_value(result.p)}).",
-            *([f"A run diverged and has no accuracy, so its pair counts as none: {lost}."] if lost else []),
-            announced,
+            *(_conclusion(fresh, result), *_departures(fresh), announced),
             "FIRST SEEDS are those before the fresh ones, ALL SEEDS every one that is recorded. N is the "
             "number of pairs.",
             _differences(parts),
@@ -54,36 +48,70 @@ def section(runs: pd.DataFrame) -> str:
     )
 
 
-def _differences(parts: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+def _conclusion(fresh: Mapping[str, Recorded], result: Sum) -> str:
+    """What the test says; of a sum that is too large also in which networks the frameworks differ."""
+    words, named = "neither smaller nor larger than", ""
+    if result.p < ALPHA:
+        words = "smaller than" if result.smaller < result.larger else "larger than"
+    if words == "larger than":
+        found = [
+            f"`{model}` by {cells.difference(test)}" for model, test in repetition.different(fresh).items()
+        ]
+        named = f" By themselves differ, adjusted for the number of networks: {', '.join(found) or 'none'}."
+    return (
+        f"By this test the differences between the frameworks are {words} chance alone makes them: over "
+        f"{result.pairs} fresh pairs of {result.networks} networks the sum of t² is {result.statistic:.1f} "
+        f"(two-sided p-value {cells.p_value(result.p)}).{named}"
+    )
+
+
+def _departures(fresh: Mapping[str, Recorded]) -> list[str]:
+    """Sentences on pairs lost to a divergence and on runs that did not run as announced, if there are any."""
+    lost = [f"`{model}` seed {seed}" for model, own in fresh.items() for seed in sorted(own.diverged)]
+    others = {
+        model: {count: runs for count, runs in sorted(own.at_once.items()) if count != ANNOUNCED_AT_ONCE}
+        for model, own in fresh.items()
+    }
+    told = [
+        f"`{model}` {' and '.join(f'{runs} ({count} at once)' for count, runs in own.items())}"
+        for model, own in others.items()
+        if own
+    ]
+    number = sum(runs for own in others.values() for runs in own.values())
+    sentences = {
+        f"A run diverged and has no accuracy, so its pair counts as none: {', '.join(lost)}.": lost,
+        f"Announced were two runs at once, with one thread each. Of the fresh runs {number} ran with another "
+        f"number at once, which can change no accuracy: {', '.join(told)}.": told,
+    }
+    return [sentence for sentence, cases in sentences.items() if cases]
+
+
+def _differences(parts: Mapping[str, Mapping[str, Recorded]]) -> str:
     """By network: number of pairs and mean difference of each part."""
     rows = [
-        [f"`{model}`", *(cell for part in parts.values() for cell in _cells(part[model]))]
+        [f"`{model}`", *(cell for part in parts.values() for cell in _cells(part[model].sample))]
         for model in repetition.SEEDS
     ]
     head = ["MODEL", *(cell for part in parts for cell in ("N", f"{part.upper()} SEEDS"))]
     return markdown(head, rows, right=range(1, len(head)))
 
 
-def _cells(differences: Sequence[float]) -> list[str]:
+def _cells(differences: list[float]) -> list[str]:
     if not differences:
         return ["0", ""]
     comparison = significance.compare(differences, [0.0] * len(differences))
     return [str(comparison.n), cells.difference(comparison)]
 
 
-def _sums(parts: Mapping[str, Mapping[str, Sequence[float]]], fresh: Repetition) -> str:
+def _sums(parts: Mapping[str, Mapping[str, Recorded]], fresh: Sum) -> str:
     """By part: the sum of squared t-values beside chance; `fresh` is the test's result."""
     rows = []
     for part, by_network in parts.items():
-        samples = [differences for differences in by_network.values() if len(differences) > 1]
-        sums = fresh
-        if part != "fresh":
-            squares = list(map(repetition.squared_t, samples))
-            sums = repetition.compared_with_chance(squares, list(map(len, samples)), draws=DRAWS)
+        result = fresh if part == FRESH else repetition.summed(by_network, draws=DRAWS)
         rows.append(
             [
-                *(f"{part} seeds", str(len(samples)), f"{sums.statistic:.1f}"),
-                *(cells.p_value(sums.smaller), cells.p_value(sums.larger)),
+                *(f"{part} seeds", str(result.networks), f"{result.statistic:.1f}"),
+                *(cells.p_value(result.smaller), cells.p_value(result.larger)),
             ]
         )
     head = "PART | NETWORKS | SUM OF T² | P AS SMALL | P AS LARGE"

@@ -18,7 +18,8 @@ from common.report import repetition_tables
 
 @pytest.fixture(autouse=True)
 def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repetition.compared_with_chance, "__kwdefaults__", {"draws": 20_000})
+    for simulated in (repetition.compared_with_chance, repetition.summed):
+        monkeypatch.setattr(simulated, "__kwdefaults__", {"draws": 20_000})
     monkeypatch.setattr(repetition_tables, "DRAWS", 20_000)
 
 
@@ -89,23 +90,45 @@ def test_squared_t_is_that_of_students_test() -> None:
     expected = scipy.stats.ttest_1samp(differences, 0.0).statistic ** 2
     assert repetition.squared_t(differences) == pytest.approx(expected)
     assert repetition.squared_t([0.0, 0.0]) == 0
-    assert repetition.squared_t([0.1, 0.1]) == float("inf")
+    assert repetition.squared_t([0.1, 99.51 - 99.41, 99.5 - 99.4]) == float("inf")
 
 
 @pytest.mark.parametrize(
     "scale, shift, words",
-    [(0.2, 0.0, "smaller than"), (1.0, 0.0, "as large as"), (1.0, 0.2, "larger than")],
+    [(0.2, 0.0, "are smaller than"), (1.0, 0.0, "neither smaller nor larger"), (1.0, 0.2, "are larger than")],
 )
 def test_the_page_has_the_result(all_runs: pd.DataFrame, scale: float, shift: float, words: str) -> None:
-    assert f"{words} chance alone makes them" in repetition_tables.section(
-        with_differences(all_runs, scale, shift)
-    )
+    page = repetition_tables.section(with_differences(all_runs, scale, shift))
+    assert words in page.partition("chance alone makes them")[0]
+
+
+def test_of_a_sum_that_is_too_large_the_networks_that_differ_are_named(all_runs: pd.DataFrame) -> None:
+    """One network has a difference of its own, far above its spread."""
+    runs = with_differences(all_runs, 1.0)
+    own = (runs["model"] == "tf-model-1") & (runs["framework"] == PAIR[0])
+    runs.loc[own, "accuracy"] += 0.3
+    assert list(repetition.different(repetition.recorded(runs))) == ["tf-model-1"]
+    conclusion = repetition_tables.section(runs).partition("\n")[0]
+    assert "larger than" in conclusion
+    assert "By themselves differ, adjusted for the number of networks: `tf-model-1` by +0." in conclusion
+    ordinary = with_differences(all_runs, 1.0)
+    assert "By themselves" not in repetition_tables.section(ordinary)
+
+
+def test_runs_that_were_not_two_at_once_are_counted(all_runs: pd.DataFrame) -> None:
+    runs = with_differences(all_runs, 1.0).assign(at_once=2)
+    assert "at once, which" not in repetition_tables.section(runs)
+    best, dense = (runs["model"] == name for name in ("best", "mlp-tuned"))
+    runs.loc[dense, "at_once"] = 4
+    runs.loc[best & (runs["seed"] == 7), "at_once"] = 1
+    page = repetition_tables.section(runs)
+    assert "Of the fresh runs 22 ran with another number at once" in page
+    assert "`mlp-tuned` 20 (4 at once), `best` 2 (1 at once)." in page
 
 
 def test_without_every_pair_there_is_no_result(all_runs: pd.DataFrame) -> None:
     less = all_runs[~((all_runs["model"] == "best") & (all_runs["seed"] == 6))]
-    assert repetition.missing(less) == [("best", 6)]
-    assert repetition.repetition(less) is None
+    assert repetition.missing(repetition.recorded(less)) == [("best", 6)]
     page = repetition_tables.section(less)
     assert "Of 100 announced pairs of runs 1 are missing." in page
     assert "t²" not in page
@@ -116,14 +139,14 @@ def test_a_pair_of_which_a_run_diverged_is_none_and_is_named(all_runs: pd.DataFr
     lost = (runs["model"] == "best") & (runs["seed"] == 6) & (runs["framework"] == PAIR[1])
     runs.loc[lost, "status"] = "diverged"
     runs.loc[lost, "accuracy"] = np.nan
-    assert repetition.missing(runs) == []
-    assert repetition.diverged(runs) == [("best", 6)]
-    assert len(repetition.parts(runs)["fresh"]["best"]) == 4
+    assert repetition.missing(repetition.recorded(runs)) == []
+    assert repetition.recorded(runs)["best"].diverged == {6}
+    assert len(repetition.recorded(runs)["best"].differences) == 4
     page = repetition_tables.section(runs)
     assert "over 99 fresh pairs" in page
     assert "its pair counts as none: `best` seed 6." in page
     again = pd.concat([runs, all_runs[lost].assign(run="again")], ignore_index=True)
-    assert repetition.diverged(again) == []
+    assert repetition.recorded(again)["best"].diverged == set()
 
 
 def test_a_divergence_of_older_arithmetic_leaves_its_pair_missing(all_runs: pd.DataFrame) -> None:
@@ -131,8 +154,8 @@ def test_a_divergence_of_older_arithmetic_leaves_its_pair_missing(all_runs: pd.D
     runs = all_runs.assign(numerics=np.where(newer, 2.0, 1.0))
     lost = (runs["model"] == "best") & (runs["seed"] == 6) & newer
     runs.loc[lost, ["status", "numerics"]] = "diverged", 1.0
-    assert repetition.diverged(runs) == []
-    assert repetition.missing(runs) == [("best", 6)]
+    assert repetition.recorded(runs)["best"].diverged == set()
+    assert repetition.missing(repetition.recorded(runs)) == [("best", 6)]
 
 
 def test_a_network_of_which_most_runs_diverged_is_left_out(all_runs: pd.DataFrame) -> None:
@@ -140,10 +163,10 @@ def test_a_network_of_which_most_runs_diverged_is_left_out(all_runs: pd.DataFram
     lost = (runs["model"] == "best") & (runs["seed"] > 6)
     runs.loc[lost, "status"] = "diverged"
     without = all_runs[all_runs["model"] != "best"]
-    result = repetition.repetition(runs)
-    assert result is not None
-    rest = [pairs for name, pairs in repetition.parts(runs)["fresh"].items() if name != "best"]
-    assert len(rest) == without["model"].nunique()
+    fresh = repetition.recorded(runs)
+    result = repetition.summed(fresh)
+    rest = [network.sample for name, network in fresh.items() if name != "best"]
+    assert len(rest) == result.networks == without["model"].nunique()
     assert result.statistic == pytest.approx(sum(map(repetition.squared_t, rest)))
 
 
@@ -151,16 +174,19 @@ def test_runs_on_another_device_stand_in_for_none_and_hide_none(all_runs: pd.Dat
     there = all_runs[(all_runs["framework"] == PAIR[0]) & (all_runs["model"] == "best")]
     many = [there.assign(device="a GPU", seed=there["seed"] + shift, run="gpu") for shift in range(20)]
     runs = pd.concat([all_runs, *many], ignore_index=True)
-    assert repetition.missing(runs) == []
+    assert repetition.missing(repetition.recorded(runs)) == []
+    diverged = there.assign(device="a GPU", status="diverged", run="gpu")
+    few = pd.concat([all_runs[(all_runs["model"] != "best") | (all_runs["seed"] != 6)], diverged, *many])
+    assert repetition.missing(repetition.recorded(few)) == [("best", 6)]
     alone = runs[(runs["model"] != "best") | (runs["framework"] == PAIR[1]) | (runs["device"] == "a GPU")]
-    assert len(repetition.missing(alone)) == 5
+    assert len(repetition.missing(repetition.recorded(alone))) == 5
 
 
 def test_other_seeds_do_not_count(all_runs: pd.DataFrame) -> None:
     others = all_runs.assign(seed=all_runs["seed"] + 100)
-    assert len(repetition.missing(others)) == 100
+    assert len(repetition.missing(repetition.recorded(others))) == 100
     both = pd.concat([with_differences(all_runs, 1.0), others.assign(accuracy=50.0)], ignore_index=True)
-    alone, result = (repetition.repetition(runs) for runs in (with_differences(all_runs, 1.0), both))
+    alone, result = (repetition.recorded(runs) for runs in (with_differences(all_runs, 1.0), both))
     assert alone == result
 
 
@@ -175,21 +201,19 @@ def test_first_and_fresh_seeds_stand_beside_one_another(all_runs: pd.DataFrame) 
         accuracy = 99.0 + difference * (rows["framework"] == PAIR[0])
         added.append(rows.assign(seed=seed, run=rows["run"] + f"-{seed}", accuracy=accuracy))
     runs = pd.concat([with_differences(all_runs, 1.0), *added], ignore_index=True)
-    parts = repetition.parts(runs)
-    assert parts["first"]["best"] == pytest.approx([0.1, 0.2, 0.3])
-    assert (len(parts["fresh"]["best"]), len(parts["all"]["best"])) == (5, 9)
-    assert parts["first"]["mlp-tuned"] == pytest.approx([0.4])
-    assert parts["first"]["smallest"] == []
-    assert parts["all"]["smallest"] == parts["fresh"]["smallest"]
+    first, fresh, every = (repetition.recorded(runs, part) for part in repetition.PARTS)
+    assert first["best"].differences == pytest.approx({1: 0.1, 2: 0.2, 3: 0.3})
+    assert (len(fresh["best"].sample), len(every["best"].sample)) == (5, 9)
+    assert first["mlp-tuned"].sample == pytest.approx([0.4])
+    assert first["smallest"].sample == []
+    assert every["smallest"] == fresh["smallest"]
     page = repetition_tables.section(runs)
     line = next(line for line in page.splitlines() if line.startswith("| `best`"))
     assert [cell.split()[0] for cell in line.split("|")[2:4]] == ["3", "+0.200"]
     assert "| first seeds | 1 | 12.0 |" in page  # 3 * (0.2 / 0.1)^2
-    statistic = repetition.repetition(runs).statistic  # type: ignore[union-attr]
-    assert f"| fresh seeds | 13 | {statistic:.1f} |" in page
+    assert f"| fresh seeds | 13 | {repetition.summed(fresh).statistic:.1f} |" in page
 
 
 def test_no_part_is_shown_before_every_pair_is_there(all_runs: pd.DataFrame) -> None:
     less = all_runs[~((all_runs["model"] == "best") & (all_runs["seed"] == 6))]
-    assert repetition.parts(less) == {}
     assert "|" not in repetition_tables.section(less)

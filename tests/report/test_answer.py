@@ -153,7 +153,7 @@ def test_an_inexact_clock_withholds_the_mean_and_its_network(tmp_path: Path) -> 
     text = answer.training(found(tmp_path))
     assert text == (
         "undecided: the average over all 2 networks measured is too noisy to compare "
-        "(one framework against itself: ±26 %), as is each network (ahead by the mean: TensorFlow in 2)."
+        "(one framework against itself: ±26 %), as is each network (ahead by the mean ratio: TensorFlow in 2)."
     )
 
 
@@ -168,7 +168,7 @@ def test_where_the_mean_is_too_noisy_the_networks_that_are_not_name_the_faster_f
     text = answer.training(found(tmp_path))
     assert text.startswith(
         "TensorFlow trains 50 % faster in 1 of 3 networks (`tf-model-1`); the other 2 are too noisy for "
-        "a ratio (ahead by the mean: TensorFlow in 1, PyTorch in 1). The average over all 3 networks "
+        "a ratio (ahead by the mean ratio: TensorFlow in 1, PyTorch in 1). The average over all 3 networks "
         "measured is too noisy to compare "
     )
 
@@ -183,7 +183,7 @@ def test_the_mean_and_the_networks_measured_exactly_enough_are_told_apart(tmp_pa
     assert "on average over all 3 networks measured" in text
     assert (
         "PyTorch takes 20 to 21 % less in 2 of 3 networks (`tf-model-1`, `nextjournal`); the other one is "
-        "too noisy for a ratio (ahead by the mean: PyTorch in 1)." in text
+        "too noisy for a ratio (ahead by the mean ratio: PyTorch in 1)." in text
     )
 
 
