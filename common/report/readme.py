@@ -85,7 +85,7 @@ def _remarks(tables: Tables, groups: Sequence[Group], benchmarks: str) -> list[s
     shown = sum(len(group.runs) for group in groups)
     finished = int((tables.runs["status"] == "ok").sum())
     remarks.append(
-        f"Runs of the zoo's recipes: {shown}. In [benchmarks.md]({benchmarks}): tests, times, memory, runs with "
-        f"other settings ({finished - shown}) and unfinished ones ({len(tables.runs) - finished})."
+        f"Runs of the zoo's recipes: {shown}. In [benchmarks.md]({benchmarks}): tests, times, memory, runs "
+        f"with other settings ({finished - shown}) and unfinished ones ({len(tables.runs) - finished})."
     )
     return remarks

@@ -27,7 +27,10 @@ MeasuredOn = Annotated[
     Column("data set, as in results.csv; empty in sessions before the column, which are of `mnist`"),
 ]
 Device = Annotated[str, Column("`cpu`, or the accelerator")]
-Machine = Annotated[str, Column("processor, cores and operating system")]
+Machine = Annotated[
+    str,
+    Column("processor, on Linux its widest vector instructions (since 27 November 2026), cores and system"),
+]
 FrameworkVersion = Annotated[str, Column("version of the framework")]
 PythonVersion = Annotated[str, Column("version of Python")]
 Commit = Annotated[

@@ -153,7 +153,8 @@ def test_an_inexact_clock_withholds_the_mean_and_its_network(tmp_path: Path) -> 
     text = answer.training(found(tmp_path))
     assert text == (
         "undecided: the average over all 2 networks measured is too noisy to compare "
-        "(one framework against itself: ±26 %), as is each network (ahead by the mean ratio: TensorFlow in 2)."
+        "(one framework against itself: ±26 %), as is each network "
+        "(ahead by the mean ratio: TensorFlow in 2)."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -26,6 +27,23 @@ def test_seconds_count_from_the_start_of_the_process() -> None:
     before = time.monotonic()
     elapsed = printed("time.sleep(0.2); print(machine.seconds_since_start())")
     assert 0.2 <= elapsed <= time.monotonic() - before + 0.02  # of a tick of the system's clock
+
+
+@pytest.mark.parametrize(
+    "lines, words",
+    [
+        ("model name : AMD EPYC\nflags : fma avx avx2 avx512f", "AMD EPYC, AVX-512; "),
+        ("model name : AMD EPYC\nflags : fma avx avx2\nbugs :", "AMD EPYC, AVX2; "),
+        ("model name : Old: one\nflags : sse2", "Old: one; "),
+    ],
+)
+def test_processors_of_one_name_differ_by_their_vector_instructions(
+    tmp_path: Path, lines: str, words: str
+) -> None:
+    file = tmp_path / "cpuinfo"
+    file.write_text(f"processor : 0\n{lines}\n\nprocessor : 1\n{lines}\n")
+    assert machine.name(file).startswith(words)
+    assert machine.name(tmp_path / "none").endswith(f" cores; {platform.system()}")
 
 
 def test_the_wall_clock_moves_no_start_time_on_linux(monkeypatch: pytest.MonkeyPatch) -> None:
