@@ -43,9 +43,10 @@ def build_layer(node: spec.Node, execution: Execution) -> nn.Module:
             options: dict[str, Any] = {"stride": conv.stride, "padding": conv.padding, "groups": conv.groups}
             options |= {"dilation": conv.dilation, "bias": conv.bias}
             return nn.Conv2d(channels, out_channels, kernel_size, **options)
-        case layers.BatchNorm(eps=eps, momentum=momentum):
+        case layers.BatchNorm(eps=eps, momentum=momentum, affine=affine):
             norm = nn.BatchNorm2d if len(node.input_shape) == 3 else nn.BatchNorm1d
-            return norm(channels) if "norm" in execution.native else norm(channels, eps, momentum)
+            own = "norm" in execution.native
+            return norm(channels, affine=affine) if own else norm(channels, eps, momentum, affine)
         case layers.GroupNorm(groups, eps=eps):
             own = "norm" in execution.native
             return nn.GroupNorm(groups, channels) if own else nn.GroupNorm(groups, channels, eps)

@@ -58,10 +58,10 @@ def build_layer(node: spec.Node, execution: Execution) -> keras.layers.Layer:
             return parity.padded(
                 keras.layers.Conv2D(out_channels, kernel_size, groups=conv.groups, **options), conv
             )
-        case layers.BatchNorm(eps=eps, momentum=momentum):
+        case layers.BatchNorm(eps=eps, momentum=momentum, affine=affine):
             if "norm" in execution.native:
-                return keras.layers.BatchNormalization()
-            return parity.BatchNormalization(momentum=1 - momentum, epsilon=eps)
+                return keras.layers.BatchNormalization(center=affine, scale=affine)
+            return parity.BatchNormalization(-1, 1 - momentum, eps, center=affine, scale=affine)
         case layers.GroupNorm(groups, eps=eps):
             norm = keras.layers.GroupNormalization
             return norm(groups) if "norm" in execution.native else norm(groups, epsilon=eps)

@@ -77,7 +77,11 @@ WRONG: dict[type, dict[str, tuple[Any, ...]]] = {
         "bias": (3, 0, None, "no"),
         "dilation": (0, (1, 0), None),
     },
-    BatchNorm: {"eps": (0, -1e-5, "x", *NOT_FINITE), "momentum": (-0.1, 1.1, "0.1", True)},
+    BatchNorm: {
+        "eps": (0, -1e-5, "x", *NOT_FINITE),
+        "momentum": (-0.1, 1.1, "0.1", True),
+        "affine": (1, None, "no"),
+    },
     GroupNorm: {"groups": (0, 2.0, None), "eps": (0, *NOT_FINITE)},
     Residual: {"layers": ((), [Activation()]), "shortcut": (Activation(), None)},
     Concat: {"branches": ((), ((),), (Activation(), Activation()), ([], []), 3)},

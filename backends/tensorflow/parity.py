@@ -128,7 +128,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
         if not training:
             return super().call(inputs, training=False)
         images = inputs if inputs.shape.rank == 4 else inputs[:, None, None, :]
-        outputs, mean, variance = normalized(images, self.gamma.value, self.beta.value, self.epsilon)
+        kept = self.moving_mean.value
+        scale = self.gamma.value if self.scale else tf.ones_like(kept)
+        offset = self.beta.value if self.center else tf.zeros_like(kept)
+        outputs, mean, variance = normalized(images, scale, offset, self.epsilon)
         self.moving_mean.assign(self.moving_mean * self.momentum + mean * (1 - self.momentum))
         self.moving_variance.assign(self.moving_variance * self.momentum + variance * (1 - self.momentum))
         return tf.reshape(outputs, tf.shape(inputs))

@@ -118,7 +118,10 @@ class Conv(LayerKind):
 
 @dataclass(frozen=True)
 class BatchNorm(LayerKind):
-    """Per-channel normalisation; `momentum` is the weight of the new batch, the running variance unbiased."""
+    """Per-channel normalisation; `momentum` is the weight of the new batch, the running variance unbiased.
+
+    With `affine` each channel is then scaled and shifted by trained values, as with GroupNorm.
+    """
 
     kind: ClassVar[str] = "BatchNorm"
     prefix: ClassVar[str] = "norm"
@@ -126,9 +129,10 @@ class BatchNorm(LayerKind):
     _: KW_ONLY
     eps: Annotated[float, Between(0, above=True)] = 1e-5
     momentum: Annotated[float, Between(0, 1)] = 0.1
+    affine: bool = added_field(True)
 
     def weights(self, shape: Shape) -> dict[str, Shape]:
-        return {"weight": shape[:1], "bias": shape[:1]}
+        return {"weight": shape[:1], "bias": shape[:1]} if self.affine else {}
 
     def statistics(self, shape: Shape) -> dict[str, Shape]:
         return {"running_mean": shape[:1], "running_var": shape[:1]}

@@ -26,8 +26,9 @@ def initial(spec: ModelSpec, seed: int) -> dict[str, NDArray[np.float32]]:
     for node in spec.leaves():
         if isinstance(node.layer, BatchNorm | GroupNorm):
             ones, zeros = np.ones(node.input_shape[0]), np.zeros(node.input_shape[0])
-            # Weight, bias and, in batch normalisation, running mean and variance.
-            arrays |= dict(zip((*node.weights, *node.statistics), (ones, zeros, zeros, ones), strict=False))
+            # Weight and bias, which some have not; running mean and variance, those of batches.
+            arrays |= zip(node.weights, (ones, zeros), strict=False)
+            arrays |= zip(node.statistics, (zeros, ones), strict=False)
             continue
         for name, shape in node.weights.items():
             kernel = next(iter(node.weights.values()))

@@ -41,6 +41,10 @@ LAYERS: dict[str, tuple[Layer, ...]] = {
     "conv grouped": (spec.Conv(6, 1), spec.Conv(4, 3, groups=2)),
     "batch norm": (spec.BatchNorm(),),
     "batch norm, other constants": (spec.BatchNorm(eps=0.1, momentum=0.3),),
+    "batch norm without scale and shift": (
+        *(spec.Conv(4, 3), spec.BatchNorm(affine=False)),
+        *(spec.Flatten(), spec.Dense(6), spec.BatchNorm(affine=False)),
+    ),
     "batch norm of features": (spec.Conv(4, 3), spec.Flatten(), spec.Dense(6), spec.BatchNorm()),
     "group norm": (spec.Conv(6, 1), spec.GroupNorm(3), spec.Conv(4, 3), spec.GroupNorm(1, eps=0.1)),
     "group norm of features": (spec.Flatten(), spec.Dense(6), spec.GroupNorm(2)),

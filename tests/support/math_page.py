@@ -35,7 +35,7 @@ def as_written(node: Node, state: Mapping[str, NDArray[Any]], image: Any) -> Any
     page, layer = formulas(), node.layer
     arrays = () if node.branches else (*node.weights, *node.statistics)
     own = {name.rpartition(".")[2]: state[name].tolist() for name in arrays}
-    zeros = [0.0] * node.output_shape[0]
+    zeros, ones = ([value] * node.output_shape[0] for value in (0.0, 1.0))
     match layer:
         case spec.Conv():
             bias = own.get("bias", zeros)
@@ -43,6 +43,7 @@ def as_written(node: Node, state: Mapping[str, NDArray[Any]], image: Any) -> Any
             return page["conv_pairs"](image, own["weight"], bias, padding, stride, layer.groups, dilation)
         case spec.BatchNorm():
             planes = image if isinstance(image[0], list) else [[[value]] for value in image]
+            own = {"weight": ones, "bias": zeros} | own
             normed = page["batch_norm_inference"](planes, *own.values(), layer.eps)
             return normed if isinstance(image[0], list) else [plane[0][0] for plane in normed]
         case spec.GroupNorm():

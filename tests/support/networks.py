@@ -27,6 +27,8 @@ LAYERS = (
         spec.Residual(spec.Conv(6, 1), spec.Dropout(0.25)),
         shortcut=(spec.Conv(6, 1), spec.GroupNorm(3)),
     ),
+    spec.Conv(6, 3, padding=1, bias=False),
+    spec.BatchNorm(affine=False),
     spec.Concat((spec.Conv(2, 1),), (), (spec.GroupNorm(1), spec.Conv(3, 3, padding=1))),
     spec.Concat((spec.Flatten(), spec.Dense(12)), (spec.Flatten(),), (spec.GlobalAvgPool(),)),
     spec.Dense(10),

@@ -171,7 +171,10 @@ def apply(node: Node, weights: Mapping[str, Array], x: Array, training: bool = F
                 dilation=layer.dilation,
             )
         case spec.BatchNorm():
-            weight, bias = (weights[name] for name in node.weights)
+            weight, bias = [weights[name] for name in node.weights] or (
+                np.ones(len(x[0])),
+                np.zeros(len(x[0])),
+            )
             mean, var = (weights[name] for name in node.statistics)
             if training:
                 y, mean, var = batch_norm_training(

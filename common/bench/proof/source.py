@@ -116,13 +116,15 @@ def _lines(node: Node) -> Lines:
     match node.layer:
         case layers.Conv() as conv:
             return Lines(f"{own} = {_left_conv(conv, channels)}", f"{own}(x)", _right_conv(conv, node))
-        case layers.BatchNorm(eps=eps, momentum=momentum):
+        case layers.BatchNorm(eps=eps, momentum=momentum, affine=affine):
             default = (eps, momentum) == (1e-5, 0.1)
             settings = "" if default else f", eps={eps}, momentum={momentum}"
+            settings += "" if affine else ", affine=False"
+            plain = "" if affine else ", center=False, scale=False"
             return Lines(
                 f"{own} = nn.BatchNorm{2 if image else 1}d({channels}{settings})",
                 f"{own}(x)",
-                (f"layers.BatchNormalization(momentum={1 - momentum:g}, epsilon={eps})(x)",),
+                (f"layers.BatchNormalization(momentum={1 - momentum:g}, epsilon={eps}{plain})(x)",),
             )
         case layers.GroupNorm(groups, eps=eps):
             return Lines(
