@@ -11,8 +11,10 @@ from common.bench.ports import BATCH_SIZE, planted
 from common.bench.proof import changes
 from common.bench.proof.catalogue import MUTANTS
 from common.bench.proof.networks import written
-from common.bench.proof.source import Sources
+from common.bench.proof.source import Sources, sources
 from common.frameworks import PAIR
+from common.model import BatchNorm, Conv, Dense, Entry, GlobalAvgPool, ModelSpec
+from common.model.zoo import ZOO
 from common.port.check import Question
 from common.port.run import compare
 from common.port.workers import Workers
@@ -84,3 +86,16 @@ def test_a_rounded_constant_that_shows_in_training_alone_is_no_difference(
     question = Question(left=left, right=right, precisions=("float64",), batch_size=BATCH_SIZE)
     report = compare(workers, question)
     assert report.agree
+
+
+def test_batch_norm_without_scale_and_shift_is_the_same_in_both_files(
+    workers: Workers, tmp_path: Path
+) -> None:
+    layers = (Conv(4, 3), BatchNorm(affine=False), GlobalAvgPool(), Dense(10))
+    texts = sources(Entry(ModelSpec("plain-norm", layers), ZOO["smallest"].recipe))
+    left, right = files(tmp_path, texts)
+    report = compare(
+        workers, Question(left=left, right=right, precisions=("float64",), batch_size=BATCH_SIZE)
+    )
+    assert report.agree
+    assert "center=False, scale=False" in texts.right
