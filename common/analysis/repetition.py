@@ -32,11 +32,11 @@ SEEDS: dict[str, range] = {
 }
 """The fresh seeds of each network."""
 
-FIRST, FRESH, ALL = "first", "fresh", "all"
+FRESH = "fresh"
 PARTS: dict[str, Callable[[range, int], bool]] = {
-    FIRST: lambda fresh, seed: seed < fresh.start,
+    "first": lambda fresh, seed: seed < fresh.start,
     FRESH: lambda fresh, seed: seed in fresh,
-    ALL: lambda fresh, seed: True,
+    "all": lambda fresh, seed: True,
 }
 """Parts of the recorded seeds: whether a seed belongs to one, given the network's fresh seeds. Only the fresh
 seeds are a test; the other parts stand beside it."""
@@ -155,11 +155,8 @@ def compared_with_chance(squares: Sequence[float], sizes: Sequence[int], *, draw
 def different(part: Mapping[str, Recorded]) -> dict[str, Comparison]:
     """The networks whose own pairs differ, by Student's test, adjusted for the number of networks (Holm):
     what the page announces for a sum that is too large."""
-    samples = {model: network.sample for model, network in part.items() if len(network.sample) > 1}
-    tests = {model: significance.compare(sample, [0.0] * len(sample)) for model, sample in samples.items()}
-    p_values = significance.holm([test.p_difference or 0.0 for test in tests.values()])
-    return {
-        model: test
-        for (model, test), p in zip(tests.items(), p_values, strict=True)
-        if p < significance.ALPHA
-    }
+    samples = {model: network.sample for model, network in part.items() if network.sample}
+    tests = {model: significance.compare_differences(sample) for model, sample in samples.items()}
+    p_values = {model: test.p_difference for model, test in tests.items() if test.p_difference is not None}
+    adjusted = zip(p_values, significance.holm(list(p_values.values())), strict=True)
+    return {model: tests[model] for model, p in adjusted if p < significance.ALPHA}

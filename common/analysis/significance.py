@@ -86,7 +86,11 @@ class Comparison:
 
 def compare(first: Sequence[float], second: Sequence[float], *, margin: float = MARGIN) -> Comparison:
     """Compare pairs in the same order. Raises ValueError for different numbers of values, and for none."""
-    differences = [a - b for a, b in zip(first, second, strict=True)]
+    return compare_differences([a - b for a, b in zip(first, second, strict=True)], margin=margin)
+
+
+def compare_differences(differences: Sequence[float], *, margin: float = MARGIN) -> Comparison:
+    """Compare pairs of which only the differences are known. Raises ValueError for none."""
     sample = summary(differences)
     if sample.sd is None:
         return Comparison(**vars(sample), interval=None, p_difference=None, p_equivalence=None)

@@ -51,9 +51,10 @@ def section(runs: pd.DataFrame) -> str:
 def _conclusion(fresh: Mapping[str, Recorded], result: Sum) -> str:
     """What the test says; of a sum that is too large also in which networks the frameworks differ."""
     words, named = "neither smaller nor larger than", ""
-    if result.p < ALPHA:
-        words = "smaller than" if result.smaller < result.larger else "larger than"
-    if words == "larger than":
+    if result.p < ALPHA and result.smaller < result.larger:
+        words = "smaller than"
+    elif result.p < ALPHA:
+        words = "larger than"
         found = [
             f"`{model}` by {cells.difference(test)}" for model, test in repetition.different(fresh).items()
         ]
@@ -77,13 +78,18 @@ def _departures(fresh: Mapping[str, Recorded]) -> list[str]:
         for model, own in others.items()
         if own
     ]
-    number = sum(runs for own in others.values() for runs in own.values())
-    sentences = {
-        f"A run diverged and has no accuracy, so its pair counts as none: {', '.join(lost)}.": lost,
-        f"Announced were two runs at once, with one thread each. Of the fresh runs {number} ran with another "
-        f"number at once, which can change no accuracy: {', '.join(told)}.": told,
-    }
-    return [sentence for sentence, cases in sentences.items() if cases]
+    sentences = []
+    if lost:
+        sentences.append(
+            f"A run diverged and has no accuracy, so its pair counts as none: {', '.join(lost)}."
+        )
+    if told:
+        number = sum(runs for own in others.values() for runs in own.values())
+        sentences.append(
+            f"Announced were two runs at once, with one thread each. Of the fresh runs {number} ran with "
+            f"another number at once, which can change no accuracy: {', '.join(told)}."
+        )
+    return sentences
 
 
 def _differences(parts: Mapping[str, Mapping[str, Recorded]]) -> str:
@@ -99,7 +105,7 @@ def _differences(parts: Mapping[str, Mapping[str, Recorded]]) -> str:
 def _cells(differences: list[float]) -> list[str]:
     if not differences:
         return ["0", ""]
-    comparison = significance.compare(differences, [0.0] * len(differences))
+    comparison = significance.compare_differences(differences)
     return [str(comparison.n), cells.difference(comparison)]
 
 

@@ -26,7 +26,7 @@ def initial(spec: ModelSpec, seed: int) -> dict[str, NDArray[np.float32]]:
     for node in spec.leaves():
         if isinstance(node.layer, BatchNorm | GroupNorm):
             ones, zeros = np.ones(node.input_shape[0]), np.zeros(node.input_shape[0])
-            # Weight and bias, which some have not; running mean and variance, those of batches.
+            # Weight and bias unless affine=False; running mean and variance in batch normalisation.
             arrays |= zip(node.weights, (ones, zeros), strict=False)
             arrays |= zip(node.statistics, (zeros, ones), strict=False)
             continue
