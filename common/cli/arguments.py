@@ -14,6 +14,7 @@ from common.cli.parser import Parser
 from common.cli.paths import path
 from common.cli.trace import STEPS
 from common.data import source
+from common.data.batches import TEST_BATCH_SIZE
 from common.data.datasets import DATASETS, TRAINING_IMAGES, DataError
 from common.frameworks import FRAMEWORKS, Framework
 from common.messages import last_line
@@ -162,7 +163,7 @@ def _add_run(result: argparse.ArgumentParser, framework: Framework) -> None:
         "--test-batch-size",
         metavar="N",
         type=images,
-        default=1000,
+        default=TEST_BATCH_SIZE,
         help="images in a prediction of the test (default: %(default)s)",
     )
     add(

@@ -7,6 +7,9 @@ from numpy.typing import DTypeLike, NDArray
 
 from common.data.datasets import DataError
 
+TEST_BATCH_SIZE = 1000
+"""Images that a test predicts at once, unless the command line says otherwise."""
+
 _CHUNK = 1 << 22  # pixels that are counted at once
 
 ORDER = 0x6F72646572

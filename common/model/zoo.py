@@ -38,8 +38,9 @@ def _project_entry(
     last_two_epochs_threshold: float | None = None,
     tta: Recorded | None = None,
     planned_seeds: int,
+    chosen: str = "Chosen on 10,000 held-out training images.",
 ) -> Entry:
-    """A network with a recipe of this project (docs/recipes.md)."""
+    """A network with a recipe of this project (docs/recipes.md), and how that was `chosen`."""
     return Entry(
         spec,
         recipe,
@@ -47,7 +48,7 @@ def _project_entry(
         claim_note="none, it is made here",
         accuracy=accuracy,
         first_epoch=first_epoch,
-        assumed="Chosen on 10,000 held-out training images.",
+        assumed=chosen,
         target=target,
         last_two_epochs_threshold=last_two_epochs_threshold,
         tta=tta,
@@ -102,6 +103,7 @@ _UNDER_5K = ModelSpec(
 _DENSE = (Flatten(), Dense(128), Activation(), Dense(10))
 _TEMPLATE_RECIPE = Recipe(Adam(), lr=2e-3, batch_size=32, epochs=5)
 _AFFINE = Affine(rotation=12.0, scaling=0.06, translation=1.0, probability=0.5)
+_LOOKED_TWICE = "Chosen on 10,000 held-out training images, and changed after a first look at the test set."
 _SEPARABLE_RECIPE = Recipe(
     SGD(momentum=0.9, nesterov=True),
     lr=1.0,
@@ -269,6 +271,7 @@ ENTRIES = (
         accuracy=Recorded(mean=99.025, sd=0.068, seeds=20),
         first_epoch=Recorded(mean=99.025, sd=0.068, seeds=20),
         planned_seeds=20,
+        chosen="How its recipe was chosen is not on record.",
     ),
     _project_entry(
         ModelSpec("mlp-tuned", _DENSE, init="xavier-uniform"),
@@ -321,6 +324,7 @@ ENTRIES = (
         target=99.4,
         tta=Recorded(mean=99.43, sd=0.053, seeds=20),
         planned_seeds=20,
+        chosen=_LOOKED_TWICE,
     ),
     _project_entry(
         ModelSpec(
@@ -346,6 +350,7 @@ ENTRIES = (
         target=99.7,
         tta=Recorded(mean=99.653, sd=0.036, seeds=10),
         planned_seeds=10,
+        chosen=_LOOKED_TWICE,
     ),
 )
 

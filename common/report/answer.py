@@ -11,6 +11,7 @@ from common.analysis.answer import NO_GPU, Answer
 from common.analysis.meta import Pooled
 from common.analysis.significance import INCONCLUSIVE, MARGIN, Comparison, geometric
 from common.analysis.verdicts import ModelVerdict
+from common.data.batches import TEST_BATCH_SIZE
 from common.frameworks import PAIR, display_name
 from common.model.zoo import ZOO
 from common.report import cells
@@ -198,10 +199,10 @@ def prediction(answer: Answer) -> str:
         parts.append(
             f"{name} predicts single images {mean:.1f} times as fast on average over "
             f"{len(factors)} network{'s' * (len(factors) > 1)} (by network {min(factors):.1f} to "
-            f"{max(factors):.1f} times{bounds})."
+            f"{max(factors):.1f} times{bounds}; noise not measured)."
         )
     if quantity := answer.quantities.get("prediction"):
-        parts.append(f"In batches: {leads(quantity, Lead('predicts {} faster'))}")
+        parts.append(f"In batches of {TEST_BATCH_SIZE:,}: {leads(quantity, Lead('predicts {} faster'))}")
     return " ".join(parts) or NOT_MEASURED.format("aa")
 
 
@@ -246,7 +247,9 @@ def defaults(answer: Answer) -> str:
     certain = [model for model, attribution in found.items() if is_certain(attribution.gap)]
     model = max(certain or found, key=lambda name: abs(found[name].gap.mean))
     gap, parts = found[model].gap, found[model].parts
-    ahead = f"{FIRST if gap.mean > 0 else SECOND} is higher" if certain else "no difference found"
+    alike = sum((found[name].gap.mean > 0) == (gap.mean > 0) for name in certain)
+    where = f" in {alike} of {len(found)} networks" if len(found) > 1 else ""
+    ahead = f"{FIRST if gap.mean > 0 else SECOND} is higher{where}" if certain else "no difference found"
     if gap.interval is None:
         ahead = "too few seeds for an interval"
     number = (

@@ -11,6 +11,7 @@ from common.analysis import aa
 from common.analysis.aa import ZOO_RECIPES, AAPair, Extent, TargetComparison, ToldRatio
 from common.analysis.frames import Tables
 from common.analysis.pooling import sort_key
+from common.data.batches import TEST_BATCH_SIZE
 from common.frameworks import PAIR, display_name
 from common.model.zoo import ZOO
 from common.report import cells
@@ -104,16 +105,26 @@ def _ratio(pairs: Pairs, model: str) -> ToldRatio | None:
 def _sooner(comparisons: Sequence[TargetComparison]) -> str:
     """In how many comparisons each framework reached the target sooner."""
     borne = [each.told.ratio for each in comparisons if each.told.borne]
+    models = len({each.model for each in comparisons})
+    of = f"Of {len(comparisons)} comparisons, of {models} networks,"
     if not borne:
-        return f"Of {len(comparisons)} networks and targets none is measured exactly enough for a ratio."
+        return f"{of} none is measured exactly enough for a ratio."
     counts = [
         sum(ratio.excludes_one and (ratio.mean < 1) == first for ratio in borne) for first in (True, False)
     ]
     names = map(display_name, PAIR)
     sooner = ", ".join(f"{name} is sooner in {count}" for name, count in zip(names, counts, strict=True))
+    return f"{of} {len(borne)} are measured exactly enough for a ratio: {sooner}."
+
+
+def _without(comparisons: Sequence[TargetComparison]) -> str:
+    """The networks without a row."""
+    compared = {each.model for each in comparisons}
+    others = [f"`{name}`" for name, entry in ZOO.items() if entry.judged and name not in compared]
+    if not others:
+        return ""
     return (
-        f"Of {len(comparisons)} networks and targets {len(borne)} are measured exactly enough for a ratio: "
-        f"{sooner}."
+        f"Without such pairs, or with a run that does not reach {min(aa.TARGETS):g} %: {', '.join(others)}."
     )
 
 
@@ -124,7 +135,8 @@ def section(results: Tables) -> str:
         "### Speed and memory",
         f"{CELLS} Every run is a process of its own that trains a "
         "part of a recipe, of the quickest networks all of it; the frameworks take turns, each twice a round "
-        "(A/A). TRAINING is without the first step and the moment normalisation before it. WHOLE RUN is from "
+        "(A/A). TRAINING is without the first step and the moment normalisation before it. PREDICTION is the "
+        f"last test of a run, in batches of {TEST_BATCH_SIZE:,} images. WHOLE RUN is from "
         "the start of the process to its end with all epochs and tests of the recipe: that of the run, and "
         "the images that it left out at its own speeds. MEMORY is the peak of these shortened runs. The "
         "geometric mean is over all networks, those without a ratio included, with Student's interval over "
@@ -151,9 +163,10 @@ def section(results: Tables) -> str:
             "first reaches the target. The seconds count the first step, in which a framework compiles, and "
             "the preparation of the images, both of which TRAINING above leaves out; they also have the luck "
             "of the epochs in them. "
-            "Means over pairs of runs with one seed, one commit and one machine to themselves, for networks "
-            "whose runs all reach the target. RATIO is of the seconds, reported where TRAINING above is "
-            "measured exactly enough for it.",
+            "Means over pairs of runs with one seed, one commit and one machine to themselves (two pairs can "
+            "be of different commits), for networks whose runs all reach the target. RATIO is of the "
+            "seconds, reported where TRAINING above is measured exactly enough for it. "
+            f"{_without(comparisons)}",
             markdown(["MODEL", "TO", "PAIRS", "EPOCHS", "SECONDS", "RATIO"], rows, right=range(1, 6)),
         ]
     return "\n\n".join(parts)

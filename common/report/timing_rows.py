@@ -47,9 +47,12 @@ class Timings:
 def latest(speed: pd.DataFrame) -> list[Timings]:
     """For each network and framework the rows of the last session of each measure, in the zoo's order.
 
-    Of the starts, only those of the network that was measured last: both frameworks start the same one.
+    Of the starts, only those of the network that was measured last: both frameworks start the same one. Of
+    the kernels, only those of the session whose stages are shown: a later profile may have none, as of a step
+    that TensorFlow compiles.
     """
     clocks = aa.training_clocks(speed)
+    speed = speed[speed["framework"] != ""]
     last = speed[
         speed["sitting"] == speed.groupby(["model", "framework", "measure"])["sitting"].transform("max")
     ]
@@ -62,6 +65,8 @@ def latest(speed: pd.DataFrame) -> list[Timings]:
     )
     for model, framework in names:
         rows = last[(last["model"] == model) & (last["framework"] == framework)]
+        of_stages = rows.loc[rows["measure"] == "part", "sitting"].max()
+        rows = rows[~((rows["measure"] == "kernel") & (rows["sitting"] < of_stages))]
         error = clocks.get((model, framework), math.inf)
         reference = by_name.get((REFERENCE, framework))
         by_name[model, framework] = Timings(framework, model, rows, error, reference)

@@ -14,6 +14,7 @@ import pandas as pd
 
 from common.analysis import aa
 from common.analysis.pooling import MNIST
+from common.data.batches import TEST_BATCH_SIZE
 from common.data.datasets import TRAINING_IMAGES
 from common.frameworks import display_name
 from common.model.zoo import ZOO
@@ -266,7 +267,8 @@ TABLES = (
         title="Kernels",
         finding=longest_kernel,
         note=f"The {KERNELS} kernels that take most of a training step, in milliseconds, by the framework's "
-        "own profiler. TensorFlow runs some at the same time, so they need not add up to the step.",
+        "own profiler. TensorFlow runs some at the same time, so they need not add up to the step. It has "
+        "none of a step that XLA compiles, as in the dense networks.",
         columns={"STEP MS": _value("step", "epoch"), "KERNELS": _kernels},
         needs=(("kernel", None),),
         text_columns=1,
@@ -282,8 +284,10 @@ TABLES = (
         title="Prediction",
         finding=single_images,
         note="Images a second at three batch sizes, and the median and the 99th percentile of the "
-        "milliseconds that a single image takes: calls of the function that the scripts test with, in "
-        "TensorFlow a traced graph. These have no A/A test.",
+        "milliseconds that a single image takes: many calls, with the same images, of the function that the "
+        "scripts test with, in TensorFlow a traced graph. A test predicts each image once, in batches of "
+        f"{TEST_BATCH_SIZE:,}, and can be slower: that is PREDICTION under Speed and memory. These have no "
+        "A/A test.",
         columns={
             **{f"BATCH {batch:,}": _value("predict", f"batch {batch}", 0) for batch in BATCHES},
             "P50 MS": _value("predict p50", "batch 1"),

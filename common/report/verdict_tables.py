@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from common.analysis import meta, pooling, significance
-from common.analysis.fingerprint import Fingerprint, framework_fingerprint
+from common.analysis.fingerprint import MAX_LABELLINGS, Fingerprint, framework_fingerprint
 from common.analysis.frames import Tables
 from common.analysis.pooling import Group
 from common.analysis.power import NUMBERS, POWER
@@ -103,7 +103,7 @@ def other_data(tables: Tables) -> str:
             [
                 *(f"`{verdict.model}`", str(verdict.comparison.n)),
                 *(cells.accuracy(group, "accuracy") for group in (verdict.first, verdict.second)),
-                *(cells.difference(verdict.comparison), _words(verdict)),
+                *(cells.difference(verdict.comparison), _words(verdict, planned=False)),
             ]
             for verdict in judged
         ]
@@ -114,7 +114,8 @@ def other_data(tables: Tables) -> str:
         return "Not measured yet: `python -m common.bench run --dataset NAME`."
     note = (
         "The zoo's recipes, which were made for MNIST, on other images, with nothing changed but the images. "
-        "The tests are those of the verdicts above, adjusted for the number of networks of each data set."
+        "The tests are those of the verdicts above, adjusted for the number of networks of each data set. "
+        "No more seeds of them are planned."
     )
     return "\n\n".join([note, *parts])
 
@@ -156,7 +157,8 @@ def details(tables: Tables) -> str:
             "Can the framework be identified from the predictions? BETWEEN and WITHIN are the mean numbers "
             "of test images on which two runs disagree, of different frameworks and of one framework (pairs "
             "of one seed are left out). P is the fraction of the relabellings with at least this EXCESS, "
-            "where the two runs of a seed are exchanged or not; LEAST P is the smallest value that so many "
+            f"where the two runs of a seed are exchanged or not (all of them up to {MAX_LABELLINGS:,}; of "
+            "more, so many drawn by chance); LEAST P is the smallest value that so many "
             "seeds can have. Fewer than six cannot reach 5 %.",
             markdown(head_fingerprints.split(" | "), fingerprints, right=range(1, 7)),
             *([listed(refused)] if refused else []),
@@ -231,12 +233,14 @@ def _ratios(tables: Tables) -> list[str]:
     return parts
 
 
-def _words(verdict: ModelVerdict) -> str:
-    """The verdict; for an inconclusive one also the number of seeds that would probably decide it."""
+def _words(verdict: ModelVerdict, *, planned: bool = True) -> str:
+    """The verdict; for an inconclusive one also the number of seeds that would probably decide it, and
+    whether they are more than were `planned`."""
     if verdict.verdict != INCONCLUSIVE:
         return verdict.verdict
     number = f"about {verdict.more_seeds:,}" if verdict.more_seeds else f"more than {NUMBERS[-1]:,}"
-    return f"{verdict.verdict}: {number} more seeds"
+    beyond = " than planned" if planned and not verdict.missing_seeds else ""
+    return f"{verdict.verdict}: {number} more seeds{beyond}"
 
 
 def _plan(judged: Sequence[ModelVerdict], address: str = "") -> str:
@@ -262,11 +266,13 @@ def _seeds(judged: Sequence[ModelVerdict]) -> str:
     parts = [_plan(judged)]
     if missing:
         parts.append(f"Seeds still to run: {', '.join(missing)}.")
+    if reached := [f"`{each.model}` {each.planned_seeds}" for each in judged if not each.missing_seeds]:
+        parts.append(f"The planned number is reached: {', '.join(reached)}.")
     if any(verdict.verdict == INCONCLUSIVE for verdict in judged):
         parts.append(
             f"*More seeds*: with so many there is a verdict with a probability of {100 * POWER:.0f} %, by "
-            "simulation of the same tests. Where these are more than were planned, the verdict may stay "
-            "inconclusive: no others are run."
+            "simulation of the same tests, in which the p-values of the other networks stay as they are. "
+            "Where these are more than were planned, the verdict may stay inconclusive: no others are run."
         )
     return " ".join(parts)
 

@@ -239,6 +239,13 @@ def test_own_defaults(tmp_path: Path) -> None:
     assert "alone" not in text
 
 
+def test_own_defaults_that_differ_in_one_network_are_not_told_of_all(tmp_path: Path) -> None:
+    add_variants(tmp_path, none=(99.0, 99.0), all=(99.2, 98.9))
+    add_variants(tmp_path, model="speedrun", none=(99.0, 99.0), all=(99.0, 99.0))
+    text = answer.defaults(found(tmp_path))
+    assert text.startswith("PyTorch is higher in 1 of 2 networks with each framework's own initialisation")
+
+
 def test_own_defaults_of_one_seed_have_no_interval(tmp_path: Path) -> None:
     add_variants(tmp_path, seeds=1, none=(99.0, 99.0), all=(99.2, 98.9))
     text = answer.defaults(found(tmp_path))

@@ -93,6 +93,25 @@ def test_the_longest_kernels_come_first(tmp_path: Path) -> None:
     assert "|  | `g` 6.00, `f` 5.00, `e` 4.00, `d` 3.00, `c` 2.00 |" in page
 
 
+def test_kernels_older_than_the_stages_are_left_out(tmp_path: Path) -> None:
+    """The later session had no kernels: those of the earlier one are not of the step that is shown."""
+    kernel = timing_row("kernel", "Execute", 1.43, machine="earlier")
+    assert "`Execute` 1.43" in section(tmp_path, kernel, timing_row("part", "forward", 1.0))
+    page = section(tmp_path, timing_row("part", "forward", 1.0, session=LATER))
+    assert "Execute" not in page
+    assert "earlier" not in page
+
+
+def test_the_machines_are_those_of_the_rows_that_are_shown(tmp_path: Path) -> None:
+    """Of rows without a framework, as of several processes at once, another page tells."""
+    page = section(
+        tmp_path,
+        timing_row("gflops", "training", 80.0),
+        timing_row("scale wall", "1", 1.0, framework="", machine="another"),
+    )
+    assert "another" not in page
+
+
 def test_a_ratio_of_training_times_needs_a_clock_that_bears_it(tmp_path: Path) -> None:
     page = section(
         tmp_path,

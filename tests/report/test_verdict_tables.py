@@ -76,8 +76,22 @@ def test_missing_planned_seeds_are_named(tmp_path: Path) -> None:
     text = verdict_tables.details(tables)
     wanted = ZOO["nextjournal"].planned_seeds
     assert f"Seeds still to run: `nextjournal` {wanted - 2} (of {wanted} planned)." in text
+    assert f"The planned number is reached: `under-5k` {planned}." in text
     assert "| inconclusive: " in text
+    assert "more seeds than planned" not in text
     assert "1 of 2 networks has yet to run some" in verdict_tables.summary_table(tables)
+
+
+def test_a_network_may_stay_inconclusive_with_all_its_seeds(tmp_path: Path) -> None:
+    """Its verdict says that more seeds would not be planned ones; other data have no plan to say so of."""
+    differences = [0.3, -0.3] * (ZOO["under-5k"].planned_seeds // 2)
+    for dataset in ("mnist", "fashion-mnist"):
+        add_pairs(tmp_path, differences, "under-5k", dataset=dataset)
+    tables = frames.read(tmp_path)
+    assert "more seeds than planned |" in verdict_tables.details(tables)
+    other = verdict_tables.other_data(tables)
+    assert "more seeds |" in other
+    assert "than planned" not in other
 
 
 def test_no_table_has_more_than_nine_columns(tmp_path: Path) -> None:

@@ -101,6 +101,7 @@ def timing_row(
     model: str = "tf-model-1",
     session: str = "2026-01-01T00:00:00+00:00",
     commit: str = "0123456789ab",
+    machine: str = "a machine",
 ) -> SpeedRow:
     """A row of speed.csv of one round."""
     return SpeedRow(
@@ -116,7 +117,7 @@ def timing_row(
         rounds=1,
         device="cpu",
         threads=2,
-        machine="a machine",
+        machine=machine,
         framework_version="1.2.3",
         python="3.11.0",
         commit=commit,
