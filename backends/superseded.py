@@ -1,7 +1,8 @@
-"""`python -m backends.superseded`: list recorded runs whose backend computes differently today.
+"""`python -m backends.superseded`: list recorded runs and traces whose backend computes differently today.
 
-With --remove they leave the tables, so that the next bench records them again; git keeps them. Rows older
-than the column `numerics` receive their number, from the commit that made them.
+With --remove they leave the tables, so that the next bench records them again; git keeps them. Runs older
+than the column `numerics` receive their number, from the commit that made them. Traces have no such column;
+they go by their commit, and a session that compares a network's frameworks leaves as a whole.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from backends.tensorflow.numerics import CHANGES as TENSORFLOW
 from common.frameworks import ROOT
 from common.model.zoo import ZOO
 from common.tables import store
-from common.tables.rewrite import Cells, rewrite
+from common.tables.rewrite import Cells, keep, rewrite
 from common.training.numerics import Change, number
 
 CHANGES = {"pytorch": PYTORCH, "tensorflow": TENSORFLOW}
@@ -58,6 +59,22 @@ def with_number(row: Cells, *, contains: Callable[[str, str], bool] = contains) 
     return row | {"numerics": str(recorded)}, recorded < current
 
 
+def superseded_traces(
+    rows: Iterable[Cells], *, contains: Callable[[str, str], bool] = contains
+) -> set[tuple[str, str]]:
+    """Session and network of the zoo's traces in which a framework computes differently today."""
+    columns = ("sitting", "model", "framework", "commit")
+    made = {tuple(row[column] for column in columns) for row in rows if row["model"] in ZOO}
+    return {
+        (session, model)
+        for session, model, framework, commit in made
+        if with_number(
+            {"model": model, "framework": framework, "commit": commit, "numerics": "", "model_file": ""},
+            contains=contains,
+        )[1]
+    }
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m backends.superseded", description=__doc__)
@@ -75,13 +92,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             return None
         return numbered
 
+    traces = {
+        (session, model)
+        for session, model in superseded_traces(store.rows(options.results, "traces.csv"))
+        if options.models is None or model in options.models
+    }
     if options.remove:
         rewrite(options.results, kept)
-    else:
+    if options.remove and traces:
+        keep(options.results, "traces.csv", lambda row: (row["sitting"], row["model"]) not in traces)
+    if not options.remove:
         for row in store.rows(options.results, "results.csv"):
             kept(row)
+    done = " removed" if options.remove else ""
     for (model, framework), count in sorted(runs.items()):
-        print(f"{model:24} {framework:12} {count:4} runs{' removed' if options.remove else ''}")
+        print(f"{model:24} {framework:12} {count:4} runs{done}")
+    for model, count in sorted(Counter(model for _, model in traces).items()):
+        print(f"{model:24} {'both':12} {count:4} sessions of traces{done}")
     return 0
 
 

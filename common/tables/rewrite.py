@@ -1,4 +1,4 @@
-"""Rewrites the tables of runs: rows that no longer count are removed, cells that were missing are filled."""
+"""Rewrites tables: rows that no longer count are removed, cells of runs that were missing are filled."""
 
 from __future__ import annotations
 
@@ -33,6 +33,13 @@ def rewrite(folder: Path, change: Callable[[Cells], Cells | None]) -> int:
                 rows = [row for row in store.rows(folder, name) if row["run"] in kept]
             files.write(folder / name, _table(name, rows))
         return len(present) - len(changed)
+
+
+def keep(folder: Path, name: str, wanted: Callable[[Cells], bool]) -> None:
+    """Keep only the wanted rows of a table whose rows belong to no run. Raises as `rewrite` does."""
+    with files.locked(folder):
+        rows = [row for row in store.rows(folder, name) if wanted(row)]
+        files.write(folder / name, _table(name, rows))
 
 
 def _table(name: str, rows: list[Cells]) -> bytes:

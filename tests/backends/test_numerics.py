@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.tables import add_run
+from support.tables import add_run, add_traces
 
 from backends.pytorch.numerics import CHANGES as PYTORCH
-from backends.superseded import main, recorded_number, with_number
+from backends.superseded import main, recorded_number, superseded_traces, with_number
 from backends.tensorflow.numerics import CHANGES as TENSORFLOW
 from common.analysis import frames, pooling
 from common.model.optimizer import SGD, Adam
@@ -68,6 +68,31 @@ def test_superseded_runs_leave_the_tables_with_their_epochs_and_errors(tmp_path:
     assert main(["--results", str(tmp_path), "--remove"]) == 0
     for name, rows in before.items():
         assert store.rows(tmp_path, name) == [row for row in rows if row["run"] != gone]
+
+
+def test_traces_of_a_session_leave_together(tmp_path: Path) -> None:
+    """TensorFlow computes BatchNorm of few channels in another way since; PyTorch's rows leave with its."""
+    history = {"old": {PYTORCH[0].commit, TENSORFLOW[0].commit}, "new": set()}
+    history["new"] = {change.commit for change in (*PYTORCH, *TENSORFLOW)}
+    rows = [
+        {"sitting": commit, "model": model, "framework": framework, "commit": commit}
+        for commit in history
+        for model in ("under-5k", "under-8k", "a-network-of-a-user")
+        for framework in ("pytorch", "tensorflow")
+    ]
+    found = superseded_traces(rows, contains=lambda made_by, change: change in history[made_by])
+    assert found == {("old", "under-5k")}
+
+
+def test_superseded_traces_leave_the_table(tmp_path: Path) -> None:
+    """A commit that git does not know has none of the changes; the dense kernel after Flatten is one."""
+    for model in ("tf-model-1", "a-network-of-a-user"):
+        add_traces(tmp_path, lambda *arm: [2.3], model=model)
+    before = store.rows(tmp_path, "traces.csv")
+    assert main(["--results", str(tmp_path), "--models", "speedrun", "--remove"]) == 0
+    assert store.rows(tmp_path, "traces.csv") == before
+    assert main(["--results", str(tmp_path), "--remove"]) == 0
+    assert {row["model"] for row in store.rows(tmp_path, "traces.csv")} == {"a-network-of-a-user"}
 
 
 def test_runs_of_different_arithmetic_are_not_pooled(tmp_path: Path) -> None:
