@@ -60,7 +60,11 @@ def page(tables: Tables, link: str = "results/plots", *, with_own: bool = True) 
             *_other_sessions(rest_of_tables),
         ],
         repetition_tables.TITLE: [repetition_tables.section(runs)],
-        "First steps": [findings.first_steps(tables.traces), rounding_tables.section(tables.traces)],
+        "First steps": [
+            findings.first_steps(tables.traces),
+            rounding_tables.section(tables.traces),
+            rounding_tables.not_traced(tables.traces),
+        ],
         "The defaults": [findings.defaults(tables.defaults), defaults_tables.side_by_side(tables.defaults)],
         "Ablation of the defaults": [findings.ablations(found), ablation_tables.section(runs)],
         MISTAKES: [mistake_tables.section(tables.mistakes, link)],

@@ -84,9 +84,17 @@ def _accuracies(traces: pd.DataFrame) -> Iterator[str]:
         "BETWEEN the frameworks and (ULP) of each framework from itself, started one unit in the last place "
         "away; means and largest values over seeds. P is the one-sided p-value of BETWEEN being larger than "
         "ULP, by permutations within seeds of the four runs, not adjusted; three seeds cannot have less than "
-        "1/27. Over all networks BETWEEN is on average "
+        "1/27. Over these networks BETWEEN is on average "
         f"{mean_ratio(comparisons):.2f} times ULP (geometric mean), with the combined p-value (Fisher, "
         f"conservative) {fisher_p(comparisons):.2f}."
     )
     head = "MODEL | SEEDS | BETWEEN | ULP | LARGEST BETWEEN | LARGEST ULP | P"
     yield markdown(head.split(" | "), rows, right=range(1, 7))
+
+
+def not_traced(traces: pd.DataFrame) -> str:
+    """The networks with a verdict whose first epochs are not traced with today's arithmetic, in a sentence;
+    empty if none is missing."""
+    traced = {comparison.model for comparison in first_epoch_comparisons(traces)}
+    missing = [f"`{name}`" for name, entry in ZOO.items() if entry.judged and name not in traced]
+    return f"First epochs still to trace: {', '.join(missing)}." if traced and missing else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -63,9 +64,12 @@ def test_the_last_complete_session_counts(tmp_path: Path) -> None:
 
 
 def test_recorded_epochs_differ_by_no_more_than_rounding_explains(traces: pd.DataFrame) -> None:
-    """Between the frameworks on average less than twice what rounding alone does; 1 is no difference."""
+    """Between the frameworks on average less than twice what rounding alone does; 1 is no difference. The page
+    names the networks without such traces."""
     comparisons = list(rounding.first_epoch_comparisons(traces))
-    assert {comparison.model for comparison in comparisons} == set(JUDGED)
+    missing = (ROOT / "benchmarks.md").read_text().partition("First epochs still to trace: ")[2]
+    named = re.findall("`(.+?)`", missing.partition(".")[0])
+    assert sorted([*named, *(comparison.model for comparison in comparisons)]) == sorted(JUDGED)
     assert rounding.mean_ratio(comparisons) < 2
 
 
