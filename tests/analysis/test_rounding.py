@@ -64,8 +64,8 @@ def test_the_last_complete_session_counts(tmp_path: Path) -> None:
 
 
 def test_recorded_epochs_differ_by_no_more_than_rounding_explains(traces: pd.DataFrame) -> None:
-    """Between the frameworks on average less than twice what rounding alone does; 1 is no difference. The page
-    names the networks without such traces."""
+    """Between the frameworks on average less than twice what rounding alone does; 1 is no difference. The
+    page names the networks without such traces."""
     comparisons = list(rounding.first_epoch_comparisons(traces))
     missing = (ROOT / "benchmarks.md").read_text().partition("First epochs still to trace: ")[2]
     named = re.findall("`(.+?)`", missing.partition(".")[0])
