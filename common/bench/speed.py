@@ -66,7 +66,7 @@ def execution_options(session: Session) -> Iterator[SpeedRow]:
 
 
 def native_loaders(session: Session) -> Iterator[SpeedRow]:
-    """Training seconds and test accuracy with this project's loader and with the framework's own."""
+    """Training seconds and test accuracy with this project's loader and with the framework's own, in turn."""
     networks = [
         (framework, model)
         for framework in session.frameworks
@@ -76,9 +76,9 @@ def native_loaders(session: Session) -> Iterator[SpeedRow]:
     for framework, model in networks:
         runs: dict[str, list[dict[str, str]]] = {"memory": [], "native": []}
         for seed in range(1, ROUNDS + 1):
-            for loader, rows in runs.items():
+            for loader in list(runs)[:: 1 if seed % 2 else -1]:
                 words = ("--loader", loader, *SHORTENED.get(model, ()), "--seed", str(seed))
-                rows.append(train(session, framework, model, *words))
+                runs[loader].append(train(session, framework, model, *words))
         yield from _summaries("idiom", runs, framework, model)
 
 
