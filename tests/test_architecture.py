@@ -124,12 +124,19 @@ def test_files_stay_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 
 
-@pytest.mark.parametrize("script", ["pytorch.py", "tf.py"])
-@pytest.mark.parametrize("flag", ["--help", "--list"])
-def test_help_and_zoo_import_no_framework(script: str, flag: str) -> None:
-    """Asked of the interpreter itself, which lists every module it loads."""
-    command = [sys.executable, "-X", "importtime", str(ROOT / script), flag]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+@pytest.mark.parametrize(
+    "words",
+    [
+        *([script, flag] for script in ("pytorch.py", "tf.py") for flag in ("--help", "--list")),
+        *(["-m", f"common.{room}", "--help"] for room in ("check", "report", "bench", "port", "demo")),
+    ],
+    ids=" ".join,
+)
+def test_help_and_zoo_import_nothing_slow(words: list[str]) -> None:
+    """By the interpreter's own list of every module that it loads."""
+    command = [sys.executable, "-X", "importtime", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
     assert "common" in loaded
-    assert not loaded & {"torch", "torchvision", "tensorflow", "keras", "pandas", "matplotlib", "cv2"}
+    slow = {"torch", "torchvision", "tensorflow", "keras", "pandas", "matplotlib", "scipy", "cv2", "dask"}
+    assert not loaded & {*slow, "starlette", "uvicorn"}

@@ -188,7 +188,7 @@ def test_longer_runs_are_no_first_epochs(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_an_unreadable_table_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "results.csv").write_text("a,b\n1,2\n")
-    assert run(tmp_path) == 1
+    assert run(tmp_path) == 2
     assert "another header" in capsys.readouterr().err
 
 

@@ -56,7 +56,7 @@ def main(words: Sequence[str] | None = None) -> int:
             module.add_arguments(subparser)
     options, unknown = parser.parse_known_args(words)
     if unknown:
-        chosen.error(f"unrecognized arguments: {' '.join(unknown)}")
+        chosen.refuse(unknown)
     try:
         return int(module.run(options))
     except (UsageError, RecipeError) as error:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import math
 import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from common.cli.parser import Parser
+from common.cli.parser import Parser, choose
 from common.cli.paths import path
 from common.cli.trace import STEPS
 from common.data import source
@@ -319,9 +318,7 @@ def one_of(names: Collection[str], noun: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text in names:
             return text
-        nearest = difflib.get_close_matches(text, names, n=1)
-        suggestion = f"did you mean {nearest[0]}? Choose from" if nearest else "choose from"
-        raise argparse.ArgumentTypeError(f"{shortened(text)} is not {noun}; {suggestion} {', '.join(names)}.")
+        raise argparse.ArgumentTypeError(f"{shortened(text)} is not {noun}; {choose(text, names)}")
 
     return parse
 

@@ -4,8 +4,20 @@ up, another repeated flag is refused."""
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import difflib
+from collections.abc import Collection, Sequence
 from typing import Any, NoReturn
+
+
+def nearest(text: str, names: Collection[str]) -> str:
+    """The name that a misspelt one most likely means; empty if none is near."""
+    return next(iter(difflib.get_close_matches(text, names, n=1)), "")
+
+
+def choose(text: str, names: Collection[str]) -> str:
+    """`did you mean mnist? Choose from mnist, fashion-mnist.`"""
+    near = nearest(text, names)
+    return f"{f'did you mean {near}? Choose' if near else 'choose'} from {', '.join(names)}."
 
 
 class Parser(argparse.ArgumentParser):
@@ -20,6 +32,26 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Exit with status 2 and the message in one line, without argparse's list of all flags."""
         self.exit(2, f"{self.prog}: {message}\n")
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse as argparse does; a flag that it does not know gets the nearest one."""
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self.refuse(unknown)
+        return options
+
+    def refuse(self, words: Sequence[str]) -> NoReturn:
+        """Exit with status 2 because of words that are no arguments of this command."""
+        flags = [flag for action in self._actions for flag in action.option_strings]
+        meant = [flag for word in words if (flag := nearest(word.partition("=")[0], flags))]
+        suggestion = f"; did you mean {' '.join(dict.fromkeys(meant))}?" if meant else ""
+        self.error(f"unrecognized arguments: {' '.join(words)}{suggestion}")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """As argparse, with the nearest choice."""
+        if action.choices is not None and value not in action.choices:
+            message = f"{value!r:.80} is unknown; {choose(str(value), list(action.choices))}"
+            raise argparse.ArgumentError(action, message)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse as argparse does; a parser can be used again."""

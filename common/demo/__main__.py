@@ -20,7 +20,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.analysis import frames, misclassified
 from common.cli.arguments import number
 from common.cli.parent_watch import ends_with_parent
 from common.cli.parser import Parser
@@ -28,9 +27,7 @@ from common.cli.paths import path
 from common.cli.predict_server import checkpoint_path
 from common.data.datasets import DataError, load
 from common.demo.address import accepted_hosts, listen, urls
-from common.demo.app import FIRST_MODEL, Demo, application
-from common.demo.connection import server
-from common.demo.worker import PredictorProcess, without_launchers
+from common.demo.worker import FIRST_MODEL, PredictorProcess, without_launchers
 from common.frameworks import FRAMEWORKS, ROOT
 from common.model.zoo import ZOO
 from common.tables.store import ResultsError
@@ -102,6 +99,10 @@ def train_first(checkpoints: Path, data_dir: Path | None) -> int:
 def main(words: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C; the exit status."""
     options = parser().parse_args(words)
+    from common.analysis import frames, misclassified  # these and the server: not for --help
+    from common.demo.app import Demo, application
+    from common.demo.connection import server
+
     try:
         listening = listen(options.host, options.port)  # before the long work
     except (OSError, UnicodeError) as error:

@@ -34,15 +34,11 @@ from common.cli.predict_server import checkpoint_path
 from common.data.datasets import Digits
 from common.demo.guard import Guard
 from common.demo.preprocess import DrawingError, to_mnist
-from common.demo.worker import PredictorDown, PredictorProcess
+from common.demo.worker import FIRST_MODEL, PredictorDown, PredictorProcess
 from common.frameworks import FRAMEWORKS
 from common.model.zoo import ZOO
 from common.report.explorer import page as explorer
 from common.report.explorer.page import LibraryError
-
-FIRST_MODEL = "speedrun"
-"""Trained where there is no checkpoint yet, one epoch in a few seconds, and preselected on the page. The
-scripts' own default networks, as their sources have them, are not as good at digits."""
 
 PAGE = Path(__file__).with_name("page")
 # Bytes: a picture of 1024 x 1024 numbers of three digits, or 512 x 512 colours, with commas and spaces

@@ -280,10 +280,12 @@ def _check_header(path: Path, row_class: type[Row]) -> None:
     torn = not first.endswith(b"\n") and expected.startswith(actual)  # killed while it created the file
     older = present == columns[: len(present)] and FIRST_VERSION_ENDS.get(path.name, columns[-1]) in present
     if not torn and not older:
+        pairs = enumerate(itertools.zip_longest(present, columns, fillvalue="missing"), start=1)
+        number, (actual, wanted) = next(pair for pair in pairs if pair[1][0] != pair[1][1])
+        difference = f"column {number} is {printable(actual):.80}, and {wanted} is expected"
         raise ResultsError(
-            f"{path} has another header, so nothing is read from it or written to it.\n"
-            f"  found:    {printable(actual)}\n  expected: {expected}\n"
-            "Move the file away, or name another folder with --results."
+            f"{path} has another header ({difference}); "
+            "nothing is read from it or written to it. Move it away, or name another folder with --results."
         )
 
 

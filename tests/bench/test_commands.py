@@ -39,7 +39,8 @@ REFUSED = [
     (["misclassified", "--count", "0"], "0 is not a whole number of at least 1"),
     (["--results", "a"], "--results is given twice."),
     (["--vary", "epochs=2", "epochs=3"], "--vary changes epochs 2 times"),
-    (["sped"], "invalid choice: 'sped'"),
+    (["sped"], "'sped' is unknown; did you mean speed? Choose from run, "),
+    (["--model", "tf-model-1"], "unrecognized arguments: --model tf-model-1; did you mean --models?"),
 ]
 
 

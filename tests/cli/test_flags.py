@@ -160,6 +160,7 @@ REFUSED = {
     ),
     "list of one": (["--list", "--model", "best"], "--model is not for --list, which accepts no other"),
     "unknown flag": (["--gamma", "0.7"], "unrecognized arguments: --gamma 0.7"),
+    "misspelt flag": (["--epocs", "3"], "unrecognized arguments: --epocs 3; did you mean --epochs?"),
 }
 
 

@@ -16,7 +16,8 @@ from common.cli.parent_watch import VARIABLE
 from common.cli.predict_server import checkpoint_path
 from common.demo import __main__ as demo
 from common.demo.address import accepted_hosts, listen, own_addresses, urls
-from common.demo.app import FIRST_MODEL, Demo, application
+from common.demo.app import Demo, application
+from common.demo.worker import FIRST_MODEL
 from common.frameworks import FRAMEWORKS
 
 

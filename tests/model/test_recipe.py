@@ -95,7 +95,7 @@ def test_changes_that_need_each_other_are_made_in_either_order(model: str, chang
     "change, words",
     [
         ("lr", "FIELD=VALUE"),
-        ("rate=1", "rate=1: Recipe has no rate, but optimizer, lr,"),
+        ("rate=1", "rate=1: Recipe has no rate; it has optimizer, lr,"),
         ("lr=fast", "lr=fast: fast is not a number."),
         ("epochs=2.5", "epochs=2.5: 2.5 is not a whole number."),
         ("epochs=True", "epochs=True: True is not a whole number."),
@@ -103,7 +103,8 @@ def test_changes_that_need_each_other_are_made_in_either_order(model: str, chang
         ("schedule=StepDecay", "with values for gamma."),
         ("schedule=OneCycle(speed=1)", "with values for warm_up,"),
         ("schedule=OneCycle(__import__('os'))", "with values for"),
-        ("schedule.gamma=2", "Linear has no gamma, but epochs, factors."),
+        ("schedule.gamma=2", "Linear has no gamma; it has epochs, factors."),
+        ("epoch=2", "Recipe has no epoch; did you mean epochs?"),
         ("lr.x=1", "lr has no parts."),
         ("averaged_epochs.x=1", "averaged_epochs has no parts."),
         ("augment.zoom.side=3", "with values for side, probability."),

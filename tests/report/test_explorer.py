@@ -361,6 +361,6 @@ def test_without_the_library_the_package_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "vl_convert", None)
-    assert command.main(["--html", str(tmp_path / "report.html"), "--results", str(tmp_path)]) == 1
+    assert command.main(["--html", str(tmp_path / "report.html"), "--results", str(tmp_path)]) == 2
     assert "vl-convert-python" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

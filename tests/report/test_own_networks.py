@@ -13,7 +13,7 @@ from common.analysis import frames
 from common.analysis.answer import answer_of
 from common.frameworks import PAIR
 from common.report import __main__ as command
-from common.report import answer, benchmarks, gallery, own_networks, pages, readme
+from common.report import answer, benchmarks, gallery, output, own_networks, pages, readme
 from common.report.explorer import page as explorer
 from common.tables import store
 
@@ -110,7 +110,7 @@ def test_a_folder_with_own_networks_alone_has_only_their_report(
     def no_data(*_: object, **__: object) -> None:
         raise AssertionError("no picture is drawn, so no data set is read")
 
-    monkeypatch.setattr(command, "load", no_data)
+    monkeypatch.setattr(output, "load", no_data)
     assert command.main(["--results", str(folder)], root=root) == 0
     text = (folder / "report.md").read_text(encoding="utf-8")
     assert text.startswith(f"# {own_networks.TITLE}\n")

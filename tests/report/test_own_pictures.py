@@ -13,7 +13,7 @@ from support.tables import add_run
 from common.analysis import frames
 from common.data.datasets import Dataset, Digits
 from common.report import __main__ as command
-from common.report import digit_figures, own_pictures
+from common.report import digit_figures, output, own_pictures
 
 THINGS = Dataset("things@0123456789ab", Digits(*images()), Digits(*images(each=TEST)), CLASSES)
 
@@ -71,17 +71,17 @@ def test_there_is_no_room_for_the_names_of_many_classes() -> None:
 def test_the_report_of_a_folder_has_them(
     results: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(command, "load", lambda text, **_: THINGS)
-    monkeypatch.setattr(command.plots, "draw", lambda *_: [])
+    monkeypatch.setattr(output, "load", lambda text, **_: THINGS)
+    monkeypatch.setattr(output.plots, "draw", lambda *_: [])
     monkeypatch.setattr(own_pictures, "draw", lambda *_: [])
     assert command.main(["--results", str(results), "--dataset", "things"]) == 0
     assert "![tf-model-1: confusion matrix](plots/own-confusion-tf-model-1.png)" in (
         results / "report.md"
     ).read_text(encoding="utf-8")
     monkeypatch.setattr(
-        command, "load", lambda text, **_: Dataset("others@0123456789ab", THINGS.train, THINGS.test, CLASSES)
+        output, "load", lambda text, **_: Dataset("others@0123456789ab", THINGS.train, THINGS.test, CLASSES)
     )
-    assert command.main(["--results", str(results), "--dataset", "others"]) == 1
+    assert command.main(["--results", str(results), "--dataset", "others"]) == 2
     assert "has no finished run on others@0123456789ab." in capsys.readouterr().err
 
 

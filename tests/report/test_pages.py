@@ -13,7 +13,7 @@ from common.analysis import frames
 from common.data.datasets import DataError
 from common.model.zoo import ZOO
 from common.report import __main__ as command
-from common.report import gallery, pages, plots, reference, run_tables
+from common.report import gallery, output, pages, plots, reference, run_tables
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,12 +35,12 @@ def no_data(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(*_: object, **__: object) -> None:
         raise DataError("There are no digits here.")
 
-    monkeypatch.setattr(command, "load", load)
+    monkeypatch.setattr(output, "load", load)
 
 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "load", lambda *_, **__: digits())
+    monkeypatch.setattr(output, "load", lambda *_, **__: digits())
     monkeypatch.setattr(plots, "draw", lambda *_: [])
 
 
@@ -257,7 +257,7 @@ def test_check_needs_no_digits(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_without_digits_nothing_is_written(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     add_run(results(root))
     before = (root / "README.md").read_bytes()
-    assert command.main([], root=root) == 1
+    assert command.main([], root=root) == 2
     assert capsys.readouterr().err.splitlines() == ["There are no digits here."]
     assert (root / "README.md").read_bytes() == before
     assert not (root / "benchmarks.md").exists()
@@ -265,7 +265,7 @@ def test_without_digits_nothing_is_written(root: Path, capsys: pytest.CaptureFix
 
 @pytest.mark.slow
 def test_every_picture_of_the_pages_is_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "load", lambda *_, **__: digits())
+    monkeypatch.setattr(output, "load", lambda *_, **__: digits())
     for model in ("tf-model-1", "under-5k"):
         add_pairs(results(root), [0.1, -0.1], model)
     assert command.main([], root=root) == 0
@@ -283,7 +283,7 @@ def test_every_picture_of_the_pages_is_there(root: Path, monkeypatch: pytest.Mon
 def test_without_epochs_or_errors_the_report_goes_on_without_their_pictures(
     root: Path, absent: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(command, "load", lambda *_, **__: digits())
+    monkeypatch.setattr(output, "load", lambda *_, **__: digits())
     add_run(results(root), "tf-model-1", accuracy=97.77)
     for name in absent:
         (results(root) / name).unlink()
@@ -354,7 +354,7 @@ def test_another_folder_has_a_page_of_its_own(
 def test_pictures_that_cannot_be_written_are_one_line(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(command, "load", lambda *_, **__: digits())
+    monkeypatch.setattr(output, "load", lambda *_, **__: digits())
     add_run(results(root))
     (results(root) / "plots").write_text("a file where the folder should be")
     assert command.main([], root=root) == 1
@@ -371,5 +371,5 @@ def test_a_folder_that_is_not_there_is_refused(root: Path, capsys: pytest.Captur
 
 
 def test_no_readme_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["--check"], root=tmp_path) == 1
+    assert command.main(["--check"], root=tmp_path) == 2
     assert "README.md" in capsys.readouterr().err

@@ -109,8 +109,10 @@ OTHER_HEADERS: dict[str, Callable[[list[str]], list[str]]] = {
 def test_another_header_is_refused_and_nothing_is_written(tmp_path: Path, name: str, other: str) -> None:
     add(tmp_path, "a")
     columns = COLUMNS[name].split(", ")
-    wrong = ",".join(OTHER_HEADERS[other](columns))
-    (tmp_path / name).write_text(f"{wrong}\n1,2\n")
+    wrong = OTHER_HEADERS[other](columns)
+    (tmp_path / name).write_text(f"{','.join(wrong)}\n1,2\n")
+    number = next(index for index in range(len(columns) + 1) if wrong[: index + 1] != columns[: index + 1])
+    found, expected = ([*names, "missing"][number] for names in (wrong, columns))
     before = contents(tmp_path)
     for action in (
         lambda: add(tmp_path, "b"),
@@ -120,7 +122,9 @@ def test_another_header_is_refused_and_nothing_is_written(tmp_path: Path, name: 
         with pytest.raises(ResultsError) as refusal:
             action()
         message = str(refusal.value)
-        assert all(fact in message for fact in (wrong, ",".join(columns), str(tmp_path / name)))
+        assert str(tmp_path / name) in message
+        assert f"column {number + 1} is {found}, and {expected} is expected" in message
+        assert "\n" not in message
     assert contents(tmp_path) == before
 
 
