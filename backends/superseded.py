@@ -64,10 +64,10 @@ def superseded_traces(
 ) -> set[tuple[str, str]]:
     """Session and network of the zoo's traces in which a framework computes differently today."""
     columns = ("sitting", "model", "framework", "commit")
-    made = {tuple(row[column] for column in columns) for row in rows if row["model"] in ZOO}
+    sources = {tuple(row[column] for column in columns) for row in rows if row["model"] in ZOO}
     return {
         (session, model)
-        for session, model, framework, commit in made
+        for session, model, framework, commit in sources
         if with_number(
             {"model": model, "framework": framework, "commit": commit, "numerics": "", "model_file": ""},
             contains=contains,

@@ -134,7 +134,7 @@ class AAPair:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ToldRatio:
+class MeasuredRatio:
     """The first framework over the second, and the error of the clock that measured it (`clock_error`)."""
 
     ratio: Ratio
@@ -202,30 +202,34 @@ def _is_clean(commit: pd.Series[str]) -> pd.Series[bool]:
     return (commit != "") & ~commit.str.endswith("-dirty")
 
 
-def told_ratio(first: AAPair, second: AAPair) -> ToldRatio | None:
+def measured_ratio(first: AAPair, second: AAPair) -> MeasuredRatio | None:
     """`first` over `second`, paired by round; None without rounds in common."""
     rounds = sorted(set(first.rounds) & set(second.rounds))
     if not rounds:
         return None
     ratio = significance.ratio(*([side.round_mean(number) for number in rounds] for side in (first, second)))
-    return ToldRatio(ratio=ratio, clock_error=max(clock_error(side.self_ratio) for side in (first, second)))
+    return MeasuredRatio(
+        ratio=ratio, clock_error=max(clock_error(side.self_ratio) for side in (first, second))
+    )
 
 
-def over_networks(pairs: Mapping[tuple[str, str], AAPair]) -> ToldRatio | None:
+def over_networks(pairs: Mapping[tuple[str, str], AAPair]) -> MeasuredRatio | None:
     """The geometric mean over networks of the frameworks' ratios, with Student's interval over networks.
 
     Every network with both frameworks counts, whatever its clock: leaving some out would favour large ratios.
     The mean's own clock error is that of the geometric means of the self-ratios. None without two networks.
     """
     both = [model for model, framework in pairs if framework == PAIR[0] and (model, PAIR[1]) in pairs]
-    told = {model: told_ratio(*(pairs[model, framework] for framework in PAIR)) for model in both}
-    ratios = {model: each.ratio.mean for model, each in told.items() if each}
+    measured = {model: measured_ratio(*(pairs[model, framework] for framework in PAIR)) for model in both}
+    ratios = {model: each.ratio.mean for model, each in measured.items() if each}
     if len(ratios) < 2:
         return None
     self_ratios = (
         _geometric_mean(pairs[model, framework].self_ratio.mean for model in ratios) for framework in PAIR
     )
-    return ToldRatio(ratio=_geometric_mean(ratios.values()), clock_error=max(map(clock_error, self_ratios)))
+    return MeasuredRatio(
+        ratio=_geometric_mean(ratios.values()), clock_error=max(map(clock_error, self_ratios))
+    )
 
 
 def _geometric_mean(ratios: Iterable[float]) -> Ratio:
@@ -242,8 +246,8 @@ def training_clocks(speed: pd.DataFrame) -> dict[tuple[str, str], float]:
 class TargetComparison:
     """Training until the test accuracy is first at least `target` percent, over `pairs` seeds.
 
-    `epochs` and `seconds` are means of each framework, in the order of PAIR. `told` is the ratio of the
-    seconds, with the clock error of the network's training throughput in the same PLACE.
+    `epochs` and `seconds` are means of each framework, in the order of PAIR. `seconds_ratio` has the clock
+    error of the network's training throughput in the same PLACE.
     """
 
     model: str
@@ -251,7 +255,7 @@ class TargetComparison:
     pairs: int
     epochs: tuple[float, ...]
     seconds: tuple[float, ...]
-    told: ToldRatio
+    seconds_ratio: MeasuredRatio
 
 
 def target_comparisons(tables: Tables) -> list[TargetComparison]:
@@ -277,7 +281,7 @@ def target_comparisons(tables: Tables) -> list[TargetComparison]:
                     pairs=len(pairs[0]),
                     epochs=tuple(significance.summary(side).mean for side in epochs),
                     seconds=tuple(significance.summary(side).mean for side in seconds),
-                    told=ToldRatio(ratio=significance.ratio(*seconds), clock_error=error),
+                    seconds_ratio=MeasuredRatio(ratio=significance.ratio(*seconds), clock_error=error),
                 )
             )
     return comparisons

@@ -14,7 +14,7 @@ from functools import cached_property
 import pandas as pd
 
 from common.analysis import aa, ablation, meta, pooling, significance
-from common.analysis.aa import ToldRatio
+from common.analysis.aa import MeasuredRatio
 from common.analysis.ablation import Attribution
 from common.analysis.frames import Tables
 from common.analysis.meta import Pooled
@@ -36,14 +36,14 @@ class Quantity:
     networks, in the order of PAIR.
     """
 
-    overall: ToldRatio | None
-    by_model: Mapping[str, ToldRatio]
+    overall: MeasuredRatio | None
+    by_model: Mapping[str, MeasuredRatio]
     means: tuple[float, float]
 
     @property
     def borne(self) -> dict[str, float]:
         """The ratios whose clock bears them, by network."""
-        return {model: told.ratio.mean for model, told in self.by_model.items() if told.borne}
+        return {model: each.ratio.mean for model, each in self.by_model.items() if each.borne}
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,9 +133,9 @@ def _quantity(speed: pd.DataFrame, name: str) -> Quantity | None:
     by_model = {}
     for model in sorted({model for model, _ in pairs}, key=lambda model: sort_key(model, ZOO)):
         if all((model, framework) in pairs for framework in PAIR):
-            told = aa.told_ratio(*(pairs[model, framework] for framework in PAIR))
-            if told:
-                by_model[model] = told
+            ratio = aa.measured_ratio(*(pairs[model, framework] for framework in PAIR))
+            if ratio:
+                by_model[model] = ratio
     if not by_model:
         return None
     first, second = (

@@ -183,11 +183,11 @@ def _rows(
 def expected(session: Session, count: int, rows: Sequence[Mapping[str, str]]) -> str:
     """A sentence with the expected duration, from the recorded runs of the same networks."""
     seconds = {model: _expected(model, session, rows) for model in session.models}
-    known = [each for each in seconds.values() if each is not None]
+    measured = [each for each in seconds.values() if each is not None]
     text = f"{len(seconds)} networks, {count} rounds of {len(ARMS)} runs in each framework"
-    if not known:
+    if not measured:
         return f"{text}; no run of them is recorded, so their duration is unknown."
-    duration = datetime.timedelta(seconds=round(count * len(ARMS) * sum(known)))
+    duration = datetime.timedelta(seconds=round(count * len(ARMS) * sum(measured)))
     unknown = [model for model, each in seconds.items() if each is None]
     rest = f", and {', '.join(unknown)}, which no recorded run has" if unknown else ""
     return f"{text}: about {duration}{rest}."

@@ -50,7 +50,7 @@ def profiles(session: Session, *words: str) -> Iterator[SpeedRow]:
     for index, model in enumerate(session.models):
         for framework in session.frameworks[:: -1 if index % 2 else 1]:
             written = run_json(session.command(framework, model, *words, "--profile"))
-            measurements = written.pop("figures")
+            measurements = written.pop("measurements")
             for measurement in measurements:
                 yield row(framework=framework, model=entry_of(model).name, **measurement, **written)
 

@@ -232,7 +232,7 @@ def _profile(framework: Backend, dataset: Dataset, job: Job, file: Path, *, whol
         spread = "" if low == high else f"  ({low:.4g} to {high:.4g})"
         value = f"{measurement.value:10.4g} {measurement.unit}{spread}"
         _show(f"{measurement.measure:12}  {measurement.arm:40}  {value}")
-    write_json(file, {**_origin(framework), "figures": measurements})
+    write_json(file, {**_origin(framework), "measurements": measurements})
     return 0
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from common import files
 from common.files import expanded
 
 
@@ -41,8 +42,12 @@ def output_error(file: Path) -> str | None:
 
 
 def write_json(file: Path, values: Mapping[str, Any]) -> None:
-    """Write what a mode measured. Raises OutputError."""
+    """Write what a mode measured, a file as a whole or not at all. Raises OutputError."""
+    content = json.dumps(values).encode()
     try:
-        file.write_text(json.dumps(values))
+        if file.exists() and not file.is_file():  # a device or a pipe
+            file.write_bytes(content)
+        else:
+            files.write(file.resolve(), content)
     except OSError as error:
         raise OutputError(f"{file} cannot be written: {error.strerror or error}.") from None

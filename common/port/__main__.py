@@ -123,9 +123,9 @@ def main(words: Sequence[str] | None = None) -> int:
         if reason := output_error(file):
             commands.error(reason)
     try:
-        asked = question(options)
+        wanted = question(options)
         with Workers(loud=options.verbose) as workers:
-            report = compare(workers, asked)
+            report = compare(workers, wanted)
         if options.json:
             write_json(options.json, table.as_json(report))
         if options.plot:

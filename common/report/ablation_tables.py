@@ -127,17 +127,17 @@ def _attribution(ablation: Ablation, family: int) -> list[str]:
         return []
     first, second = map(display_name, PAIR)
 
-    def told(effect: Comparison) -> str:
+    def points(effect: Comparison) -> str:
         return format_effect(effect, family=family)
 
     terms = [
-        *(f"{told(added)} from {PART_NAMES[part]}" for part, added in attribution.parts.items()),
-        f"{told(attribution.pinned)} with everything pinned",
+        *(f"{points(added)} from {PART_NAMES[part]}" for part, added in attribution.parts.items()),
+        f"{points(attribution.pinned)} with everything pinned",
     ]
     return [
-        f"With all parts native {first} minus {second} is {told(attribution.gap)} points over "
-        f"{attribution.gap.n} seeds, the sum of {', '.join(terms)} and {told(attribution.interaction)} from "
-        "the parts' interaction, all of the same seeds."
+        f"With all parts native {first} minus {second} is {points(attribution.gap)} points over "
+        f"{attribution.gap.n} seeds, the sum of {', '.join(terms)} and {points(attribution.interaction)} "
+        "from the parts' interaction, all of the same seeds."
     ]
 
 
@@ -156,9 +156,9 @@ def told_effects(runs: pd.DataFrame, part: str) -> str:
             without.append(named)
         else:
             effects.append(f"{format_effect(effect, family=family)} ({named})")
-    told = [f"{', '.join(effects)} points"] if effects else []
-    told += [f"none for {cells.enumerated(without)}, where nothing changes by it"] if without else []
-    return "; ".join(told)
+    parts = [f"{', '.join(effects)} points"] if effects else []
+    parts += [f"none for {cells.enumerated(without)}, where nothing changes by it"] if without else []
+    return "; ".join(parts)
 
 
 def format_effect(comparison: Comparison | None, digits: int = 2, *, family: int = 1) -> str:

@@ -56,8 +56,8 @@ def figure(answer: Answer) -> Figure:
         quantity = answer.quantities.get(name)
         ratios = {} if quantity is None else quantity.by_model
         points = {
-            model: Point(told.ratio.mean, told.ratio.interval if told.borne else None, told.borne)
-            for model, told in ratios.items()
+            model: Point(each.ratio.mean, each.ratio.interval if each.borne else None, each.borne)
+            for model, each in ratios.items()
         }
         better = "less" if name in BETTER_BELOW else "more"
         axes.set(xscale="log", title=title, xlabel=f"{_names('over')}\n({better} is better)")

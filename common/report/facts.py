@@ -104,8 +104,8 @@ class Facts:
     def costs(self, mistake: str) -> str:
         """`+4.90 (+3.74 to +6.06) points in `nextjournal``: what a classical mistake costs each network."""
         found = [cost for cost in mistakes.costs(self.found.tables.mistakes) if cost.mistake.name == mistake]
-        told = [f"{cells.difference(cost.points, 2)} points in `{cost.model}`" for cost in found]
-        return cells.enumerated(told) or UNKNOWN
+        costs = [f"{cells.difference(cost.points, 2)} points in `{cost.model}`" for cost in found]
+        return cells.enumerated(costs) or UNKNOWN
 
     @property
     def compiled_steps(self) -> str:

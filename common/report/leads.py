@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from common.analysis.aa import EXACT, ToldRatio
+from common.analysis.aa import EXACT, MeasuredRatio
 from common.analysis.answer import Quantity
 from common.frameworks import PAIR, display_name
 from common.report import cells
@@ -84,16 +84,16 @@ def _all(quantity: Quantity) -> str:
 def _is_same_everywhere(quantity: Quantity, lead: Lead, framework: str) -> bool:
     """Whether every network's clock bears its ratio, and all have the same framework ahead."""
     return all(
-        told.borne and told.ratio.excludes_one and lead.framework(told.ratio.mean) == framework
-        for told in quantity.by_model.values()
+        each.borne and each.ratio.excludes_one and lead.framework(each.ratio.mean) == framework
+        for each in quantity.by_model.values()
     )
 
 
 def _networks(quantity: Quantity, lead: Lead) -> str:
     """`TensorFlow trains 26 to 114 % faster in 2 of 9 networks (...); 7 are too noisy for a ratio (...)`."""
-    exact = {model: told for model, told in quantity.by_model.items() if told.borne}
-    noisy = [told for told in quantity.by_model.values() if not told.borne]
-    decided = {model: told.ratio.mean for model, told in exact.items() if told.ratio.excludes_one}
+    exact = {model: each for model, each in quantity.by_model.items() if each.borne}
+    noisy = [each for each in quantity.by_model.values() if not each.borne]
+    decided = {model: each.ratio.mean for model, each in exact.items() if each.ratio.excludes_one}
     groups = _by_framework(decided, lead)
     parts = [
         f"{name} {lead.phrase(of.values())} in {_counted(list(of), quantity)}" for name, of in groups.items()
@@ -123,7 +123,7 @@ def _of(quantity: Quantity) -> str:
     return f" of {count} network{'s' * (count != 1)}"
 
 
-def _too_noisy(noisy: Sequence[ToldRatio], lead: Lead, *, alone: bool) -> str:
+def _too_noisy(noisy: Sequence[MeasuredRatio], lead: Lead, *, alone: bool) -> str:
     """`the other 7 are too noisy for a ratio (ahead by the mean ratio: TensorFlow in 5, PyTorch in 2)`; empty
     for none. With `alone` there are no others."""
     if not noisy:
@@ -135,8 +135,8 @@ def _too_noisy(noisy: Sequence[ToldRatio], lead: Lead, *, alone: bool) -> str:
     return f"{count} too noisy for a ratio ({_direction(noisy, lead)})"
 
 
-def _direction(measured: Iterable[ToldRatio], lead: Lead) -> str:
+def _direction(measured: Iterable[MeasuredRatio], lead: Lead) -> str:
     """`ahead by the mean ratio: TensorFlow in 5, PyTorch in 2`, in numbers of networks."""
-    names = [lead.framework(told.ratio.mean) for told in measured]
+    names = [lead.framework(each.ratio.mean) for each in measured]
     counts = sorted({name: names.count(name) for name in names}.items(), key=lambda item: -item[1])
     return "ahead by the mean ratio: " + ", ".join(f"{name} in {count}" for name, count in counts)

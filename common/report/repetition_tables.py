@@ -73,7 +73,7 @@ def _departures(fresh: Mapping[str, Recorded]) -> list[str]:
         model: {count: runs for count, runs in sorted(own.at_once.items()) if count != ANNOUNCED_AT_ONCE}
         for model, own in fresh.items()
     }
-    told = [
+    networks = [
         f"`{model}` {' and '.join(f'{runs} ({count} at once)' for count, runs in own.items())}"
         for model, own in others.items()
         if own
@@ -83,11 +83,11 @@ def _departures(fresh: Mapping[str, Recorded]) -> list[str]:
         sentences.append(
             f"A run diverged and has no accuracy, so its pair counts as none: {', '.join(lost)}."
         )
-    if told:
+    if networks:
         number = sum(runs for own in others.values() for runs in own.values())
         sentences.append(
             f"Announced were two runs at once, with one thread each. Of the fresh runs {number} ran with "
-            f"another number at once, which can change no accuracy: {', '.join(told)}."
+            f"another number at once, which can change no accuracy: {', '.join(networks)}."
         )
     return sentences
 

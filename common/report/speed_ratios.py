@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from common.analysis import aa
-from common.analysis.aa import ZOO_RECIPES, AAPair, Extent, TargetComparison, ToldRatio
+from common.analysis.aa import ZOO_RECIPES, AAPair, Extent, MeasuredRatio, TargetComparison
 from common.analysis.frames import Tables
 from common.analysis.pooling import sort_key
 from common.data.batches import TEST_BATCH_SIZE
@@ -41,7 +41,7 @@ CELLS = (
 Pairs = Mapping[tuple[str, str], AAPair]
 
 
-def told(value: ToldRatio | None) -> str:
+def ratio_cell(value: MeasuredRatio | None) -> str:
     """The ratio with its interval; where its clock does not bear it, the error of the clock."""
     if value is None:
         return ""
@@ -72,10 +72,10 @@ def tables(speed: pd.DataFrame, recipes: Mapping[str, Extent] = ZOO_RECIPES) -> 
 
 
 def _ratios(pairs: Mapping[str, Pairs], models: list[str]) -> str:
-    rows = [[f"`{model}`", *(told(_ratio(of, model)) for of in pairs.values())] for model in models]
+    rows = [[f"`{model}`", *(ratio_cell(_ratio(of, model)) for of in pairs.values())] for model in models]
     means = [aa.over_networks(of) for of in pairs.values()]
     if any(means):
-        rows.append(["geometric mean", *map(told, means)])
+        rows.append(["geometric mean", *map(ratio_cell, means)])
     head = ["MODEL", *(quantity.upper() for quantity in pairs)]
     return markdown(head, rows, right=range(1, len(head)))
 
@@ -97,14 +97,14 @@ def _details(pairs: Mapping[str, Pairs], models: list[str]) -> list[str]:
     return [note, markdown(head, rows, right=range(2, 6))]
 
 
-def _ratio(pairs: Pairs, model: str) -> ToldRatio | None:
+def _ratio(pairs: Pairs, model: str) -> MeasuredRatio | None:
     first, second = (pairs.get((model, framework)) for framework in PAIR)
-    return aa.told_ratio(first, second) if first and second else None
+    return aa.measured_ratio(first, second) if first and second else None
 
 
 def _sooner(comparisons: Sequence[TargetComparison]) -> str:
     """In how many comparisons each framework reached the target sooner."""
-    borne = [each.told.ratio for each in comparisons if each.told.borne]
+    borne = [each.seconds_ratio.ratio for each in comparisons if each.seconds_ratio.borne]
     models = len({each.model for each in comparisons})
     of = f"Of {len(comparisons)} comparisons, of {models} networks,"
     if not borne:
@@ -152,7 +152,7 @@ def section(results: Tables) -> str:
                     ", ".join(f"{value:.1f}" for value in values)
                     for values in (comparison.epochs, comparison.seconds)
                 ),
-                told(comparison.told),
+                ratio_cell(comparison.seconds_ratio),
             ]
             for comparison in comparisons
         ]

@@ -97,12 +97,12 @@ def faster_options(measured: list[Timings]) -> str:
                 for timings in measured
                 if timings.framework == name
             ]
-            known = [ratio for ratio in ratios if ratio is not None]
-            if known:
-                shorter = sum(ratio <= 1 - SHORTER for ratio in known)
+            finite = [ratio for ratio in ratios if ratio is not None]
+            if finite:
+                shorter = sum(ratio <= 1 - SHORTER for ratio in finite)
                 parts.append(
-                    f"with {option} in {shorter} of {len(known)} networks in {display_name(name)} (at worst "
-                    f"{max(known):,.1f} times as long)"
+                    f"with {option} in {shorter} of {len(finite)} networks in {display_name(name)} (at worst "
+                    f"{max(finite):,.1f} times as long)"
                 )
     if not parts:
         return ""

@@ -121,10 +121,10 @@ def _overhead_ratio(timings: Timings) -> str:
 
 def _augmentation_percent(timings: Timings) -> str:
     """Seconds of one core that augmenting an epoch takes, in percent of the epoch's seconds; empty where the
-    number of its steps is not known, on other data and of other networks."""
+    number of its steps is unknown, on other data and of other networks."""
     seconds, step = timings.value("preparation", "augmentation"), timings.value("step", "epoch")
-    known = timings.model in ZOO and set(timings.rows["dataset"]) <= {MNIST}
-    if seconds is None or step is None or not known:
+    in_zoo = timings.model in ZOO and set(timings.rows["dataset"]) <= {MNIST}
+    if seconds is None or step is None or not in_zoo:
         return ""
     steps = TRAINING_IMAGES // ZOO[timings.model].recipe.batch_size
     return number(100 * seconds / (step * steps / 1000), 1)

@@ -232,9 +232,9 @@ def applicable(framework: str, spec: ModelSpec, recipe: Recipe) -> list[Mistake]
 
 def runs(framework: str, spec: ModelSpec, recipe: Recipe) -> Iterator[str]:
     """The names of all runs of a seed: each reference before the mistakes that are compared with it."""
-    made = set()
+    references = set()
     for mistake in applicable(framework, spec, recipe):
-        if mistake.reference not in made:
-            made.add(mistake.reference)
+        if mistake.reference not in references:
+            references.add(mistake.reference)
             yield mistake.reference
         yield mistake.name

@@ -12,7 +12,7 @@ import scipy.stats
 from support.tables import aa_rows, add_run, timing_row
 
 from common.analysis import aa, frames
-from common.analysis.aa import ToldRatio
+from common.analysis.aa import MeasuredRatio
 from common.analysis.significance import Ratio
 from common.frameworks import PAIR
 from common.tables import store
@@ -25,9 +25,9 @@ def speed(folder: Path, *sessions: list[SpeedRow]) -> pd.DataFrame:
     return frames.read(folder).speed
 
 
-def told(table: pd.DataFrame, quantity: str = "training") -> ToldRatio:
+def measured(table: pd.DataFrame, quantity: str = "training") -> MeasuredRatio:
     pairs = aa.aa_pairs(table, quantity)
-    result = aa.told_ratio(*(pairs["tf-model-1", framework] for framework in PAIR))
+    result = aa.measured_ratio(*(pairs["tf-model-1", framework] for framework in PAIR))
     assert result is not None
     return result
 
@@ -37,7 +37,7 @@ def test_an_exact_clock_bears_the_ratio(tmp_path: Path) -> None:
     first = aa_rows([100.0, 102.0, 98.0], [102.0, 100.0, 98.0])
     second = aa_rows([50.0, 51.0, 49.0], [51.0, 50.0, 49.0], framework="tensorflow")
     table = speed(tmp_path, first, second)
-    result = told(table)
+    result = measured(table)
     assert (result.ratio.mean, result.ratio.n) == (pytest.approx(2), 3)
     assert result.ratio.interval == pytest.approx((2, 2))
     assert result.borne
@@ -60,9 +60,9 @@ def test_a_noisy_clock_bears_no_small_ratio_and_an_exact_one_does(tmp_path: Path
             )
             store.append_rows(tmp_path, "speed.csv", rows)
     table = frames.read(tmp_path).speed
-    assert not told(table, "training").borne
+    assert not measured(table, "training").borne
     assert not aa.aa_pairs(table, "training")["tf-model-1", "pytorch"].self_ratio.excludes_one
-    assert told(table, "memory").borne
+    assert measured(table, "memory").borne
     assert aa.aa_pairs(table, "memory")["tf-model-1", "pytorch"].self_ratio.excludes_one
 
 
@@ -84,7 +84,7 @@ def test_what_a_clock_bears(low: float, high: float, ratio: float, borne: bool) 
 
 def test_one_round_bears_nothing(tmp_path: Path) -> None:
     rows = [aa_rows([100.0 * n], [100.0 * n], framework=name) for n, name in enumerate(PAIR, start=1)]
-    result = told(speed(tmp_path, *rows))
+    result = measured(speed(tmp_path, *rows))
     assert result.ratio.mean == pytest.approx(0.5)
     assert not result.borne
 
@@ -118,7 +118,7 @@ def test_a_later_session_of_one_framework_stands_in_for_none_of_both(tmp_path: P
         *(aa_rows([1.0, 1.1], [1.1, 1.0], framework=framework) for framework in PAIR),
         [dataclasses.replace(row, commit="ba9876543210") for row in later],
     )
-    assert told(table).ratio.mean == pytest.approx(1)
+    assert measured(table).ratio.mean == pytest.approx(1)
     pairs = aa.aa_pairs(table[table["framework"] == "pytorch"], "training")
     assert pairs["tf-model-1", "pytorch"].mean == pytest.approx(9.05, abs=0.01)
 
@@ -215,13 +215,13 @@ def test_seconds_to_a_target_are_those_of_the_first_epoch_at_it(tmp_path: Path) 
     (comparison,) = aa.target_comparisons(tables)
     assert (comparison.model, comparison.target, comparison.pairs) == ("tf-model-1", 98.0, 2)
     assert (comparison.epochs, comparison.seconds) == ((8.0, 8.0), (16.0, 16.0))
-    assert comparison.told.ratio.mean == pytest.approx(1)
-    assert not comparison.told.borne  # by no A/A test
+    assert comparison.seconds_ratio.ratio.mean == pytest.approx(1)
+    assert not comparison.seconds_ratio.borne  # by no A/A test
     for framework in PAIR:
         rows = aa_rows([50.0, 50.2], [50.1, 50.1], framework=framework)
         store.append_rows(tmp_path, "speed.csv", rows)
     (comparison,) = aa.target_comparisons(frames.read(tmp_path))
-    assert comparison.told.borne
+    assert comparison.seconds_ratio.borne
 
 
 def test_a_target_that_one_run_missed_is_left_out(tmp_path: Path) -> None:

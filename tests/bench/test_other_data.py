@@ -55,7 +55,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         figures = [("step", "epoch", "ms"), ("step", "bare loop", "ms"), ("preparation", "augmentation", "s")]
         written = {
             "--profile": {
-                "figures": [
+                "measurements": [
                     {"measure": measure, "arm": arm, "unit": unit, **summarise([2.5])}
                     for measure, arm, unit in figures
                 ],

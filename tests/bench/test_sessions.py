@@ -53,7 +53,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
         seen.append(command)
         if "--profile" in command:
             figure = {"measure": "step", "arm": "epoch", "unit": "ms", **summarise([2.5])}
-            written = {"device": "cpu", "threads": 1, "framework_version": "9", "figures": [figure]}
+            written = {"device": "cpu", "threads": 1, "framework_version": "9", "measurements": [figure]}
             Path(command[command.index("--profile") + 1]).write_text(json.dumps(written))
         else:
             folder = Path(command[command.index("--results") + 1])

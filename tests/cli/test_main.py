@@ -224,5 +224,5 @@ def test_old_header_stops_a_run_before_it_starts(main: Main, tmp_path: Path) -> 
     model = Recorder()
     assert main("--model", "tf-model-1", model=model) == 2
     assert model.calls == []
-    with pytest.raises(store.ResultsError, match="found:    framework,model,accuracy"):
+    with pytest.raises(store.ResultsError, match="column 3 is accuracy, and batch_size is expected"):
         store.rows(folder, "results.csv")

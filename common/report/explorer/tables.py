@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from common.analysis import aa, one_network, pooling, significance
-from common.analysis.aa import ToldRatio
+from common.analysis.aa import MeasuredRatio
 from common.analysis.frames import Tables
 from common.analysis.one_network import OneNetwork
 from common.analysis.pooling import Group, format_value, sort_key
@@ -181,13 +181,19 @@ def speed(tables: Tables) -> Table:
         for model in sorted({model for model, _ in pairs}, key=lambda model: sort_key(model, ZOO)):
             sides = [pairs.get((model, framework)) for framework in PAIR]
             first_side, second_side = sides
-            ratio = aa.told_ratio(first_side, second_side) if first_side and second_side else None
+            ratio = aa.measured_ratio(first_side, second_side) if first_side and second_side else None
             means = [_number(side.mean if side else None, f".{digits}f") for side in sides]
             rows.append([model, quantity, unit, *means, *_ratio(ratio)])
     for comparison in aa.target_comparisons(tables):
         means = [f"{seconds:.2f}" for seconds in comparison.seconds]
         rows.append(
-            [comparison.model, f"time to {comparison.target:g} %", "s", *means, *_ratio(comparison.told)]
+            [
+                comparison.model,
+                f"time to {comparison.target:g} %",
+                "s",
+                *means,
+                *_ratio(comparison.seconds_ratio),
+            ]
         )
     note = (
         f"A ratio above 1 means that {FIRST} is quicker in training and prediction, and that it takes more "
@@ -197,7 +203,7 @@ def speed(tables: Tables) -> Table:
     return Table("speed", "Speed and memory", note, headings, rows)
 
 
-def _ratio(measured: ToldRatio | None) -> list[str]:
+def _ratio(measured: MeasuredRatio | None) -> list[str]:
     """Ratio, its interval, number of rounds or pairs, and the clock's error in percent."""
     if measured is None:
         return ["", "", "", "", ""]
