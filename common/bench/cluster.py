@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 SLOT, GPU = "slot", "GPU"  # resources of workers; the second by Dask's convention
 CONNECT_SECONDS = 20
+JOIN_SECONDS = 5
+"""How often new workers are noticed."""
+
 DASK_SETS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MALLOC_TRIM_THRESHOLD_")
 
 
@@ -74,10 +78,11 @@ def run_on_cluster(
 ) -> Generator[Finished]:
     """Every task as it ends; a task that failed has been attempted again before.
 
-    When the generator is closed early, waiting tasks are cancelled; running ones go on and their rows are
-    lost.
+    As many are submitted as there are slots, the next when one ends or a worker joins: Dask would give each
+    worker its tasks at once, and move hardly any of them to one that is done with its own.
+    When the generator is closed early, running tasks go on and their rows are lost.
     """
-    from distributed import as_completed
+    from distributed import wait
 
     key = secrets.token_hex(4)  # the tasks of a killed bench may still be there
 
@@ -87,21 +92,24 @@ def run_on_cluster(
         name = f"{task} {key} {attempt}"
         return client.submit(_run_on_worker, task, key=name, pure=False, resources=resources, **options)
 
-    # In order: Dask starts tasks in the order of submission where it can.
-    waiting = {submit(task, 1): (task, 1) for task in todo}
-    completed = as_completed(list(waiting))
+    remaining = deque((task, 1) for task in todo)
+    running: dict[Future, tuple[Task, int]] = {}
     try:
-        for future in completed:
-            task, attempt = waiting.pop(future)
-            ended = _finished(task, future)
-            if attempt < MAX_ATTEMPTS and not ended.completed:
-                again = submit(task, attempt + 1)
-                waiting[again] = (task, attempt + 1)
-                completed.add(again)
-            else:
-                yield ended
+        while remaining or running:
+            while remaining and len(running) < max(1, slots(client)):
+                task, attempt = remaining.popleft()
+                running[submit(task, attempt)] = task, attempt
+            with contextlib.suppress(TimeoutError):
+                wait(list(running), timeout=JOIN_SECONDS, return_when="FIRST_COMPLETED")
+            for future in [future for future in running if future.done()]:
+                task, attempt = running.pop(future)
+                ended = _finished(task, future)
+                if attempt < MAX_ATTEMPTS and not ended.completed:
+                    remaining.appendleft((task, attempt + 1))
+                else:
+                    yield ended
     finally:
-        client.cancel(list(waiting))
+        client.cancel(list(running))
 
 
 def _run_on_worker(task: Task, **options: Any) -> Outcome:

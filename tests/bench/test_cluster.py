@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -17,10 +18,11 @@ import pytest
 
 from common.bench import __main__ as bench
 from common.bench import cluster
+from common.bench.tasks import Outcome, Task
 from common.frameworks import FRAMEWORKS, ROOT
 from common.tables import store
 
-pytest.importorskip("distributed", reason="Dask is not installed")
+distributed = pytest.importorskip("distributed", reason="Dask is not installed")
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -173,6 +175,46 @@ def test_workers_of_this_machine_are_started(tmp_path: Path) -> None:
     words = [*OPTIONS[:4], *QUICK, "--seeds", "2", "--workers", "2", "--results", str(tmp_path)]
     assert bench.main(words) == 0
     assert tasks_of(tmp_path) == each(2, ["pytorch"])
+
+
+def test_no_more_tasks_are_submitted_than_there_are_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dask gives waiting tasks to a worker that is busy, and need not move them to one that is done. Here the
+    first task ends only when all others have, on the other worker."""
+    outcome = Outcome(status=0, tables={"results.csv": b""}, last_lines="", machine="", seconds=1.0)
+    others = threading.Semaphore(0)
+    submitted, ended = [], []
+    todo = [Task("tf-model-1", "pytorch", seed) for seed in range(1, 7)]
+
+    def run(task: Task, **_: object) -> Outcome:
+        if task.seed > 1:
+            others.release()
+        else:
+            assert all(others.acquire(timeout=20) for _ in todo[1:])
+        ended.append(task)
+        return outcome
+
+    monkeypatch.setattr(cluster.tasks, "run_task", run)
+    with (
+        distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=False,
+            resources={cluster.SLOT: 1},
+            dashboard_address=None,
+        ) as local,
+        distributed.Client(local) as client,
+    ):
+        submit = client.submit
+
+        def counted(function: object, task: Task, **options: object) -> object:
+            submitted.append(task)
+            assert len(submitted) - len(ended) <= 2
+            return submit(function, task, **options)
+
+        monkeypatch.setattr(client, "submit", counted)
+        finished = list(cluster.run_on_cluster(client, todo, data_dir=None, threads=1))
+    assert submitted == todo
+    assert {each.task for each in finished if each.outcome == outcome} == set(todo)
 
 
 def test_a_missing_scheduler_is_named_by_its_address(
