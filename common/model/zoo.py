@@ -302,8 +302,8 @@ ENTRIES = (
     _project_entry(
         ModelSpec("smallest", _separable_network((10, 12, 15), (14, 16, 20, 28))),
         replace(_SEPARABLE_RECIPE, epochs=20),
-        accuracy=Recorded(mean=99.524, sd=0.05, seeds=10),
-        first_epoch=Recorded(mean=96.346, sd=1.52, seeds=10),
+        accuracy=Recorded(mean=99.529, sd=0.046, seeds=15),
+        first_epoch=Recorded(mean=96.241, sd=1.64, seeds=15),
         target=99.4,
         planned_seeds=15,
     ),
