@@ -99,9 +99,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     }
     if options.remove:
         rewrite(options.results, kept)
-    if options.remove and traces:
-        keep(options.results, "traces.csv", lambda row: (row["sitting"], row["model"]) not in traces)
-    if not options.remove:
+        if traces:
+            keep(options.results, "traces.csv", lambda row: (row["sitting"], row["model"]) not in traces)
+    else:
         for row in store.rows(options.results, "results.csv"):
             kept(row)
     done = " removed" if options.remove else ""

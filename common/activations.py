@@ -78,8 +78,8 @@ def identify(function: Function) -> dict[str, Any] | None:
     def equals(other: Array) -> bool:
         return bool(np.allclose(values, other, rtol=TOLERANCE, atol=TOLERANCE))
 
-    for name, function in ELEMENTWISE.items():
-        if equals(function(x)):
+    for name, elementwise in ELEMENTWISE.items():
+        if equals(elementwise(x)):
             return {"function": name}
     for approximate in (False, True):
         if equals(gelu(x, approximate=approximate)):

@@ -8,6 +8,7 @@ import math
 import sys
 import types
 import typing
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -120,8 +121,19 @@ def _nearest(hint: Any, value: object) -> str:
     """The allowed text nearest to one that is not allowed, in words; empty where none is near."""
     if typing.get_origin(hint) is not Literal or not isinstance(value, str):
         return ""
-    nearest = difflib.get_close_matches(value.lower(), [str(member) for member in typing.get_args(hint)], n=1)
-    return f"; the nearest is {nearest[0]!r}" if nearest else ""
+    near = nearest(value.lower(), [str(member) for member in typing.get_args(hint)])
+    return f"; the nearest is {near!r}" if near else ""
+
+
+def nearest(text: str, names: Collection[str]) -> str:
+    """The name that a misspelt one most likely means; empty if none is near."""
+    return next(iter(difflib.get_close_matches(text, names, n=1)), "")
+
+
+def suggestion(text: str, names: Collection[str], then: str) -> str:
+    """`did you mean mnist? Choose from`; only `choose from`, which is `then`, where no name is near."""
+    near = nearest(text, names)
+    return f"did you mean {near}? {then[:1].upper()}{then[1:]}" if near else then
 
 
 def _name(kind: type) -> str:

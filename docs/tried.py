@@ -39,9 +39,7 @@ def depthwise(channels, kernels=(3,), *, order="linear", **settings):
     )
 
 
-def network(
-    name, widths, *, first=3, kernels=(3,), last_kernels=None, spatial="linear", last="linear", **mixing
-):
+def network(name, widths, *, first=3, kernels=(3,), spatial="linear", last="linear", **mixing):
     """`widths` are the channels of the first convolution and of the three mixing ones; with three of them the
     last has a map for each class, whose logit is the weighted sum of its positions. `spatial`, `last` and
     `mixing` are the orders of the depthwise convolutions, of the last of them, and of the others."""
@@ -57,7 +55,7 @@ def network(
     layers = (
         *conv(a, first, padding=first // 2 - 1, **mixing),
         *(*separable(a, b), MaxPool(2), *separable(b, c), MaxPool(2), *separable(c, d)),
-        *depthwise(d, last_kernels or kernels, order=last, activation=activation),
+        *depthwise(d, kernels, order=last, activation=activation),
         *(() if len(widths) == 3 else (Conv(10, 1, bias=False),)),
         Flatten(),
     )

@@ -4,20 +4,15 @@ up, another repeated flag is refused."""
 from __future__ import annotations
 
 import argparse
-import difflib
 from collections.abc import Collection, Sequence
 from typing import Any, NoReturn
 
-
-def nearest(text: str, names: Collection[str]) -> str:
-    """The name that a misspelt one most likely means; empty if none is near."""
-    return next(iter(difflib.get_close_matches(text, names, n=1)), "")
+from common.checked import nearest, suggestion
 
 
 def choose(text: str, names: Collection[str]) -> str:
     """`did you mean mnist? Choose from mnist, fashion-mnist.`"""
-    near = nearest(text, names)
-    return f"{f'did you mean {near}? Choose' if near else 'choose'} from {', '.join(names)}."
+    return f"{suggestion(text, names, 'choose from')} {', '.join(names)}."
 
 
 class Parser(argparse.ArgumentParser):

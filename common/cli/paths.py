@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from common import files
-from common.files import expanded
 
 
 class OutputError(Exception):
@@ -22,7 +21,7 @@ def path(text: str) -> Path:
     """The path that a flag names. `~` is expanded here, as a shell leaves it in `--results=~/runs`."""
     if not text:
         raise argparse.ArgumentTypeError("an empty text is no path.")
-    return expanded(text)
+    return files.expanded(text)
 
 
 def output_error(file: Path) -> str | None:

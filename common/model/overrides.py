@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import difflib
 import sys
 import types
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from common.checked import RecipeError
+from common.checked import RecipeError, suggestion
 from common.identity import kind_of, recorded_name
 from common.model.recipe import Recipe
 
@@ -49,9 +48,7 @@ def _changed(choice: Any, values: Mapping[str, Any], path: list[str], text: str)
     name = {recorded_name(field): field.name for field in fields}.get(name, name)
     if name not in hints:
         kind = "Recipe" if isinstance(choice, Recipe) else kind_of(choice)
-        near = difflib.get_close_matches(name, hints, n=1)
-        meant = f"did you mean {near[0]}? It has" if near else "it has"
-        raise RecipeError(f"{kind} has no {name}; {meant} {', '.join(hints)}.")
+        raise RecipeError(f"{kind} has no {name}; {suggestion(name, hints, 'it has')} {', '.join(hints)}.")
     if not rest:
         return name, _value(hints[name], text)
     inner = values[name]

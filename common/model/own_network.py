@@ -7,7 +7,6 @@ network of the zoo may have, and `Entry.file`, the file's name and digest.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib.abc
 import importlib.util
@@ -18,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from common import files
+from common.checked import suggestion
 from common.frameworks import FRAMEWORKS
 from common.messages import words
 from common.model.entry import Entry
@@ -56,10 +56,9 @@ def entry_of(name_or_address: str) -> Entry:
         return ZOO[name_or_address]
     if is_address(name_or_address):
         return load(name_or_address)
-    nearest = difflib.get_close_matches(name_or_address, ZOO, n=1)
-    suggestion = f"did you mean {nearest[0]}? Name" if nearest else "name"
+    name = suggestion(name_or_address, ZOO, "name")
     raise NetworkFileError(
-        f"{_shortened(name_or_address)} is not in the zoo; {suggestion} FILE.py, FILE.py:NAME or one of "
+        f"{_shortened(name_or_address)} is not in the zoo; {name} FILE.py, FILE.py:NAME or one of "
         f"{', '.join(ZOO)}."
     )
 
@@ -87,9 +86,8 @@ def load(address: str) -> Entry:
         raise NetworkFileError(f"{shown} has several networks: name one, {addresses}.")
     if name in by_name:
         return by_name[name]
-    nearest = difflib.get_close_matches(name, by_name, n=1)
-    suggestion = f"did you mean {nearest[0]}? It has" if nearest else "it has"
-    raise NetworkFileError(f"{shown} has no network {printable(name)!r}; {suggestion} {', '.join(entries)}.")
+    has = suggestion(name, by_name, "it has")
+    raise NetworkFileError(f"{shown} has no network {printable(name)!r}; {has} {', '.join(entries)}.")
 
 
 def absolute(name_or_address: str) -> str:
