@@ -17,13 +17,13 @@ NORM = BatchNorm(affine=False)
 RELU = Activation()
 
 
-def conv(channels, kernel_size, *, activation=RELU, order="bias", **settings):
-    """A convolution: with a bias, an activation and normalisation; with normalisation before the activation;
-    or linear, without either."""
+def conv(channels, kernel_size, *, activation=RELU, order="bias", pool=(), **settings):
+    """A convolution: with a bias, an activation, a pooling and normalisation; with normalisation before the
+    activation; or linear, without either."""
     kernel = Conv(channels, kernel_size, bias=order == "bias", **settings)
     match order:
         case "bias":
-            return kernel, activation, NORM
+            return kernel, activation, *pool, NORM
         case "norm first":
             return kernel, NORM, activation
         case "linear":
@@ -39,22 +39,28 @@ def depthwise(channels, kernels=(3,), *, order="linear", **settings):
     )
 
 
-def network(name, widths, *, first=3, kernels=(3,), spatial="linear", last="linear", **mixing):
+def network(
+    name, widths, *, first=3, kernels=(3,), spatial="linear", last="linear", early=False, **mixing
+):
     """`widths` are the channels of the first convolution and of the three mixing ones; with three of them the
     last has a map for each class, whose logit is the weighted sum of its positions. `spatial`, `last` and
-    `mixing` are the orders of the depthwise convolutions, of the last of them, and of the others."""
+    `mixing` are the orders of the depthwise convolutions, of the last of them, and of the others. With
+    `early` the first pooling follows the first convolution, and both come before normalisation."""
     a, b, c, d = (*widths, 10)[:4]
     activation = mixing.get("activation", RELU)
 
-    def separable(into, out):
+    def separable(into, out, pool=(), **settings):
         return (
-            *depthwise(into, kernels, order=spatial, activation=activation),
-            *conv(out, 1, **mixing),
+            *depthwise(into, kernels, order=spatial, activation=activation, **settings),
+            *conv(out, 1, pool=pool, **mixing),
         )
 
+    half = (MaxPool(2),)
     layers = (
-        *conv(a, first, padding=first // 2 - 1, **mixing),
-        *(*separable(a, b), MaxPool(2), *separable(b, c), MaxPool(2), *separable(c, d)),
+        *conv(a, first, padding=first // 2 - 1, pool=half if early else (), **mixing),
+        *(separable(a, b) if early else (*separable(a, b), *half)),
+        *(separable(b, c, half, padding=1) if early else (*separable(b, c), *half)),
+        *separable(c, d),
         *depthwise(d, kernels, order=last, activation=activation),
         *(() if len(widths) == 3 else (Conv(10, 1, bias=False),)),
         Flatten(),
@@ -77,8 +83,12 @@ CLASS_MAPS = network("class-maps", (6, 8, 12))
 CLASS_MAPS_EARLY = network("class-maps-early", (6, 9, 11))
 RANK_ONE_KERNELS = network("rank-one", (6, 9, 11, 11), kernels=RANK_ONE)
 RANK_ONE_MAPS = network("rank-one-maps", (7, 10, 13), kernels=RANK_ONE)
+EARLY = network("early", (6, 8, 9, 10), early=True)
+EARLY_5X5 = network("early-5x5", (4, 7, 9, 10), first=5, early=True)
 
 # At most 1,936 parameters.
 LINEAR_2K = network("linear-2k", (12, 16, 20, 20))
 CLASS_MAPS_2K = network("class-maps-2k", (13, 20, 26))
 RANK_ONE_2K = network("rank-one-2k", (12, 18, 22, 21), kernels=RANK_ONE)
+EARLY_2K = network("early-2k", (12, 16, 20, 20), early=True)
+EARLY_5X5_2K = network("early-5x5-2k", (10, 16, 18, 18), first=5, early=True)
