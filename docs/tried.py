@@ -8,6 +8,7 @@ size, so that each channel has a weight for each position.
 """
 
 from dataclasses import replace
+from itertools import pairwise
 
 from common.model import Activation, BatchNorm, Conv, Entry, Flatten, MaxPool, ModelSpec
 from common.model.zoo import ZOO
@@ -39,15 +40,15 @@ def depthwise(channels, kernels=(3,), *, order="linear", **settings):
     )
 
 
-def network(
-    name, widths, *, first=3, kernels=(3,), spatial="linear", last="linear", early=False, **mixing
-):
-    """`widths` are the channels of the first convolution and of the three mixing ones; with three of them the
-    last has a map for each class, whose logit is the weighted sum of its positions. `spatial`, `last` and
-    `mixing` are the orders of the depthwise convolutions, of the last of them, and of the others. With
-    `early` the first pooling follows the first convolution, and both come before normalisation."""
-    a, b, c, d = (*widths, 10)[:4]
+def network(name, widths, *, first=3, kernels=(3,), spatial="linear", last="linear", early=False, **mixing):
+    """`widths` are the channels of the first convolution and of the mixing ones, of which an `early` network
+    can have more than three; with three widths the last convolution has a map for each class, whose logit is
+    the weighted sum of its positions. `spatial`, `last` and `mixing` are the orders of the depthwise
+    convolutions, of the last of them, and of the others. With `early` the first pooling follows the first
+    convolution, and both come before normalisation."""
+    a, b, *inner, d = (*widths, 10)[: max(len(widths), 4)]
     activation = mixing.get("activation", RELU)
+    half = (MaxPool(2),)
 
     def separable(into, out, pool=(), **settings):
         return (
@@ -55,12 +56,17 @@ def network(
             *conv(out, 1, pool=pool, **mixing),
         )
 
-    half = (MaxPool(2),)
+    def body():
+        for place, (into, out) in enumerate(pairwise((a, b, *inner))):
+            if early:
+                yield from separable(into, out, half if place == len(inner) else (), padding=min(place, 1))
+            else:
+                yield from (*separable(into, out), *half)
+
     layers = (
         *conv(a, first, padding=first // 2 - 1, pool=half if early else (), **mixing),
-        *(separable(a, b) if early else (*separable(a, b), *half)),
-        *(separable(b, c, half, padding=1) if early else (*separable(b, c), *half)),
-        *separable(c, d),
+        *body(),
+        *separable(inner[-1], d),
         *depthwise(d, kernels, order=last, activation=activation),
         *(() if len(widths) == 3 else (Conv(10, 1, bias=False),)),
         Flatten(),
@@ -85,6 +91,7 @@ RANK_ONE_KERNELS = network("rank-one", (6, 9, 11, 11), kernels=RANK_ONE)
 RANK_ONE_MAPS = network("rank-one-maps", (7, 10, 13), kernels=RANK_ONE)
 EARLY = network("early", (6, 8, 9, 10), early=True)
 EARLY_5X5 = network("early-5x5", (4, 7, 9, 10), first=5, early=True)
+EARLY_DEEP = network("early-deep", (5, 6, 7, 8, 9), early=True)
 
 # At most 1,936 parameters.
 LINEAR_2K = network("linear-2k", (12, 16, 20, 20))
@@ -92,3 +99,4 @@ CLASS_MAPS_2K = network("class-maps-2k", (13, 20, 26))
 RANK_ONE_2K = network("rank-one-2k", (12, 18, 22, 21), kernels=RANK_ONE)
 EARLY_2K = network("early-2k", (12, 16, 20, 20), early=True)
 EARLY_5X5_2K = network("early-5x5-2k", (10, 16, 18, 18), first=5, early=True)
+EARLY_DEEP_2K = network("early-deep-2k", (10, 14, 16, 16, 18), early=True)
