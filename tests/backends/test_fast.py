@@ -35,6 +35,25 @@ def test_quicker_layers_change_no_number(name: str, random: np.random.Generator)
         np.testing.assert_allclose(quick[key], value, rtol=1e-10, atol=1e-13)
 
 
+def test_images_are_laid_out_as_most_layers_are_quick_at() -> None:
+    """Channels last, unless more than a third of the convolutions have few channels normalised after them."""
+    program = (
+        "import torch\nfrom backends.pytorch import fast\n"
+        "from common.model import BatchNorm, Conv, Flatten, ModelSpec\n"
+        "from common.training.backend import Execution\n"
+        "def of(*layers):\n"
+        "    spec = ModelSpec('a', (*layers, Flatten()))\n"
+        "    return fast.memory_format(torch.contiguous_format, spec, Execution())\n"
+        "print(of(Conv(16, 3), BatchNorm()), of(Conv(15, 3), BatchNorm()))\n"
+        "print(of(*[Conv(8, 3)] * 3, BatchNorm()), of(*[Conv(8, 3)] * 2, BatchNorm()))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    last, first = "torch.channels_last", "torch.contiguous_format"
+    assert done.stdout.split() == [last, first, last, first]
+
+
 @pytest.mark.slow
 def test_a_run_in_pytorch_leaves_its_compiler_out() -> None:
     """torch._dynamo is a second of every start; nothing but --compile needs it."""
