@@ -37,7 +37,7 @@ def name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """Processor, cores this process may use, and operating system, in a few words.
 
     With the widest vector instructions that `cpuinfo` lists, as hosts of virtual machines give processors of
-    different speed one name: with AVX2 alone TensorFlow's convolutions take several times as long.
+    different speed one name.
     """
     processor = platform.processor() or platform.machine()
     if cpuinfo.exists():

@@ -1,7 +1,8 @@
-"""What makes PyTorch quicker changes no number, and its compiler stays out of a run."""
+"""What makes the frameworks quicker changes no number, and is there in a run."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,18 @@ def test_images_are_laid_out_as_most_layers_are_quick_at() -> None:
     )
     last, first = "torch.channels_last", "torch.contiguous_format"
     assert done.stdout.split() == [last, first, last, first]
+
+
+def test_tensorflow_convolves_with_onednn_on_every_cpu() -> None:
+    """By default it does so only where the CPU has AVX-512 VNNI."""
+    program = (
+        "import tf\nfrom tensorflow.python.util import _pywrap_util_port as port\nprint(port.IsMklEnabled())"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT, env=environment
+    )
+    assert done.stdout.strip() == "True"
 
 
 @pytest.mark.slow
