@@ -1,6 +1,7 @@
 """The zoo: the networks that the benchmark trains, each with its recipe, its source and recorded accuracies.
 
-An entry keeps its source's network and recipe. A network is added by one more entry in ENTRIES.
+An entry with a source keeps its network and recipe, but for what `assumed` says. A network is added by one
+more entry in ENTRIES.
 """
 
 from __future__ import annotations
@@ -84,8 +85,10 @@ def _separable_network(before: tuple[int, int, int], after: tuple[int, int, int,
     )
 
 
-def _mixing(channels: int, kernel_size: int, *, pool: bool = False, padding: int = 0) -> tuple[Layer, ...]:
-    """A convolution whose only arrays are its kernel and bias: normalised without scale and shift."""
+def _biased_conv(
+    channels: int, kernel_size: int, *, pool: bool = False, padding: int = 0
+) -> tuple[Layer, ...]:
+    """A convolution whose only trained arrays are kernel and bias: normalised without scale and shift."""
     pooling = (MaxPool(2),) if pool else ()
     return Conv(channels, kernel_size, padding=padding), Activation(), *pooling, BatchNorm(affine=False)
 
@@ -99,8 +102,8 @@ def _tiny_network(widths: tuple[int, int, int, int]) -> tuple[Layer, ...]:
     the three mixing ones. At the end each channel has a weight for each position of its 3x3 map."""
     a, b, c, d = widths
     return (
-        *(*_mixing(a, 5, padding=1, pool=True), _spatial(a), *_mixing(b, 1)),
-        *(_spatial(b, padding=1), *_mixing(c, 1, pool=True), _spatial(c), *_mixing(d, 1)),
+        *(*_biased_conv(a, 5, padding=1, pool=True), _spatial(a), *_biased_conv(b, 1)),
+        *(_spatial(b, padding=1), *_biased_conv(c, 1, pool=True), _spatial(c), *_biased_conv(d, 1)),
         *(_spatial(d), Conv(10, 1, bias=False), Flatten()),
     )
 
@@ -136,9 +139,9 @@ _SEPARABLE_RECIPE = Recipe(
 )
 
 # `planned_seeds`: 20 where a run takes less than two minutes, 15 or 10 where it takes longer. By their first
-# seeds (`common.analysis.power`), `pytorch-model-1` and `nextjournal` need 50 and 40 for a verdict with a
-# probability of 80 %, as their runs differ most. `under-8k` would need 33, which take hours, and keeps 10:
-# its verdict may stay open. These estimates change with every seed (benchmarks.md has today's); plans stay.
+# seeds (`common.analysis.power`), `pytorch-model-1` and `nextjournal` needed 50 and 40 for a verdict with a
+# probability of 80 %, as their runs differ most. `under-8k` would have needed 33, which take hours, and kept
+# 10. These estimates change with every seed (benchmarks.md has today's); plans stay.
 # `pytorch-model-1-printed` has no verdict; 3 show its level.
 ENTRIES = (
     Entry(

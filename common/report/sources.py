@@ -29,7 +29,7 @@ class Record:
 RECORDS = (
     Record(
         697,
-        99.0,
+        99.03,
         "Parameter-Efficient-MNIST (Warn)",
         "the best of about 700 runs",
         "https://github.com/JoshWarn/Parameter-Efficient-MNIST",

@@ -248,7 +248,7 @@ def _plan(judged: Sequence[ModelVerdict], address: str = "") -> str:
     short = sum(verdict.missing_seeds > 0 for verdict in judged)
     lacking = f"{short} of {len(judged)} networks {'has' if short == 1 else 'have'} yet to run some"
     state = (
-        (f"[{lacking}]({address})" if address else lacking) if short else "every network has all of its own"
+        (f"[{lacking}]({address})" if address else lacking) if short else "all of these networks have theirs"
     )
     return (
         "Seeds were planned for each network after its first ones, by their spread and by the time of a run, "
