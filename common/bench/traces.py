@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
+import time
 from collections.abc import Iterator
 
 from common.bench.arguments import add_dataset, add_folders, add_frameworks, add_models
-from common.bench.measure import Session, run_json, run_session
+from common.bench.measure import Session, run_json, run_session, time_left
 from common.cli.arguments import MAX_SEEDS, number, one_of
 from common.frameworks import ROOT
 from common.model.own_network import entry_of
@@ -52,16 +54,21 @@ def _record(session: Session, kinds: tuple[str, ...], seeds: int) -> str:
     from common.analysis import frames, rounding
     from common.report import rounding_tables
 
-    for model in session.models:
-        rows: list[TraceRow] = []
-        for seed in range(1, seeds + 1):
-            if "steps" in kinds:
-                for arm in rounding.ARMS:
-                    rows += traces(session, model, *arm, seed=seed)
-            if "epoch" in kinds:
-                for arm in rounding.ARMS[1:]:  # in single precision
-                    rows += traces(session, model, *arm, seed=seed, whole_epoch=True)
-        print(f"{model}: {session.append('traces.csv', rows)} losses", flush=True)
+    arms = [(False, *arm) for arm in rounding.ARMS] if "steps" in kinds else []
+    arms += [(True, *arm) for arm in rounding.ARMS[1:]] if "epoch" in kinds else []  # in single precision
+    todo = list(itertools.product(session.models, range(1, seeds + 1), arms))
+    seconds: dict[tuple[str, bool], list[float]] = {}
+    rows: list[TraceRow] = []
+    for done, (model, seed, (whole_epoch, precision, perturb)) in enumerate(todo, 1):
+        clock = time.perf_counter()
+        rows += traces(session, model, precision, perturb, seed=seed, whole_epoch=whole_epoch)
+        seconds.setdefault((model, whole_epoch), []).append(time.perf_counter() - clock)
+        left = time_left([(later, whole) for later, _, (whole, *_) in todo[done:]], seconds)
+        print(f"{model} seed {seed}: {done} of {len(todo)} traces done{left}", flush=True)
+        if done == len(todo) or todo[done][0] != model:
+            # Not before: of two sessions the later counts, and half of one would replace a whole one.
+            print(f"{model}: {session.append('traces.csv', rows)} losses", flush=True)
+            rows = []
     recorded = frames.on_data(frames.frame(session.folder, "traces.csv"), session.data.name)
     names = {entry_of(model).name for model in session.models}
     return rounding_tables.section(recorded[recorded["model"].isin(names)])

@@ -273,7 +273,11 @@ def test_traces_are_recorded_of_every_arm(
     assert {row["loss"] for row in rows if row["step"] == "1"} == {"2.0"}
     first = [Path(command[1]).name for command in commands[:: 2 * len(rounding.ARMS)]]
     assert first == [FRAMEWORKS[name].script for name in PAIR]
-    assert "| `under-8k` | 2 |" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    count = 2 * len(rounding.ARMS)
+    assert f"under-8k seed 1: 1 of {count} traces done, about 0:00:00 left" in printed
+    assert f"under-8k seed 2: {count} of {count} traces done" in printed
+    assert "| `under-8k` | 2 |" in printed
     commands.clear()
     assert bench.main(["traces", "epoch", "--seeds", "4", *words]) == 0
     new = store.rows(tmp_path, "traces.csv")[len(rows) :]
