@@ -66,7 +66,7 @@ def _kinds(hint: Any) -> list[type]:
 
 
 def instead_of_class(kind: Any) -> str:
-    """What to write instead of a class where an object of it must stand, in words."""
+    """Words that say what to write instead of a class where an object of it must stand."""
     required = any(
         field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         for field in dataclasses.fields(kind)

@@ -1,4 +1,4 @@
-"""Where PyTorch computes: on a CPU or an accelerator, so that a run can be repeated bit by bit."""
+"""PyTorch's device: a CPU or an accelerator, set so that a run can be repeated bit by bit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where TensorFlow computes: on a CPU or an accelerator."""
+"""TensorFlow's device: a CPU or an accelerator."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def variables(
 
 
 def _slot_variables(optimizer: keras.optimizers.Optimizer) -> list[list[keras.Variable]]:
-    """What a Keras optimizer keeps for each weight, in the order of `common.model.optimizer.slots`."""
+    """Variables a Keras optimizer keeps for each weight, in the order of `common.model.optimizer.slots`."""
     match optimizer:
         case keras.optimizers.SGD():
             return [optimizer.momentums] if optimizer.momentums else []

@@ -26,10 +26,10 @@ TARGETS = (98.0, 99.0, 99.4)
 """Test accuracies in percent to which the time is reported."""
 
 EXACT = 0.05
-"""How far from 1 the A/A interval of a clock may reach that bears every ratio."""
+"""Largest distance from 1 of the A/A interval of a clock that bears every ratio."""
 
 PREFIX = "again "
-"""What the measures of these sessions begin with in speed.csv; the name of a column follows."""
+"""Prefix of these sessions' measures in speed.csv; the name of a column follows."""
 
 TRAINING = "training"
 """The quantity whose clock decides about ratios of training times from other sessions."""
@@ -38,7 +38,7 @@ TTA_VIEWS = 5
 """Views of an image that test-time augmentation predicts: itself, and its shifts in four directions."""
 
 PLACE = ["machine", "device", "threads"]
-"""Where a run is timed: runs of several places are never in one mean of times."""
+"""Columns that say where a run is timed: runs of several places are never in one mean of times."""
 
 SAME_CODE = ("model", "seed", "commit", "machine", "python", "device", "threads", "world_size")
 """Columns that the two runs of a pair share where their times are compared."""
@@ -52,7 +52,7 @@ Round = tuple[str, int]
 
 
 class Extent(Protocol):
-    """How much a recipe trains and tests: images in a batch, epochs, and whether it has test-time
+    """Extent of a recipe's training and tests: images in a batch, epochs, and whether it has test-time
     augmentation."""
 
     @property
@@ -147,7 +147,7 @@ class MeasuredRatio:
 
 
 def clock_error(self_ratio: Ratio) -> float:
-    """How far from 1 the interval of a self-ratio reaches, as a logarithm; infinite for one round."""
+    """Distance from 1 that the interval of a self-ratio reaches, as a logarithm; infinite for one round."""
     return max(abs(math.log(bound)) for bound in self_ratio.interval) if self_ratio.interval else math.inf
 
 

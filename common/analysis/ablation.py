@@ -38,7 +38,7 @@ FEWEST_TIMED = 5
 
 
 def variants(spec: ModelSpec) -> list[str]:
-    """What each variant leaves to the frameworks: `none`, one part, ..., `all`."""
+    """Variants, named by what each leaves to the frameworks: `none`, one part, ..., `all`."""
     return [NONE, *(part for part in NATIVE_PARTS if part not in inapplicable_parts(spec)), ALL]
 
 

@@ -1,4 +1,4 @@
-"""What the tables say about the frameworks in a few numbers: accuracy, speed, memory, start-up, defaults.
+"""The tables' answer about the frameworks in a few numbers: accuracy, speed, memory, start-up, defaults.
 
 Ratios of times and memory are those of A/A sessions (`common.analysis.aa`), with the error of their clock.
 The geometric mean of a quantity is over all networks, whatever their clocks.

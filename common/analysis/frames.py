@@ -22,7 +22,7 @@ from common.tables.store import ResultsError, line_of_row, rows
 
 NOT_A_NUMBER = re.compile(r"(?!\d+([.,]\d+)?E[+-]?\d+$).*")
 IDS = {"run": NOT_A_NUMBER, "commit": NOT_A_NUMBER, "recipe_hash": re.compile(r"([0-9a-f]{12})?")}
-"""What hexadecimal names look like: a spreadsheet turns 975137194270 into 9.75E+11."""
+"""Patterns of hexadecimal names: a spreadsheet turns 975137194270 into 9.75E+11."""
 
 SPREADSHEET = (
     "no such name: spreadsheets turn names made of digits into numbers. Restore the table from git or a copy"

@@ -26,7 +26,7 @@ Runs = Mapping[str, Mapping[Any, Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What a mistake costs a network: the right run's accuracy less that of the run with the mistake, in
+    """Cost of a mistake to a network: the right run's accuracy less that of the run with the mistake, in
     points, paired by seed.
 
     `diverged` counts the seeds whose loss became infinite. `found` says whether the forward check of any seed

@@ -225,7 +225,7 @@ def largest_groups(groups: Iterable[Group], *, by: str = "model") -> list[Group]
 
 
 def _settings(group: Group) -> tuple[str, ...]:
-    """What the groups of both frameworks have in common where they can be compared."""
+    """Values that the groups of both frameworks have in common where they can be compared."""
     own = {name: value for name, value in group.fields.items() if name not in ("framework", "numerics")}
     return tuple(map(str, own.values()))
 

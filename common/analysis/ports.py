@@ -1,4 +1,4 @@
-"""How often common.port is right about a planted mistake, and silent where there is none."""
+"""Counts of how often common.port is right about a planted mistake, and silent where there is none."""
 
 from __future__ import annotations
 

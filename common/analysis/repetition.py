@@ -50,7 +50,7 @@ EQUAL = 1e-9
 
 @dataclass(frozen=True)
 class Recorded:
-    """What the tables have of one network and part of the seeds: by seed the difference of the accuracies of
+    """The tables' record of one network and part of the seeds: by seed the difference of the accuracies of
     its pair (the first framework less the second); the seeds without a pair because a run diverged; and how
     many runs ran with how many at once."""
 
@@ -81,7 +81,7 @@ class Sum:
 
 
 def recorded(runs: pd.DataFrame, part: str = FRESH) -> dict[str, Recorded]:
-    """What the tables have of one of PARTS, by network."""
+    """The tables' record of one of PARTS, by network."""
     ended = runs[runs["status"].isin(["ok", "diverged"]) & runs["framework"].isin(PAIR)]
     lost = set(ended.loc[ended["status"] == "diverged", "run"])
     accuracy = ended["accuracy"].where(ended["status"] == "ok")

@@ -46,7 +46,7 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Length:
-    """How much of a recipe a run trains: its first `epochs` (None: all), with `held_out` training images to
+    """Part of a recipe that a run trains: its first `epochs` (None: all), with `held_out` training images to
     test on instead of the test set; test-time augmentation is left out."""
 
     epochs: int | None = None

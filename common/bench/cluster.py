@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SLOT, GPU = "slot", "GPU"  # resources of workers; the second by Dask's convention
 CONNECT_SECONDS = 20
 JOIN_SECONDS = 5
-"""How often new workers are noticed."""
+"""Seconds within which new workers are noticed."""
 
 DASK_SETS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MALLOC_TRIM_THRESHOLD_")
 
@@ -68,7 +68,7 @@ def connected(address: str | None, *, workers: int) -> Iterator[Client]:
 
 
 def slots(client: Client) -> int:
-    """How many tasks the connected workers run at once."""
+    """Number of tasks that the connected workers run at once."""
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     return int(sum(worker["resources"].get(SLOT, 0) for worker in workers))
 

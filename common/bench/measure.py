@@ -36,7 +36,7 @@ K = TypeVar("K")
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """What is measured (networks and frameworks) on which data, where data and rows are, and when the session
+    """The networks and frameworks to measure, on which data, where data and rows are, and when the session
     started."""
 
     folder: Path
@@ -154,7 +154,7 @@ def train(session: Session, framework: str, model: str, *words: str) -> dict[str
 
 
 def run_json(command: Sequence[str]) -> dict[str, Any]:
-    """What a script writes as JSON into the file that its last flag names."""
+    """The JSON that a script writes into the file that its last flag names."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "written.json")
         run_script([*command, str(file)])

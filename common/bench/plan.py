@@ -39,7 +39,7 @@ class Plan:
 
 
 def plan_of(wanted: Sequence[Task], rows: Sequence[Row], recorded: OneNetwork, *, workers: int) -> Plan:
-    """What is to be run so that all of `wanted` have a row, and one seed has a pair of rows with times of
+    """Plan of the runs so that all of `wanted` have a row, and one seed has a pair of rows with times of
     this machine; `recorded` is the comparison by the present `rows`.
 
     The pair is that of the first seed, which then need not run for its accuracy too.
@@ -52,7 +52,7 @@ def plan_of(wanted: Sequence[Task], rows: Sequence[Row], recorded: OneNetwork, *
 
 
 def announcement(plan: Plan, seconds: Mapping[str, float]) -> str:
-    """How many runs there are and which are missing, and how long these take by the seconds of one run in
+    """The number of runs, those that are missing, and how long these take by the seconds of one run in
     each framework."""
     counted = f"{len(plan.wanted)} runs of {plan.wanted[0].name}"
     parts = []

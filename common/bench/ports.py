@@ -242,7 +242,7 @@ def measured(workers: Workers, task: Task, folder: Path, *, threads: int) -> Por
 
 
 def _of_command(addresses: tuple[str, str]) -> list[Finding]:
-    """What the command finds, in processes of its own. Raises WorkerError if it does not end as it should."""
+    """The command's findings, in processes of its own. Raises WorkerError if it does not end as it should."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "port.json")
         command = [sys.executable, "-m", "common.port", *addresses, "--json", str(file)]

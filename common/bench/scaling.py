@@ -106,4 +106,4 @@ def at_once(session: Session) -> Iterator[SpeedRow]:
 
 
 PARTS: dict[str, Callable[[Session], Iterator[SpeedRow]]] = {"workers": workers, "at-once": at_once}
-"""What `bench scaling` measures."""
+"""Parts that `bench scaling` measures."""

@@ -135,7 +135,7 @@ PARTS: dict[str, Part] = {
     "startup": startup,
     "options": execution_options,
 }
-"""What `bench speed` measures without PART, in this order."""
+"""Parts that `bench speed` measures without PART, in this order."""
 
 CHOICES: dict[str, Part] = {**PARTS, "idioms": native_loaders, "overhead": overhead}
 

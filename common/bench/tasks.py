@@ -95,7 +95,7 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a task's process ended: its exit status, the complete rows of each table that it wrote, the last
+    """End of a task's process: its exit status, the complete rows of each table that it wrote, the last
     lines that it printed, the machine it ran on, and its seconds."""
 
     status: int

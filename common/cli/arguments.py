@@ -44,7 +44,7 @@ MODES: dict[str, frozenset[str]] = {
     "defaults": frozenset(),
     "serve": frozenset({"no_accel"}),
 }
-"""What a script does instead of a run, by the name of its flag, with the other flags that it accepts."""
+"""Modes of a script, each instead of a run, by the name of its flag, with the other flags that it accepts."""
 
 
 def parser(framework: str) -> Parser:

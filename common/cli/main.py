@@ -237,7 +237,7 @@ def _profile(framework: Backend, dataset: Dataset, job: Job, file: Path, *, whol
 
 
 def _origin(framework: Backend) -> dict[str, object]:
-    """Where something was measured, by the names of the tables' columns."""
+    """Origin of a measurement, by the names of the tables' columns."""
     return {
         "device": framework.device,
         "threads": framework.threads,

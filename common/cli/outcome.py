@@ -14,7 +14,7 @@ SAME = ("model", "dataset", "native", "loader", "precision", "recipe_hash")
 
 
 def lines(run: Run, recorded: Path, *, results: Path) -> list[str]:
-    """What a finished run means, by the runs in the folder `recorded`, or for a network of a user's own file
+    """Meaning of a finished run, by the runs in the folder `recorded`, or for a network of a user's own file
     by those in `results`, where its row is; none for a run that did not finish.
 
     A table that cannot be read is as one without rows: the run is over, and its own row is written.

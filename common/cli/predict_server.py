@@ -22,7 +22,7 @@ from common.training.backend import Backend, Execution, Model
 
 READY = {"ready": True}
 PREPARATION = ("mean=", "std=", "moments=", "moments.")
-"""What changes of a recipe begin with that decide how an image is prepared."""
+"""Beginnings of the changes of a recipe that decide how an image is prepared."""
 
 
 def checkpoint_path(folder: Path, model: str, framework: str) -> Path:

@@ -1,4 +1,4 @@
-"""Where a command looks for modules. It imports nothing that a file in the current folder could shadow."""
+"""A command's module search path. Imports nothing that a file in the current folder could shadow."""
 
 from __future__ import annotations
 

@@ -208,7 +208,7 @@ def _digest(decoded: Decoded) -> str:
 
 
 def _read_cached(path: Path) -> Decoded | None:
-    """What `_keep` wrote; None where it is not there, or not whole."""
+    """The data that `_keep` wrote; None where they are not there, or not whole."""
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             x_train, y_train, x_test, y_test = (file[name] for name in ARRAYS)

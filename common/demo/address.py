@@ -1,4 +1,4 @@
-"""Where the demo listens: its socket, the hosts that requests may name, and the addresses to print."""
+"""The demo's address: its socket, the hosts that requests may name, and the addresses to print."""
 
 from __future__ import annotations
 

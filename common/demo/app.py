@@ -49,7 +49,7 @@ GALLERY_PAGE = 60  # misclassified digits a response
 
 @dataclass(frozen=True)
 class Demo:
-    """What the server answers from: test digits, tables, errors, processes by framework, checkpoints."""
+    """Sources of the server's answers: test digits, tables, errors, processes by framework, checkpoints."""
 
     test: Digits
     tables: Tables

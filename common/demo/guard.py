@@ -1,4 +1,4 @@
-"""What the demo's server refuses of other sites, and the headers of its responses."""
+"""Refusal of other sites' requests by the demo's server, and the headers of its responses."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ def _without_lines(ink: Array) -> Array:
 
 
 def _largest_parts(ink: Array, least: float) -> NDArray[np.bool_]:
-    """Where the strong ink of the digit is: the connected part with most ink, and those not much smaller."""
+    """Mask of the strong ink of the digit: the connected part with most ink, and those not much smaller."""
     smooth = np.asarray(cv2.GaussianBlur(ink, (3, 3), 0)) if min(ink.shape) > 56 else ink
     strong = (smooth > max(_threshold(smooth), least / 2)).astype(np.uint8)
     count, part = cv2.connectedComponents(strong, connectivity=8)

@@ -236,7 +236,7 @@ def _run(path: Path, content: bytes, shown: str, *, module_name: str) -> ModuleT
 
 
 def _sentence(error: BaseException, path: Path, shown: str) -> str:
-    """What an error in a file is, with the line of the file that is at fault."""
+    """Description of an error in a file, with the line of the file that is at fault."""
     line = line_at_fault(error, path)
     place = f"{shown}, line {line}" if line else shown
     if isinstance(error, SyntaxError) and error.filename == str(path):

@@ -1,1 +1,1 @@
-"""Where a PyTorch and a Keras model part: compared stage by stage, each difference with its cause."""
+"""Comparison of a PyTorch and a Keras model, stage by stage: each difference with its cause."""

@@ -79,7 +79,7 @@ def parser() -> Parser:
 
 
 def question(options: Namespace) -> Question:
-    """What the command line asks. Raises InputError."""
+    """The question that the command line asks. Raises InputError."""
     for address in (options.left, options.right):  # before two frameworks are imported for nothing
         keras_file = address == options.right and address.endswith(".keras")
         require(Path(address) if keras_file else split_address(address)[0])

@@ -61,7 +61,7 @@ SENTENCES = {
     "gradient-clipping": "clips the gradients on one side only, or at another value.",
     "unknown": "differs, and no known cause explains it.",
 }
-"""What each cause says of the place where it was found."""
+"""Statement of each cause about the place where it was found."""
 
 
 def both(pytorch: str, keras: str) -> Fix:
@@ -206,7 +206,7 @@ def _activation(operation: Operation | None, library: str) -> str:
 
 
 def _head(own: Operation | None, other: Operation | None, library: str) -> str:
-    """What to do with the last activation of one side."""
+    """Fix for the last activation of one side."""
     if own is None:
         name = "" if other is None else str(other.attributes["function"])
         return f"logits, as they are; {name} is applied by the loss"

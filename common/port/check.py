@@ -39,7 +39,7 @@ EPSILON = {"float32": float(np.finfo(np.float32).eps), "float64": float(np.finfo
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is compared. `left` is FILE.py:NAME, `right` the same or a .keras file; `weights` are files for
+    """Comparison to make. `left` is FILE.py:NAME, `right` the same or a .keras file; `weights` are files for
     either side, told apart by their suffixes; `x`, (N, C, H, W), (N, H, W, C) or (N, F), and `y` are the
     batch."""
 
@@ -102,7 +102,7 @@ class Report:
 
 @dataclass
 class Mends:
-    """What was found so far, as the stages and precisions that follow take it for mended.
+    """Findings so far, which the stages and precisions that follow take for mended.
 
     `right` are changes of the Keras model (backends/tensorflow/port/mend.py), `left_skips` operations of the
     PyTorch model that become the identity, `left_heads` those that do but for its own loss. `heads` has the
@@ -211,7 +211,7 @@ class Check:
         return np.eye(self.outputs.shape[-1])[self.y] if one_hot else self.y
 
     def rounding(self, key: object, array: Array) -> float:
-        """How far one side's array is from its own in double precision, if that was computed before."""
+        """Distance of one side's array from its own in double precision, if that was computed before."""
         if self.precision == "float64":
             self.doubles[key] = array
         elif self.before is not None and key in self.before.doubles:
@@ -219,7 +219,7 @@ class Check:
         return 0.0
 
     def traces(self, *, ulp: int | None = None) -> tuple[Trace, Trace]:
-        """What both do with the batch in inference mode."""
+        """Traces of what both do with the batch in inference mode."""
         arguments: dict[str, Any] = {"ulp": ulp}
         answers = self.workers.both("trace", left=arguments, right=arguments)
         return pairing.trace(answers[0]), pairing.trace(answers[1])

@@ -68,7 +68,7 @@ def run(check: Check) -> None:
 
 
 def _first(check: Check, steps: Sequence[Step], points: Sequence[Point]) -> Point | None:
-    """Where the first difference comes from that reaches a layer with weights or the outputs.
+    """Origin of the first difference that reaches a layer with weights or the outputs.
 
     That is the first operation that differs since the last such layer that agrees: ReLU and pooling, say, may
     be in another order.

@@ -1,4 +1,4 @@
-"""What may explain a difference at a place of the forward pass: each hypothesis with its mend and its fix."""
+"""Hypotheses that may explain a difference at a place of the forward pass: each with its mend and its fix."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def _cases(check: Check) -> list[Case]:
 
 
 def _form(check: Check, side: int, case: Case) -> str:
-    """How a side's loss takes labels: "as they are" or "one-hot". Raises InputError if it takes neither."""
+    """Form of labels for a side's loss: "as they are" or "one-hot". Raises InputError if it takes neither."""
     reasons = []
     for form in ("as they are", "one-hot"):
         try:

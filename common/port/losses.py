@@ -27,7 +27,7 @@ KERAS_EPSILON = 1e-7  # keras.config.epsilon(): probabilities are clipped to it
 
 @dataclass(frozen=True)
 class Description:
-    """What a loss computes."""
+    """Description of what a loss computes."""
 
     kind: str
     input: str = "logits"

@@ -63,7 +63,7 @@ class Trace:
 
 
 def trace(answer: Mapping[str, Any]) -> Trace:
-    """What the verb `trace` of a worker answers."""
+    """The trace in a worker's answer to the verb `trace`."""
     return Trace([Operation(**operation) for operation in answer["operations"]], answer["outputs"])
 
 
@@ -114,7 +114,7 @@ def _considered(operations: Iterable[Operation]) -> list[Operation]:
 
 
 def score(left: Operation, right: Operation) -> float:
-    """How well two operations fit: minus infinity if they are no pair."""
+    """Goodness of fit of two operations: minus infinity if they are no pair."""
     if bool(left.weights) != bool(right.weights):
         return -np.inf
     known = left.kind == right.kind

@@ -13,7 +13,7 @@ from common.port.check import Report
 COLOURS = {"float64": "#0072B2", "float32": "#D55E00"}  # of Okabe and Ito's palette
 STAGE = "forward"
 LEAST = 1e-17
-"""Where a difference of nothing is drawn on the logarithmic axis."""
+"""Value at which a difference of nothing is drawn on the logarithmic axis."""
 
 
 def draw(report: Report) -> Figure:

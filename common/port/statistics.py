@@ -19,7 +19,7 @@ from common.port.pairing import Operation, Step
 Array = NDArray[Any]
 STAGE = "statistics"
 ATTRIBUTES = ({"momentum"}, {"unbiased"}, {"momentum", "unbiased"})
-"""What is tried, the fewest first."""
+"""Sets of attributes that are tried, the fewest first."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Compared:
 
     @property
     def unexplained(self) -> list[Step]:
-        """Where no attribute of BatchNorm explains the difference."""
+        """Steps whose difference no attribute of BatchNorm explains."""
         return [step for step in self.beyond if step.name not in self.explained]
 
 
@@ -152,7 +152,7 @@ def _measured(check: Check, norms: list[Step]) -> tuple[dict[str, float], dict[s
 
 
 def _rounding(check: Check, step: Step, answers: tuple[Mapping[str, Array], Mapping[str, Array]]) -> float:
-    """How far the statistics of either side are from its own in double precision."""
+    """Largest distance of either side's statistics from its own in double precision."""
     return max(
         (
             check.rounding((STAGE, side, name), answers[side][name])

@@ -18,7 +18,7 @@ from common.frameworks import PAIR, ROOT, display_name
 from common.messages import InputError
 
 THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-"""What the two frameworks read the number of their threads from."""
+"""Environment variables that the two frameworks read the number of their threads from."""
 
 
 class WorkerError(Exception):

@@ -30,7 +30,7 @@ REASONS = {
     "memory": Lead("needs less memory", less=True),
     "import": Lead("starts faster", less=True),
 }
-"""What speaks for the framework that is ahead in a quantity."""
+"""Reasons for the framework that is ahead in a quantity."""
 
 WORDS = (
     "A *pair of runs* is one of each framework with one seed, which decides the initial weights and the "
@@ -39,7 +39,7 @@ WORDS = (
 )
 
 COMPILED = f"By default the scripts compile dense networks in {SECOND} (XLA), and nothing in {FIRST}."
-"""What the scripts compile by default, which no table has: backends/*/fast.py."""
+"""Sentence on what the scripts compile by default, which no table has: backends/*/fast.py."""
 
 
 def sentences(answer: Answer) -> list[str]:
@@ -90,7 +90,7 @@ def capitalised(text: str) -> str:
 
 
 def in_short(answer: Answer) -> list[str]:
-    """What speaks for each framework: only what is certain on average over networks; none if nothing is."""
+    """Reasons for each framework: only what is certain on average over networks; none if nothing is."""
     pooled = answer.accuracy
     reasons: dict[str, list[str]] = {FIRST: [], SECOND: []}
     if pooled and not has_zero(pooled.interval):

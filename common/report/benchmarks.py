@@ -93,7 +93,7 @@ def page(tables: Tables, link: str = "results/plots", *, with_own: bool = True) 
 
 
 def _other_sessions(tables: Tables) -> list[str]:
-    """What was measured of the zoo's networks on other data, which is kept apart as users' networks are."""
+    """Measurements of the zoo's networks on other data, which are kept apart as users' networks are."""
     speed, traces = (rows[rows["model"].isin(set(ZOO))] for rows in (tables.speed, tables.traces))
     return sessions.by_dataset(speed, traces, ZOO_RECIPES, whose="the zoo's networks")
 

@@ -39,7 +39,7 @@ class Facts:
 
     @property
     def uneven_padding(self) -> str:
-        """What each library makes of `same` padding with a stride."""
+        """Each library's treatment of `same` padding with a stride."""
         first, second = self.defaults.get("same padding with a stride", (UNKNOWN, UNKNOWN))
         return f"With a stride of 2, {FIRST}: {first}; {SECOND}: an odd row or column of zeros is {second}."
 

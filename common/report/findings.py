@@ -34,7 +34,7 @@ def most_accurate(groups: Sequence[Group]) -> str:
 
 
 def first_steps(traces: pd.DataFrame) -> str:
-    """How far the frameworks' first losses agree, in double and in single precision."""
+    """Agreement of the frameworks' first losses, in double and in single precision."""
     networks = rounding.first_steps(traces)
     if not networks:
         return ""

@@ -20,7 +20,7 @@ FIRST, SECOND = (display_name(name) for name in PAIR)
 
 @dataclass(frozen=True)
 class Lead:
-    """What the framework that is ahead does, with braces for a percentage; with `less` it is the one that has
+    """Words on the framework that is ahead, with braces for a percentage; with `less` it is the one that has
     less of the quantity."""
 
     words: str

@@ -41,7 +41,8 @@ def section(rows: pd.DataFrame, link: str) -> str:
 
 
 def finding(found: Sequence[Cost]) -> str:
-    """How many mistakes cost accuracy, how many a forward check finds, and the dearest that it does not."""
+    """Number of mistakes that cost accuracy, number that a forward check finds, and the dearest that it does
+    not."""
     mistakes = list(dict.fromkeys(cost.mistake.name for cost in found))
     certain = {cost.mistake.name for cost in found if cost.is_certain}
     seen = {cost.mistake.name for cost in found if cost.found}
@@ -79,7 +80,7 @@ def _cell(cost: Cost | None) -> str:
 
 
 def _list(models: Sequence[str]) -> str:
-    """What each mistake is, what it is compared with, and the networks that it does not apply to."""
+    """Definition of each mistake, what it is compared with, and the networks that it does not apply to."""
     return listed(
         " ".join(
             [f"`{mistake.name}`:", mistake.sentence, *_reference(mistake), *_exceptions(mistake, models)]

@@ -1,4 +1,4 @@
-"""What `python -m common.report` writes and prints: the pages, the pictures, the explorer or a diff."""
+"""Output of `python -m common.report`: the pages, the pictures, the explorer or a diff."""
 
 from __future__ import annotations
 

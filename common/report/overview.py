@@ -45,7 +45,7 @@ class SeedErrors:
 
     @property
     def reach(self) -> list[list[float]]:
-        """How far the interval reaches below and above the mean, as matplotlib's error bars have it."""
+        """Reach of the interval below and above the mean, as matplotlib's error bars have it."""
         return [[self.mean - self.low], [self.high - self.mean]]
 
 

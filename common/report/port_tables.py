@@ -1,4 +1,4 @@
-"""How often common.port is right, by planted mistakes: the rendered part of docs/port.md."""
+"""Counts of how often common.port is right, by planted mistakes: the rendered part of docs/port.md."""
 
 from __future__ import annotations
 

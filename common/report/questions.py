@@ -149,7 +149,9 @@ def _of_results(facts: Facts) -> list[Question]:
             "Which framework is faster?",
             f"Training: {answer.training(found)} {answer.COMPILED} {_whole_run(found)}"
             f"Prediction: {answer.prediction(found)} "
-            "Ratios hold for the processor and the networks that they were measured on.",
+            "Ratios hold for the processor and the networks that they were measured on. On one without "
+            "AVX-512 VNNI TensorFlow by itself does not call oneDNN, and convolutions take longer: set "
+            "`TF_ENABLE_ONEDNN_OPTS=1` in programs of your own, as `tf.py` does.",
             "../benchmarks.md#speed",
             "python -m common.bench aa",
         ),

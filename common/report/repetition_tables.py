@@ -49,7 +49,7 @@ def section(runs: pd.DataFrame) -> str:
 
 
 def _conclusion(fresh: Mapping[str, Recorded], result: Sum) -> str:
-    """What the test says; of a sum that is too large also in which networks the frameworks differ."""
+    """Conclusion of the test; of a sum that is too large also in which networks the frameworks differ."""
     words, named = "neither smaller nor larger than", ""
     if result.p < ALPHA and result.smaller < result.larger:
         words = "smaller than"

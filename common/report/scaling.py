@@ -24,7 +24,7 @@ MEASURES = {
     "scale cell": "mean of a run's total_seconds",
     "scale around": "mean overhead of a task: its process starts and ends, its tables are sent",
 }
-"""What speed.csv has of each number of workers, in seconds."""
+"""Measures of each number of workers in speed.csv, in seconds."""
 
 AT_ONCE, ONE, MANY = "at once wall", "one after the other", "at once"
 """The measure of speed.csv with the seconds of the same runs in two arms, and the arms."""

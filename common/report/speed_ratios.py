@@ -36,7 +36,7 @@ CELLS = (
     "the ratio's distance from 1 (in logarithms); elsewhere the cell has how far that interval reaches: *A/A "
     "±12 %*. An empty cell was not measured."
 )
-"""What the cells of the ratios have."""
+"""Description of the cells of the ratios."""
 
 Pairs = Mapping[tuple[str, str], AAPair]
 

@@ -56,7 +56,7 @@ def span(
 
 
 def native_loaders(measured: list[Timings]) -> str:
-    """How much longer training takes with the native loader, where the clock bears it."""
+    """Sentence on training time with the native loader over that from memory, where the clock bears it."""
     ratios = {}
     for timings in measured:
         seconds = (timings.value("idiom train_seconds", loader) for loader in ("native", "memory"))

@@ -14,7 +14,7 @@ Status = Literal["ok", "diverged", "interrupted", "failed"]
 
 @dataclass(frozen=True)
 class Column:
-    """What a column means, and the unit of its values; empty where they have none."""
+    """A column's meaning and the unit of its values; empty where they have none."""
 
     meaning: str
     unit: str = ""

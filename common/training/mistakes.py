@@ -19,8 +19,8 @@ from common.model.schedule import OneCycle
 from common.model.spec import ModelSpec, Node
 
 MODELS = ("tf-model-1", "speedrun", "nextjournal")
+"""Networks that are recorded: one dense, one with BatchNorm and a schedule, one with dropout."""
 SEEDS = 5
-"""What is recorded: one dense network, one with BatchNorm and a schedule, one with dropout."""
 
 NONE = "none"
 DECAYED = "none-decayed"
@@ -37,7 +37,7 @@ DECAY = 0.01
 
 @dataclass(frozen=True)
 class Need:
-    """What a mistake requires of a network and its recipe, and what is said of a network without it."""
+    """Requirement of a mistake on a network and its recipe, and what is said of a network without it."""
 
     met: Callable[[ModelSpec, Recipe], bool]
     otherwise: str

@@ -94,7 +94,7 @@ def execute(
 
 
 def _how_to_go_on(job: Job, status: Status) -> str:
-    """What can be done with the checkpoint of the last whole epoch of a run that did not end well."""
+    """Possible uses of the checkpoint of the last whole epoch of a run that did not end well."""
     if status == "diverged":
         return f"The last whole epoch is in {job.last_epoch}; --checkpoint starts a new run from its weights."
     return f"The last whole epoch is in {job.last_epoch}; this continues the run: {job.resume_command}"
@@ -252,7 +252,7 @@ def _row(
 
 
 def _doubts(job: Job, dataset: Dataset, last: Epoch) -> str:
-    """What is wrong with the result of a complete run; nothing is with an untrained network's."""
+    """Doubts about the result of a complete run; none about an untrained network's."""
     if last.training is None and job.start is None:
         return ""
     losses = {"test loss": last.test.loss}

@@ -1,4 +1,4 @@
-"""What common.port asks of a PyTorch model; the same verbs as backends/tensorflow/port/session.py."""
+"""Requests of common.port to a PyTorch model; the same verbs as backends/tensorflow/port/session.py."""
 
 from __future__ import annotations
 

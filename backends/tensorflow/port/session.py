@@ -1,4 +1,4 @@
-"""What common.port asks of a Keras model; the same verbs as backends/pytorch/port/session.py."""
+"""Requests of common.port to a Keras model; the same verbs as backends/pytorch/port/session.py."""
 
 from __future__ import annotations
 
@@ -334,7 +334,7 @@ def _input_shape(model: Any) -> list[int] | None:
 
 
 def _compiled(model: Any, name: str) -> Any:
-    """What a compiled model was given as its loss or optimizer, else None."""
+    """The loss or optimizer that a compiled model was given, else None."""
     if not getattr(model, "compiled", False):
         return None
     return getattr(model, name, None)

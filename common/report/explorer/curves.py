@@ -23,7 +23,7 @@ MEASURES = {
 
 
 def curves(tables: Tables) -> dict[str, Any]:
-    """What the page draws, as JSON has it.
+    """The data that the page draws, as JSON has them.
 
     `measures` are the titles by name; `frameworks` the titles, colours and markers by name; `groups` has, by
     network and framework, the mean of each measure over seeds, Student's 95 % interval of it (null for one
