@@ -95,6 +95,13 @@ def test_parameters_of_the_source_networks() -> None:
     assert {name: ZOO[name].spec.parameters for name in PARAMETERS} == PARAMETERS
 
 
+@pytest.mark.parametrize(("name", "parameters", "epochs"), [("smallest", 2_999, 30), ("under-2k", 1_936, 30)])
+def test_a_small_network_keeps_to_its_budget(name: str, parameters: int, epochs: int) -> None:
+    """At most as many parameters and epochs as docs/recipes.md has in its aim."""
+    assert ZOO[name].spec.parameters <= parameters
+    assert ZOO[name].recipe.epochs <= epochs
+
+
 @pytest.mark.parametrize("name", PRINTED)
 def test_layer_table_is_the_one_the_source_prints(name: str) -> None:
     table = [(type(node.layer), node.output_shape, node.parameters) for node in ZOO[name].spec.nodes()]
