@@ -93,7 +93,8 @@ def memory_format(
 
     Channels last is what oneDNN convolves in: a step of under-8k takes 30 ms instead of 46. But there PyTorch
     normalises few channels slowly: a step of under-5k, which does so after four of its seven convolutions,
-    takes 16.5 ms instead of 10.3.
+    takes 16.5 ms instead of 10.3. It also adds the values of a channel one by one in single precision: of
+    21,632 its mean keeps five digits, and seven otherwise.
     """
     if execution.loader is not None:
         return plain
