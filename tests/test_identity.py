@@ -31,6 +31,7 @@ RECORDED = {
     "mlp-tuned": "cd1ba827da76",
     "under-8k-tuned": "d78e9caec95c",
     "smallest": "db85e719aa00",
+    "under-2k": "35e8abd2e41f",
     "under-5k-tuned": "d51fcc080142",
     "best": "542c1d338e0e",
 }
