@@ -11,58 +11,38 @@ that size sums with a weight for each position.
 """
 
 from dataclasses import replace
-from itertools import pairwise
 
-from common.model import Activation, BatchNorm, Conv, Entry, Flatten, MaxPool, ModelSpec
-from common.model.zoo import ZOO
+from common.model import Activation, Conv, Entry, Flatten, MaxPool, ModelSpec
+from common.model.zoo import ZOO, biased_conv, spatial_conv, tiny_network
 
 RECIPE = replace(ZOO["smallest"].recipe, epochs=10)
-HALF = MaxPool(2)
-
-
-def mixing(channels, kernel_size, *, activation="relu", pool=(), **settings):
-    """A convolution with a bias, an activation, a pooling where one is given, and normalisation."""
-    convolution = Conv(channels, kernel_size, **settings)
-    return convolution, Activation(activation), *pool, BatchNorm(affine=False)
-
-
-def spatial(channels, kernels, **settings):
-    """A depthwise convolution with each kernel in turn: (3, 1) and (1, 3) are a 3x3 one of rank one."""
-    return tuple(Conv(channels, kernel, groups=channels, bias=False, **settings) for kernel in kernels)
 
 
 def network(name, widths, *, kernels=(3,), activation="relu"):
     """A network whose first two blocks end in a pooling; `widths` are the channels of the first convolution
     and of each block. With three widths the last block has a map for each class, and no convolution to
-    classes follows."""
+    classes follows. A depthwise convolution has each kernel in turn: (3, 1) and (1, 3) are a 3x3 one of rank
+    one."""
     a, b, c, d = (*widths, 10)[:4]
+
+    def spatial(channels):
+        return tuple(spatial_conv(channels, kernel) for kernel in kernels)
+
     layers = (
-        *mixing(a, 3, activation=activation),
-        *(*spatial(a, kernels), *mixing(b, 1, activation=activation), HALF),
-        *(*spatial(b, kernels), *mixing(c, 1, activation=activation), HALF),
-        *(*spatial(c, kernels), *mixing(d, 1, activation=activation), *spatial(d, kernels)),
+        *biased_conv(a, 3),
+        *(*spatial(a), *biased_conv(b, 1), MaxPool(2)),
+        *(*spatial(b), *biased_conv(c, 1), MaxPool(2)),
+        *(*spatial(c), *biased_conv(d, 1), *spatial(d)),
         *(() if len(widths) == 3 else (Conv(10, 1, bias=False),)),
         Flatten(),
     )
-    return Entry(ModelSpec(name, layers), RECIPE)
+    activated = tuple(Activation(activation) if layer == Activation() else layer for layer in layers)
+    return Entry(ModelSpec(name, activated), RECIPE)
 
 
 def early(name, widths, *, first=3):
-    """A network with its poolings after the first convolution and in the last block but one, each before
-    normalisation. Blocks between the first and the last keep the maps' size."""
-    a, b, *inner, d = widths
-    layers = [*mixing(a, first, padding=first // 2 - 1, pool=(HALF,)), *spatial(a, (3,)), *mixing(b, 1)]
-    for number, (into, out) in enumerate(pairwise((b, *inner)), 1):
-        pool = (HALF,) if number == len(inner) else ()
-        layers += [*spatial(into, (3,), padding=1), *mixing(out, 1, pool=pool)]
-    layers += [
-        *spatial(inner[-1], (3,)),
-        *mixing(d, 1),
-        *spatial(d, (3,)),
-        Conv(10, 1, bias=False),
-        Flatten(),
-    ]
-    return Entry(ModelSpec(name, tuple(layers)), RECIPE)
+    """A network of the design of `under-2k`: its poolings come earlier, each before normalisation."""
+    return Entry(ModelSpec(name, tiny_network(widths, first=first)), RECIPE)
 
 
 COLUMN_AND_ROW = (3, 1), (1, 3)

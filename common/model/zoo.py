@@ -21,6 +21,7 @@ from common.model.layers import (
     Flatten,
     GlobalAvgPool,
     MaxPool,
+    Sizes,
     SpatialDropout,
 )
 from common.model.optimizer import SGD, Adadelta, Adam
@@ -85,7 +86,7 @@ def _separable_network(before: tuple[int, int, int], after: tuple[int, int, int,
     )
 
 
-def _biased_conv(
+def biased_conv(
     channels: int, kernel_size: int, *, pool: bool = False, padding: int = 0
 ) -> tuple[Layer, ...]:
     """A convolution whose only trained arrays are kernel and bias: normalised without scale and shift."""
@@ -93,19 +94,24 @@ def _biased_conv(
     return Conv(channels, kernel_size, padding=padding), Activation(), *pooling, BatchNorm(affine=False)
 
 
-def _spatial(channels: int, *, padding: int = 0) -> Conv:
-    return Conv(channels, 3, groups=channels, padding=padding, bias=False)
+def spatial_conv(channels: int, kernel_size: Sizes = 3, *, padding: int = 0) -> Conv:
+    """A depthwise convolution without bias."""
+    return Conv(channels, kernel_size, groups=channels, padding=padding, bias=False)
 
 
-def _tiny_network(widths: tuple[int, int, int, int]) -> tuple[Layer, ...]:
-    """Layers of the networks with the fewest parameters, given the channels of the first convolution and of
-    the three mixing ones. At the end each channel has a weight for each position of its 3x3 map."""
-    a, b, c, d = widths
-    return (
-        *(*_biased_conv(a, 5, padding=1, pool=True), _spatial(a), *_biased_conv(b, 1)),
-        *(_spatial(b, padding=1), *_biased_conv(c, 1, pool=True), _spatial(c), *_biased_conv(d, 1)),
-        *(_spatial(d), Conv(10, 1, bias=False), Flatten()),
-    )
+def tiny_network(widths: tuple[int, ...], *, first: int) -> tuple[Layer, ...]:
+    """Layers of the networks with the fewest parameters: a convolution of kernel size `first`, blocks of a
+    depthwise and a 1x1 convolution, and at the end each channel's weight for each position of its 3x3 map.
+
+    `widths` are the channels of the first convolution and of each block, three or more. Poolings follow that
+    convolution and the last block but one; the blocks between the first and the last keep the maps' size.
+    """
+    a, b, *inner, d = widths
+    layers = [*biased_conv(a, first, padding=first // 2 - 1, pool=True), spatial_conv(a), *biased_conv(b, 1)]
+    for number, (into, out) in enumerate(pairwise((b, *inner)), 1):
+        layers += [spatial_conv(into, padding=1), *biased_conv(out, 1, pool=number == len(inner))]
+    layers += [spatial_conv(inner[-1]), *biased_conv(d, 1), spatial_conv(d)]
+    return *layers, Conv(10, 1, bias=False), Flatten()
 
 
 _TEMPLATE = (
@@ -332,7 +338,7 @@ ENTRIES = (
         planned_seeds=15,
     ),
     _project_entry(
-        ModelSpec("under-2k", _tiny_network((10, 16, 19, 19))),
+        ModelSpec("under-2k", tiny_network((10, 16, 19, 19), first=5)),
         replace(_SEPARABLE_RECIPE, lr=0.7, epochs=30, moments=MomentNormalization(height=0.8, width=0.8)),
         accuracy=Recorded(mean=99.396, sd=0.049, seeds=10),
         first_epoch=Recorded(mean=97.32, sd=0.784, seeds=10),
