@@ -56,19 +56,19 @@ def _record(session: Session, kinds: tuple[str, ...], seeds: int) -> str:
 
     arms = [(False, *arm) for arm in rounding.ARMS] if "steps" in kinds else []
     arms += [(True, *arm) for arm in rounding.ARMS[1:]] if "epoch" in kinds else []  # in single precision
-    todo = list(itertools.product(session.models, range(1, seeds + 1), arms))
+    todo = [(model, whole) for model in session.models for _ in range(seeds) for whole, *_ in arms]
+    total = len(todo)
     seconds: dict[tuple[str, bool], list[float]] = {}
-    rows: list[TraceRow] = []
-    for done, (model, seed, (whole_epoch, precision, perturb)) in enumerate(todo, 1):
-        clock = time.perf_counter()
-        rows += traces(session, model, precision, perturb, seed=seed, whole_epoch=whole_epoch)
-        seconds.setdefault((model, whole_epoch), []).append(time.perf_counter() - clock)
-        left = time_left([(later, whole) for later, _, (whole, *_) in todo[done:]], seconds)
-        print(f"{model} seed {seed}: {done} of {len(todo)} traces done{left}", flush=True)
-        if done == len(todo) or todo[done][0] != model:
-            # Not before: of two sessions the later counts, and half of one would replace a whole one.
-            print(f"{model}: {session.append('traces.csv', rows)} losses", flush=True)
-            rows = []
+    for model in session.models:
+        rows: list[TraceRow] = []
+        for seed, (whole_epoch, *arm) in itertools.product(range(1, seeds + 1), arms):
+            clock = time.perf_counter()
+            rows += traces(session, model, *arm, seed=seed, whole_epoch=whole_epoch)
+            seconds.setdefault(todo.pop(0), []).append(time.perf_counter() - clock)
+            done, left = total - len(todo), time_left(todo, seconds)
+            print(f"{model} seed {seed}: {done} of {total} traces done{left}", flush=True)
+        # Not before: of two sessions the later counts, and half of one would replace a whole one.
+        print(f"{model}: {session.append('traces.csv', rows)} losses", flush=True)
     recorded = frames.on_data(frames.frame(session.folder, "traces.csv"), session.data.name)
     names = {entry_of(model).name for model in session.models}
     return rounding_tables.section(recorded[recorded["model"].isin(names)])
