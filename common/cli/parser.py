@@ -39,8 +39,8 @@ class Parser(argparse.ArgumentParser):
         """Exit with status 2 because of words that are no arguments of this command."""
         flags = [flag for action in self._actions for flag in action.option_strings]
         meant = [flag for word in words if (flag := nearest(word.partition("=")[0], flags))]
-        suggestion = f"; did you mean {' '.join(dict.fromkeys(meant))}?" if meant else ""
-        self.error(f"unrecognized arguments: {' '.join(words)}{suggestion}")
+        question = f"; did you mean {' '.join(dict.fromkeys(meant))}?" if meant else ""
+        self.error(f"unrecognized arguments: {' '.join(words)}{question}")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """As argparse, with the nearest choice."""

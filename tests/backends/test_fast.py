@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,13 @@ from common.model.zoo import ZOO
 from common.training.backend import LoaderOptions
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def printed(program: str, environment: Mapping[str, str] = os.environ) -> list[str]:
+    """The words that a program of its own process prints."""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=environment)
+    return done.stdout.split()
 
 
 @pytest.mark.parametrize("name", ["pytorch-model-1", "examples-cnn"])
@@ -48,11 +56,8 @@ def test_images_are_laid_out_as_most_layers_are_quick_at() -> None:
         "print(of(Conv(16, 3), BatchNorm()), of(Conv(15, 3), BatchNorm()))\n"
         "print(of(*[Conv(8, 3)] * 3, BatchNorm()), of(*[Conv(8, 3)] * 2, BatchNorm()))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
-    )
     last, first = "torch.channels_last", "torch.contiguous_format"
-    assert done.stdout.split() == [last, first, last, first]
+    assert printed(program) == [last, first, last, first]
 
 
 def test_tensorflow_convolves_with_onednn_on_every_cpu() -> None:
@@ -61,10 +66,7 @@ def test_tensorflow_convolves_with_onednn_on_every_cpu() -> None:
         "import tf\nfrom tensorflow.python.util import _pywrap_util_port as port\nprint(port.IsMklEnabled())"
     )
     environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT, env=environment
-    )
-    assert done.stdout.strip() == "True"
+    assert printed(program, environment) == ["True"]
 
 
 @pytest.mark.slow
@@ -82,7 +84,4 @@ def test_a_run_in_pytorch_leaves_its_compiler_out() -> None:
         "    model.state_dict()\n"
         "print('torch._dynamo' in sys.modules)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    assert done.stdout.strip() == "False"
+    assert printed(program) == ["False"]
