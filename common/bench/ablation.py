@@ -1,7 +1,7 @@
 """`bench ablation MODEL`: run a network with every part matched, with one part after the other left to each
 framework's own defaults, and with all of them.
 
-Their times are compared too, so the runs follow one another on this machine.
+The runs follow one another, so that their times can be compared too; with --workers only accuracies are.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from common.bench.arguments import (
     add_folders,
     add_frameworks,
     add_seeds,
+    add_workers,
     seeds,
 )
 from common.cli.arguments import network
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_folders(parser)
     add_dataset(parser)
     add_execution(parser)
+    add_workers(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -40,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     from common.bench import execution, tasks
     from common.bench.requested_data import requested_data
     from common.tables import machine
-    from common.tables.cores import cores
+    from common.tables.cores import cores_each
 
     spec = entry_of(options.model).spec
     for sentence in ablation.inapplicable_parts(spec).values():
@@ -48,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
     data = requested_data(options, [options.model])
     variants = ablation.variants(spec)
     wanted = tasks.tasks_of([options.model], options.frameworks, seeds(options), variants, data=data)
-    options.threads = options.threads or cores()  # or a run would look at OMP_NUM_THREADS too
+    # Without a number a run would look at OMP_NUM_THREADS too.
+    options.threads = options.threads or cores_each(options.workers or 1)
     here = {"machine": machine.name(), "threads": str(options.threads)}
     return execution.run_missing(wanted, options, where=here)

@@ -102,3 +102,14 @@ def add_execution(parser: argparse.ArgumentParser) -> None:
         help="threads of each run (default: the cores of its machine, divided by --workers)",
     )
     parser.add_argument("--dry-run", action="store_true", help="print the tasks to run, and run none")
+
+
+def add_workers(parser: argparse._ActionsContainer) -> None:
+    """--workers N."""
+    parser.add_argument(
+        "--workers",
+        type=number(int, 1, MAX_THREADS),
+        metavar="N",
+        help="run N tasks at once on this machine, by Dask, its cores divided among them; their times are "
+        "not comparable",
+    )

@@ -17,9 +17,10 @@ from common.bench.arguments import (
     add_frameworks,
     add_models,
     add_seeds,
+    add_workers,
     seeds,
 )
-from common.cli.arguments import MAX_THREADS, number
+from common.cli.arguments import number
 from common.data.datasets import TRAINING_IMAGES
 
 SEEDS = 3
@@ -51,13 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     place.add_argument(
         "--cluster", metavar="ADDRESS", help="submit the tasks to this Dask scheduler, tcp://HOST:8786"
     )
-    place.add_argument(
-        "--workers",
-        type=number(int, 1, MAX_THREADS),
-        metavar="N",
-        help="run N tasks at once on this machine, by Dask, its cores divided among them; their times are "
-        "not comparable",
-    )
+    add_workers(place)
     parser.add_argument(
         "--accelerated",
         action="store_true",

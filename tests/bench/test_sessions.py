@@ -306,3 +306,16 @@ def test_an_ablation_runs_the_variants_that_are_missing_on_this_machine(
     ]
     task = Task("tf-model-1", "pytorch", 1, "all")
     assert task.command(tmp_path, None)[-2:] == ["--native", "all"]
+
+
+def test_the_workers_of_an_ablation_share_the_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_run(tmp_path, native="init", threads=4)
+    add_run(tmp_path, native="optimizer", threads=2)
+    monkeypatch.setattr("common.tables.machine.name", lambda: "a machine")
+    monkeypatch.setattr("common.tables.cores.cores", lambda: 4)
+    words = ["ablation", "tf-model-1", "--frameworks", "pytorch", "--seeds", "1", "--workers", "2"]
+    assert bench.main([*words, "--dry-run", "--results", str(tmp_path)]) == 0
+    todo = capsys.readouterr().out.splitlines()[2:]
+    assert [line.split(" native ")[1:] for line in todo] == [[], ["init"], ["all"]]
