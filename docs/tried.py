@@ -12,7 +12,7 @@ that size sums with a weight for each position.
 
 from dataclasses import replace
 
-from common.model import Activation, Conv, Entry, Flatten, MaxPool, ModelSpec
+from common.model import Activation, BatchNorm, Concat, Conv, Entry, Flatten, MaxPool, ModelSpec
 from common.model.zoo import ZOO, biased_conv, spatial_conv, tiny_network
 
 RECIPE = replace(ZOO["smallest"].recipe, epochs=10)
@@ -45,6 +45,35 @@ def early(name, widths, *, first=3):
     return Entry(ModelSpec(name, tiny_network(widths, first=first)), RECIPE)
 
 
+def staged(name, widths, *, stages):
+    """A 3x3 convolution, blocks with depthwise kernels of the sizes in `stages`, with a pooling between two
+    stages, and at the end each channel's weight for each position of its 3x3 map."""
+    layers, (channels, *rest) = [*biased_conv(widths[0], 3)], widths
+    for stage, kernels in enumerate(stages, 1):
+        for number, kernel in enumerate(kernels, 1):
+            pool = stage < len(stages) and number == len(kernels)
+            layers += [spatial_conv(channels, kernel), *biased_conv(rest[0], 1, pool=pool)]
+            channels, *rest = rest
+    layers += [spatial_conv(channels, 3), Conv(10, 1, bias=False), Flatten()]
+    return Entry(ModelSpec(name, tuple(layers)), RECIPE)
+
+
+def dense_block(channels):
+    """The input and beside it `channels` maps more: a 1x1 and then a depthwise 3x3 convolution of it."""
+    spatial = Conv(channels, 3, groups=channels, padding=1)
+    return Concat((), (Conv(channels, 1, bias=False), spatial, Activation(), BatchNorm(affine=False)))
+
+
+def dense(name, first, blocks, *, growth, last):
+    """A 3x3 convolution of `first` channels, three stages of `blocks` that add `growth` channels each and end
+    in a pooling, a 1x1 convolution, and at the end each channel's weight for each position."""
+    layers = [*biased_conv(first, 3)]
+    for count in blocks:
+        layers += [*(dense_block(growth) for _ in range(count)), MaxPool(2)]
+    layers += [*biased_conv(last, 1), spatial_conv(last, 3), Conv(10, 1, bias=False), Flatten()]
+    return Entry(ModelSpec(name, tuple(layers)), RECIPE)
+
+
 COLUMN_AND_ROW = (3, 1), (1, 3)
 
 # At most 697 parameters.
@@ -56,6 +85,10 @@ RANK_ONE_MAPS = network("rank-one-maps", (7, 10, 13), kernels=COLUMN_AND_ROW)
 EARLY = early("early", (6, 8, 9, 10))
 EARLY_5X5 = early("early-5x5", (4, 7, 9, 10), first=5)
 EARLY_DEEP = early("early-deep", (5, 6, 7, 8, 9))
+EVEN = staged("even", (5, 7, 8, 8, 8, 9), stages=((2,), (2, 2), (2, 2)))
+EVEN_THEN_ODD = staged("even-then-odd", (6, 8, 10, 10), stages=((2,), (3,), (3,)))
+DENSE = dense("dense", 5, (1, 2, 1), growth=3, last=10)
+DENSE_4 = dense("dense-4", 5, (1, 1, 1), growth=4, last=10)
 
 # At most 1,936 parameters.
 EARLY_2K = early("early-2k", (12, 16, 20, 20))
