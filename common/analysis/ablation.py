@@ -12,7 +12,6 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import pandas as pd
 import scipy.stats
@@ -78,7 +77,7 @@ class Attribution:
 
 @dataclass(frozen=True)
 class Ablation:
-    """A network's recorded runs by framework and variant, of one recipe on one data set."""
+    """A network's recorded runs by framework and variant, of one recipe on one data set and in one PLACE."""
 
     model: str
     groups: Mapping[tuple[str, str], Group]
@@ -89,34 +88,24 @@ class Ablation:
         recorded = {variant for _, variant in self.groups}
         return [variant for variant in ALL_VARIANTS if variant in recorded]
 
-    @cached_property
-    def place(self) -> tuple[object, ...]:
-        """The PLACE of most of the runs with a part native: where they ran, and on how much of it.
-
-        Only its runs count: times of different machines cannot be compared, and in one place a variant that
-        changes nothing has no effect, as all sums are rounded in one order.
-        """
-        places = [group.runs[PLACE] for (_, variant), group in self.groups.items() if variant != NONE]
-        most: tuple[object, ...] = pd.concat(places).value_counts().index[0]
-        return most
-
     def values(self, framework: str, variant: str, column: str) -> dict[int, float]:
         """By seed; empty where the variant was not run. Seconds are only of runs that had the machine to
         themselves, and of FEWEST_TIMED seeds at least."""
         group = self.groups.get((framework, variant))
         if group is None:
             return {}
-        selected = (group.runs[PLACE] == pd.Series(self.place, PLACE)).all(axis=1)
-        if column == SECONDS:
-            selected &= pooling.timed(group.runs)
-        found = pooling.by_seed(Group(group.fields, group.runs[selected]), column)
+        runs = group.runs[pooling.timed(group.runs)] if column == SECONDS else group.runs
+        found = pooling.by_seed(Group(group.fields, runs), column)
         return {} if column == SECONDS and len(found) < FEWEST_TIMED else found
 
     def effect(self, framework: str, variant: str, column: str) -> Comparison | None:
-        """The variant less the pinned runs, paired by seed; None for these, and without a seed in common."""
+        """The variant less the pinned runs, paired by seed; None for these, without a seed in common, and of
+        seconds with fewer than FEWEST_TIMED."""
         if variant == NONE:
             return None
-        return _compare(self.values(framework, variant, column), self.values(framework, NONE, column))
+        pair = self.values(framework, variant, column), self.values(framework, NONE, column)
+        seeds = set.intersection(*map(set, pair))
+        return _compared(*pair, seeds) if len(seeds) >= (FEWEST_TIMED if column == SECONDS else 1) else None
 
     def shown_seeds(self, framework: str, variant: str) -> set[int]:
         """The seeds with an accuracy; of the pinned runs only those that another variant has too."""
@@ -208,20 +197,36 @@ def of_recipe(runs: pd.DataFrame, wanted: Sequence[str] = ALL_VARIANTS) -> Ablat
     if runs.empty:
         return None
     dataset = str(runs["dataset"].iloc[0])
-    comparable = pooling.default_runs(runs.assign(native=NONE), dataset=dataset).index
+    comparable = runs.loc[pooling.default_runs(runs.assign(native=NONE), dataset=dataset).index]
+    columns = {native_column(variant): variant for variant in wanted}
+    comparable = comparable[comparable["native"].isin(columns)]
+    native = comparable[comparable["native"] != NONE]
+    if native.empty:
+        return None
+    in_place = comparable[(comparable[PLACE] == pd.Series(_place(native), PLACE)).all(axis=1)]
     groups = {
-        (group.framework, variant): group
-        for group in pooling.largest_groups(pooling.groups(runs.loc[comparable]), by="native")
-        for variant in wanted
-        if group.fields["native"] == native_column(variant)
+        (group.framework, columns[str(group.fields["native"])]): group
+        for group in pooling.largest_groups(pooling.groups(in_place), by="native")
     }
-    other = any(variant != NONE for _, variant in groups)
-    return Ablation(str(runs["model"].iloc[0]), groups) if other else None
+    return Ablation(str(runs["model"].iloc[0]), groups)
 
 
-def _compare(first: Mapping[int, float], second: Mapping[int, float]) -> Comparison | None:
-    seeds = set(first) & set(second)
-    return _compared(first, second, seeds) if seeds else None
+def _place(native: pd.DataFrame) -> tuple[object, ...]:
+    """The PLACE whose runs are the ablation, of runs with a part native: that with the most variants and
+    seeds in both frameworks, and of equals that with the most runs.
+
+    Only its runs count: times of different machines cannot be compared, and in one place a variant that
+    changes nothing has no effect, as all sums are rounded in one order.
+    """
+
+    def rank(item: tuple[object, pd.DataFrame]) -> tuple[int, int]:
+        runs = item[1].groupby("framework")[["native", "seed"]]
+        by_framework = {name: set(zip(rows["native"], rows["seed"], strict=True)) for name, rows in runs}
+        return len(set.intersection(*(by_framework.get(name, set()) for name in PAIR))), len(item[1])
+
+    place: tuple[object, ...]
+    place, _ = max(native.groupby(PLACE), key=rank)
+    return place
 
 
 def _compared(first: Mapping[int, float], second: Mapping[int, float], seeds: set[int]) -> Comparison:

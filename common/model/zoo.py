@@ -274,7 +274,7 @@ ENTRIES = (
             epochs=1,
             schedule=OneCycle(momentum=None),
         ),
-        source="the fastest published recipe to 99 %: one epoch of 215k parameters",
+        source="Training a NN to 99% accuracy on MNIST in 0.76 seconds",
         address="https://github.com/tuomaso/train_mnist_fast",
         claimed=99.04,
         claim_note="99.04 % (± 0.07)",

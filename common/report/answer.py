@@ -16,7 +16,7 @@ from common.frameworks import PAIR, display_name
 from common.model.zoo import ZOO
 from common.report import cells
 from common.report.ablation_tables import PART_NAMES
-from common.report.leads import Lead
+from common.report.leads import Lead, undecided
 from common.report.leads import sentences as leads
 from common.report.markdown import listed
 
@@ -34,8 +34,9 @@ REASONS = {
 
 WORDS = (
     "A *pair of runs* is one of each framework with one seed, which decides the initial weights and the "
-    "order of the images. *Too noisy*: runs of one framework differ too much among themselves. A name such "
-    "as `tf-model-1` says where a recipe comes from; every network was trained in both frameworks."
+    "order of the images. *Too noisy*: runs of one framework differ too much among themselves. Names such "
+    "as `tf-model-1` and `smallest` are of the time when a network was added; every network was trained in "
+    "both frameworks."
 )
 
 COMPILED = f"By default the scripts compile dense networks in {SECOND} (XLA), and nothing in {FIRST}."
@@ -104,17 +105,19 @@ def in_short(answer: Answer) -> list[str]:
         if not low <= 1 <= high:
             reasons[FIRST if mean > 1 else SECOND].append("predicts single images faster")
     equal = pooled and has_zero(pooled.interval) and max(map(abs, pooled.interval)) <= MARGIN
-    parts = ["accuracy is no reason to choose"] if equal else []
+    parts = ["with the same definitions in both, accuracy is no reason to choose"] if equal else []
     parts += [f"{name} {cells.enumerated(those)}" for name, those in reasons.items() if those]
     if not parts:
         return []
     speed = quantity.overall if (quantity := answer.quantities.get("training")) else None
     if speed and not (speed.borne and (speed.ratio.excludes_one or speed.ratio.is_within(EXACT))):
-        parts.append("which one trains faster differs by network or is undecided")
+        parts.append(undecided(quantity, REASONS["training"]))
     sizes = [ZOO[pair.model].spec.parameters for pair in answer.pairs]
     extent = f"on MNIST with networks of {min(sizes):,} to {max(sizes):,} parameters"
     if answer.machines and all(NO_GPU in machine for machine in answer.machines):
-        extent += ", times and memory on a CPU"
+        timed = max((len(quantity.by_model) for quantity in answer.quantities.values()), default=0)
+        some = f" of {timed} of them" if timed < len(sizes) else ""
+        extent += f", times and memory{some} on a CPU"
     return [f"{'; '.join(parts)}. Measured {extent}."]
 
 
@@ -199,7 +202,7 @@ def prediction(answer: Answer) -> str:
         parts.append(
             f"{name} predicts single images {mean:.1f} times as fast on average over "
             f"{len(factors)} network{'s' * (len(factors) > 1)} (by network {min(factors):.1f} to "
-            f"{max(factors):.1f} times{bounds}; noise not measured)."
+            f"{max(factors):.1f} times{bounds}; means of many calls, noise not measured)."
         )
     if quantity := answer.quantities.get("prediction"):
         parts.append(f"In batches of {TEST_BATCH_SIZE:,}: {leads(quantity, Lead('predicts {} faster'))}")

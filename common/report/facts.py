@@ -41,7 +41,11 @@ class Facts:
     def uneven_padding(self) -> str:
         """Each library's treatment of `same` padding with a stride."""
         first, second = self.defaults.get("same padding with a stride", (UNKNOWN, UNKNOWN))
-        return f"With a stride of 2, {FIRST}: {first}; {SECOND}: an odd row or column of zeros is {second}."
+        verb, _, reason = first.partition(": ")  # `refused: why`
+        return (
+            f"With a stride of 2 it is {verb} in {FIRST}{f' ({reason})' if reason else ''}; in {SECOND} an "
+            f"odd row or column of zeros is {second}."
+        )
 
     @property
     def differing_defaults(self) -> str:

@@ -84,7 +84,7 @@ def other_settings(groups: Sequence[Group]) -> str:
     """The number of groups of other settings."""
     return (
         f"Groups of runs with other settings or older arithmetic: {len(groups)}. Of the sections above only "
-        "the ablation has some of them."
+        "the ablation and the comparison with the frameworks' own loaders have some of them."
     )
 
 

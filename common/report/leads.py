@@ -76,6 +76,16 @@ def sentences(quantity: Quantity, lead: Lead) -> str:
     return f"{ahead}. By network: {networks}."
 
 
+def undecided(quantity: Quantity, lead: Lead) -> str:
+    """`TensorFlow trains faster in 3 of 9 networks, the others are undecided`: for an average that is."""
+    ahead = _by_framework(_decided(quantity), lead)
+    if len(ahead) > 1:
+        return f"which one {lead.words} differs by network"
+    for name, networks in ahead.items():
+        return f"{name} {lead.words} in {len(networks)}{_of(quantity)}, the others are undecided"
+    return f"which one {lead.words} is undecided"
+
+
 def _all(quantity: Quantity) -> str:
     noisy = len(quantity.by_model) > len(quantity.borne)
     return f"all {len(quantity.by_model)} networks measured{', noisy ones included' * noisy}"
@@ -91,9 +101,9 @@ def _is_same_everywhere(quantity: Quantity, lead: Lead, framework: str) -> bool:
 
 def _networks(quantity: Quantity, lead: Lead) -> str:
     """`TensorFlow trains 26 to 114 % faster in 2 of 9 networks (...); 7 are too noisy for a ratio (...)`."""
-    exact = {model: each for model, each in quantity.by_model.items() if each.borne}
+    exact = [each for each in quantity.by_model.values() if each.borne]
     noisy = [each for each in quantity.by_model.values() if not each.borne]
-    decided = {model: each.ratio.mean for model, each in exact.items() if each.ratio.excludes_one}
+    decided = _decided(quantity)
     groups = _by_framework(decided, lead)
     parts = [
         f"{name} {lead.phrase(of.values())} in {_counted(list(of), quantity)}" for name, of in groups.items()
@@ -102,6 +112,15 @@ def _networks(quantity: Quantity, lead: Lead) -> str:
         parts.append(f"neither is ahead in {equal}{'' if parts else _of(quantity)}")
     text = ", ".join(parts)
     return "; ".join(filter(None, [text, _too_noisy(noisy, lead, alone=not text)]))
+
+
+def _decided(quantity: Quantity) -> dict[str, float]:
+    """The ratios of the networks whose clock bears them, and in which one framework is ahead."""
+    return {
+        model: each.ratio.mean
+        for model, each in quantity.by_model.items()
+        if each.borne and each.ratio.excludes_one
+    }
 
 
 def _by_framework(ratios: dict[str, float], lead: Lead) -> dict[str, dict[str, float]]:

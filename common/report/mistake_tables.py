@@ -47,8 +47,8 @@ def finding(found: Sequence[Cost]) -> str:
     certain = {cost.mistake.name for cost in found if cost.is_certain}
     seen = {cost.mistake.name for cost in found if cost.found}
     parts = [
-        f"Of {len(mistakes)} classical mistakes {len(certain)} certainly cost accuracy in some network, and "
-        f"a forward check finds {len(seen)}."
+        f"Of {len(mistakes)} classical mistakes {len(certain)} cost accuracy in some network (95 % interval "
+        f"above 0), and a forward check finds {len(seen)}."
     ]
     unseen = [cost for cost in found if cost.is_certain and cost.mistake.name not in seen]
     if unseen:

@@ -16,7 +16,8 @@ INTRODUCTION = """# Questions
 Written by `python -m common.report` from the tables; do not edit.
 
 What people ask when they compare PyTorch and TensorFlow. Each answer has a figure from the tables of this
-project, where it is from, and the command that shows it; one that trains takes as long as its network."""
+project; below it are the page that has most of these and the command that shows them. One that trains takes
+as long as its network."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,8 @@ def _of_definitions(facts: Facts) -> list[Question]:
         Question(
             "Is `same` padding the same?",
             f"Only at stride 1. {facts.uneven_padding} The networks here pad by explicit numbers, the same "
-            "on opposite sides, in both frameworks. A port that pads otherwise loses "
-            f"{facts.costs('padding-same-stride')}.",
+            "on opposite sides, in both frameworks. With a stride of 2 in its first convolution, a port that "
+            f"pads otherwise loses {facts.costs('padding-same-stride')}.",
             "../benchmarks.md#mistakes-of-a-port",
             "python -m common.bench mistakes --models speedrun",
         ),
@@ -128,11 +129,12 @@ def _of_results(facts: Facts) -> list[Question]:
     return [
         Question(
             "Should the loss of every step be equal?",
-            "In double precision yes, in single precision only at first. With the same weights, batches "
-            f"and dropout masks the first losses agree to {facts.float64_error} (relative) in double "
-            f"precision. In single precision they differ by at most {facts.later_losses} (by network) within "
-            f"a hundred steps, {facts.rounding_ratios} as much as the losses of one framework that starts "
-            "from the same weights but for a rounding error. At a single step it can be up to "
+            "In double precision nearly always, in single precision only at first. With the same weights, "
+            f"batches and dropout masks the first losses agree to {facts.float64_error} (relative) in double "
+            "precision; in the others rounding grew in that precision too. In single precision they "
+            f"differ by at most {facts.later_losses} (by network) within a hundred steps, "
+            f"{facts.rounding_ratios} as much as the losses of one framework that starts from the same weights "
+            "but for a rounding error. At a single step it can be up to "
             f"{facts.highest_ratio}, where one pair of runs drifts before the other does.",
             "../benchmarks.md#first-steps",
             "python -m common.bench traces",
@@ -140,8 +142,8 @@ def _of_results(facts: Facts) -> list[Question]:
         Question(
             "How large a difference is normal?",
             f"Runs of one framework with different seeds spread by {facts.spreads} (standard deviation). So "
-            "one run of each framework shows no smaller difference than that; means over seeds do. "
-            f"{_prediction(facts)}",
+            "a difference of that size between two runs of different seeds shows nothing: compare means over "
+            f"many seeds. {_prediction(facts)}",
             "../benchmarks.md#verdicts",
             "python -m common.bench --models tf-model-1 --seeds 5",
         ),
@@ -159,7 +161,7 @@ def _of_results(facts: Facts) -> list[Question]:
             "Should I compile?",
             f"Measure it first. {answer.COMPILED} With `--compile`, torch.compile here and XLA there, a step "
             f"of the networks takes {facts.compiled_steps}; the longest are convolutions in XLA on a CPU. "
-            "The first step, which compiles, then takes seconds.",
+            "The first step, which compiles, can then take seconds.",
             "../benchmarks.md#options",
             "python -m common.bench speed options",
         ),
@@ -176,16 +178,17 @@ def _of_results(facts: Facts) -> list[Question]:
             "order, the augmentation and the dropout masks. Of the seeds that were run again with the same "
             "arithmetic on the same machine, equal in every recorded digit of the loss were: "
             f"{facts.repeats}. Another processor or another number of threads may add in another order. The "
-            "runs then part where rounding errors grow, at most as far as those of two seeds.",
+            "runs then part where rounding errors grow.",
             "../benchmarks.md#accuracy-of-the-zoos-recipes",
             "python -m common.bench --models tf-model-1 --seeds 5",
         ),
         Question(
             "Is the difference the framework's, or its kernels'?",
-            "What is left when all definitions are equal is rounding, and rounding is the kernels'. In "
-            "single precision the largest difference between the frameworks' first losses is "
+            "With equal definitions and the same dropout masks what is left is rounding, and rounding is the "
+            "kernels'. In single precision the largest difference between the frameworks' first losses is "
             f"{facts.rounding_ratios} the one that a rounding error in the initial weights makes within one "
-            "framework. Speed is the kernels' as well: a training step computes at "
+            "framework. Speed is the kernels' only in part: what calls them counts too, and whether a step "
+            "is compiled. A training step computes at "
             f"{facts.percent_of_product} of the speed of a large matrix product (above 100 % in PyTorch, "
             "where another library computes the product than the convolutions).",
             "../benchmarks.md#where-a-training-step-goes",
@@ -217,8 +220,8 @@ def _of_practice(facts: Facts) -> list[Question]:
         ),
         Question(
             "Does the order of the images matter?",
-            f"Without shuffling the accuracy is lower by {facts.costs('no-shuffling')} (a negative number: "
-            "higher). The usual loaders differ in it, as they take "
+            f"Images that are never shuffled cost {facts.costs('no-shuffling')}; where an interval has both "
+            "signs no effect was found. The usual loaders differ in it, as they take "
             f"{facts.default('usual loader')}. Here one permutation an epoch, from the seed, is used by both;"
             f" over seeds, which decide the initial weights too, the accuracy spreads by {facts.spreads}.",
             "../benchmarks.md#mistakes-of-a-port",
@@ -253,7 +256,7 @@ def _prediction(facts: Facts) -> str:
     return (
         f"The true difference of a further network like these is expected from {low:+.3f} to {high:+.3f} "
         "points (95 % prediction interval; the true differences of the networks here have an estimated "
-        f"standard deviation of {pooled.tau:.3f}, which so few networks leave uncertain). A difference of "
-        "measured means scatters besides, by about twice the standard deviation of the pairs' differences "
-        f"({facts.pair_spreads}) over the square root of their number."
+        f"standard deviation of {pooled.tau:.3f}, which so few networks leave uncertain). A measured "
+        "difference of means over n seeds is off by up to about twice the standard deviation of the pairs' "
+        f"differences ({facts.pair_spreads}) over the square root of n."
     )

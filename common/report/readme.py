@@ -86,6 +86,7 @@ def _remarks(tables: Tables, groups: Sequence[Group], benchmarks: str) -> list[s
     finished = int((tables.runs["status"] == "ok").sum())
     remarks.append(
         f"Runs of the zoo's recipes: {shown}. In [benchmarks.md]({benchmarks}): tests, times, memory, runs "
-        f"with other settings ({finished - shown}) and unfinished ones ({len(tables.runs) - finished})."
+        f"with other settings or on other data ({finished - shown}) and unfinished ones "
+        f"({len(tables.runs) - finished})."
     )
     return remarks

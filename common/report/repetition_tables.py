@@ -60,7 +60,7 @@ def _conclusion(fresh: Mapping[str, Recorded], result: Sum) -> str:
         ]
         named = f" By themselves differ, adjusted for the number of networks: {', '.join(found) or 'none'}."
     return (
-        f"By this test the differences between the frameworks are {words} chance alone makes them: over "
+        f"This test finds the differences between the frameworks {words} chance alone makes them: over "
         f"{result.pairs} fresh pairs of {result.networks} networks the sum of t² is {result.statistic:.1f} "
         f"(two-sided p-value {cells.p_value(result.p)}).{named}"
     )

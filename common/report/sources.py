@@ -59,8 +59,9 @@ Networks that are not this project's own keep the layers and the recipe of their
 open is in [zoo.md](zoo.md). *Template MNIST* is an older project of the same name,
 of which no public address is known; networks of this project's own have no source. A source's claim is most
 often that of one run, at its best epoch by the test set. The measurements here are means over seeds
-after the last epoch, on test images that chose nothing (±: sample standard deviation). A claim above our mean
-but within the range of our runs is explained by reporting the best of several runs."""
+after the last epoch (±: sample standard deviation): no epoch was chosen by the test images. Recipes are the
+sources', and some of these were. A claim above our mean but within the range of our runs can be a lucky run,
+or the best of several."""
 
 REASONS = {
     "pytorch-model-1": "The source tests on 10,000 of the training images, held out; here all 60,000 are "
@@ -80,8 +81,9 @@ REASONS = {
     "shuffled. The runs here lie between {lowest} and {highest}.",
     "under-8k": "The best epoch of one run, chosen on the test set. The runs here lie between {lowest} and "
     "{highest} after the last epoch.",
-    "one-epoch-215k": "The only claim that is a mean over seeds. Its hyperparameters were chosen one after "
-    "the other, each by the mean accuracy of thirty seeds. The mean here is {accuracy}.",
+    "one-epoch-215k": "The only claim of a source that is a mean over many seeds. Its hyperparameters were "
+    "chosen one after the other, each by the mean test accuracy of thirty seeds. The mean here is "
+    "{accuracy}.",
 }
 """Why claim and measurement differ, by network; braces hold what the tables have."""
 

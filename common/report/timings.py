@@ -189,7 +189,9 @@ TABLES = (
         finding=span("A step of a run takes {} times as long as one of a bare loop.", "overhead", "epoch"),
         note="EPOCH is a step of an epoch as a run trains it, while the next epoch's images are prepared; "
         "BARE a step of a loop that only trains, on one batch. Milliseconds a step. IMAGES is what preparing "
-        "an augmented epoch takes of one core, in percent of the epoch.",
+        "an augmented epoch takes of one core, in percent of the epoch. EPOCH and BARE were measured in "
+        "turn, in rounds, and are medians. RATIO is the median of the rounds' ratios (lowest to highest), "
+        "not the ratio of the medians.",
         columns={
             "EPOCH MS": _value("step", "epoch", 3),
             "BARE MS": _value("step", "bare loop", 3),

@@ -77,10 +77,35 @@ def test_an_ablation_is_of_one_number_of_threads_and_times_only_runs_alone(tmp_p
 
 
 def test_an_ablation_is_of_one_device(tmp_path: Path) -> None:
+    """Also where the pinned runs on the other are more."""
     add_variants(tmp_path, none=(99.0, 99.0), init=(99.1, 99.0))
-    add_run(tmp_path, "under-5k", seed=4, accuracy=99.9, device="cuda a GPU")
+    for seed in range(4, 9):
+        add_run(tmp_path, "under-5k", seed=seed, accuracy=99.9, device="cuda a GPU")
     (result,) = ablation.ablations(frames.read(tmp_path).runs)
     assert list(result.values("pytorch", "none", "accuracy")) == [1, 2, 3]
+
+
+def test_of_two_places_that_with_both_frameworks_is_the_ablation(tmp_path: Path) -> None:
+    """The other has more runs, of one framework."""
+    add_variants(tmp_path, none=(99.0, 99.0), init=(99.1, 99.0))
+    for seed in range(1, 11):
+        for variant in ("none", "init"):
+            add_run(tmp_path, "under-5k", native=variant, seed=seed, accuracy=98.0, machine="another")
+    runs = frames.read(tmp_path).runs
+    (result,) = ablation.ablations(runs)
+    effects = [result.effect(framework, "init", "accuracy") for framework in ("pytorch", "tensorflow")]
+    assert [effect and effect.n for effect in effects] == [3, 3]
+    (result,) = ablation.ablations(runs[runs["framework"] == "pytorch"])
+    assert len(result.values("pytorch", "init", "accuracy")) == 10
+
+
+def test_seconds_have_an_effect_over_enough_seeds_in_common(tmp_path: Path) -> None:
+    add_variants(tmp_path, seeds=6, none=(99.0, 99.0), init=(99.1, 99.0))
+    runs = frames.read(tmp_path).runs
+    pinned = runs["native"] == "none"
+    (result,) = ablation.ablations(runs[(pinned & (runs["seed"] < 6)) | (~pinned & (runs["seed"] > 1))])
+    assert result.values("pytorch", "none", "train_seconds")
+    assert result.effect("pytorch", "init", "train_seconds") is None
 
 
 def test_a_part_of_one_framework_alone_is_no_part_of_the_interaction(tmp_path: Path) -> None:

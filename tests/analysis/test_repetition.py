@@ -96,7 +96,11 @@ def test_squared_t_is_that_of_students_test() -> None:
 
 @pytest.mark.parametrize(
     "scale, shift, words",
-    [(0.2, 0.0, "are smaller than"), (1.0, 0.0, "neither smaller nor larger"), (1.0, 0.2, "are larger than")],
+    [
+        (0.2, 0.0, "frameworks smaller than"),
+        (1.0, 0.0, "neither smaller nor larger"),
+        (1.0, 0.2, "frameworks larger than"),
+    ],
 )
 def test_the_page_has_the_result(all_runs: pd.DataFrame, scale: float, shift: float, words: str) -> None:
     page = repetition_tables.section(with_differences(all_runs, scale, shift))
