@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
@@ -25,11 +26,26 @@ from common.training.numerics import Change, number
 CHANGES = {"pytorch": PYTORCH, "tensorflow": TENSORFLOW}
 
 
+class HistoryError(Exception):
+    """A clone without the whole history; the message is a sentence."""
+
+
 @cache
 def contains(commit: str, change: str) -> bool:
-    """Whether the code of `commit`, as a row names it, has the commit `change` in its history."""
-    words = ["merge-base", "--is-ancestor", change, commit.removesuffix("-dirty")]
-    return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True).returncode == 0
+    """Whether the code of `commit`, as a row names it, has the commit `change` in its history; not so of a
+    commit that git does not know. Raises HistoryError where it does not know the change."""
+    words = "merge-base", "--is-ancestor", change, commit.removesuffix("-dirty")
+    status = _git(*words)
+    if status > 1 and _git("cat-file", "-e", change):
+        raise HistoryError(
+            f"This clone lacks commit {change}; `git fetch --unshallow` gets the whole history."
+        )
+    return status == 0
+
+
+def _git(*words: str) -> int:
+    """The exit status of git."""
+    return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True).returncode
 
 
 def recorded_number(
@@ -76,13 +92,23 @@ def superseded_traces(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit status."""
+    """Run the command line; its exit status: 0, or 2 where a table or git's history cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m backends.superseded", description=__doc__)
     add = parser.add_argument
     add("--results", type=Path, default=ROOT / "results", metavar="DIR", help="folder of the tables")
     add("--models", nargs="+", metavar="NAME", help="networks whose rows are considered (default: all)")
     add("--remove", action="store_true", help="remove the rows from the tables, and fill in the numbers")
     options = parser.parse_args(argv)
+    try:
+        _list(options)
+    except (HistoryError, store.ResultsError) as error:
+        print(f"superseded: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _list(options: argparse.Namespace) -> None:
+    """Print the superseded rows, and remove them if that is wanted."""
     runs: Counter[tuple[str, str]] = Counter()
 
     def kept(row: Cells) -> Cells | None:
@@ -109,7 +135,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{model:24} {framework:12} {count:4} runs{done}")
     for model, count in sorted(Counter(model for _, model in traces).items()):
         print(f"{model:24} {'both':12} {count:4} sessions of traces{done}")
-    return 0
 
 
 if __name__ == "__main__":

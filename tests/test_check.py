@@ -173,6 +173,14 @@ def test_first_epoch_has_thresholds_of_its_own(tmp_path: Path, capsys: pytest.Ca
     assert f"{value:.3f}" in out
 
 
+def test_first_epochs_of_another_recipe_are_not_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_run(tmp_path, accuracy=11.0, recipe={"epochs": 1, "lr": 9.0})
+    assert run(tmp_path, "--first-epoch") == 1
+    assert "Nothing to check" in capsys.readouterr().err
+
+
 def test_first_epoch_reads_epochs_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     add_run(tmp_path, accuracy=95.0, recipe={"epochs": 1})
     (tmp_path / "epochs.csv").write_text((tmp_path / "epochs.csv").read_text().splitlines()[0] + "\n")

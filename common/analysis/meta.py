@@ -19,6 +19,10 @@ from common.analysis.significance import Comparison
 FEWEST_NETWORKS = 3
 """A prediction interval has degrees of freedom from this number of networks on."""
 
+SMALLEST_SD = 0.01
+"""Points: one of MNIST's 10,000 test images. Differences that are equal by chance, of few pairs, do not have
+less spread than can be measured; as exact ones they would outweigh all other networks."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pooled:
@@ -49,8 +53,7 @@ def pooled(comparisons: Sequence[Comparison]) -> Pooled | None:
         return None
     effects = np.array([comparison.mean for comparison in spread])
     pairs = np.array([comparison.n for comparison in spread])
-    # Equal differences have no variance; a tiny one leaves the weights finite.
-    variances = np.array([max((comparison.sd or 0.0) ** 2, 1e-18) for comparison in spread]) / pairs
+    variances = np.array([max(comparison.sd or 0.0, SMALLEST_SD) ** 2 for comparison in spread]) / pairs
     between = _between(effects, variances)
     weights = 1 / (variances + between)
     mean = float(weights @ effects / weights.sum())

@@ -74,6 +74,11 @@ def _first_epochs(tables: Tables, entries: Mapping[str, Entry]) -> pd.DataFrame:
     """Default runs of one epoch of the networks, with `accuracy` from epochs.csv."""
     runs = pooling.default_runs(tables.runs)
     runs = runs[(runs["epochs"] == 1) & runs["model"].isin(set(entries))]
+    for entry in entries.values():
+        settings = pooling.default_settings(entry)
+        recipe = {name: settings[name] for name in settings if name not in ("model", "epochs", "recipe_hash")}
+        others = (runs[list(recipe)] != pd.Series(recipe)).any(axis=1) & (runs["model"] == entry.name)
+        runs = runs[~others]
     epochs = tables.epochs[tables.epochs["epoch"] == 1]
     accuracy = dict(zip(epochs["run"], epochs["accuracy"], strict=True))
     return runs.assign(accuracy=[accuracy.get(run, float("nan")) for run in runs["run"]])

@@ -99,7 +99,7 @@ def add_execution(parser: argparse.ArgumentParser) -> None:
         "--threads",
         type=number(int, 1, MAX_THREADS),
         metavar="N",
-        help="threads of each run (default: the cores of its machine, divided by --workers)",
+        help="threads of each run (default: the cores of its machine, divided among the runs at once)",
     )
     parser.add_argument("--dry-run", action="store_true", help="print the tasks to run, and run none")
 
@@ -110,6 +110,6 @@ def add_workers(parser: argparse._ActionsContainer) -> None:
         "--workers",
         type=number(int, 1, MAX_THREADS),
         metavar="N",
-        help="run N tasks at once on this machine, by Dask, its cores divided among them; their times are "
-        "not comparable",
+        help="run N tasks at once on this machine, its cores divided among them; their times are not "
+        "comparable",
     )

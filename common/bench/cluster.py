@@ -1,4 +1,4 @@
-"""Runs tasks on a Dask cluster: a running scheduler's, or one that is started on this machine.
+"""Runs tasks on a Dask cluster: a running scheduler's, or one that `bench scaling` starts on this machine.
 
 A worker runs a task as a bench without a cluster does, in a new process, one at a time for each of its slots;
 it returns the tables, and only the bench writes. Dask gives a task whose worker has died to another worker.
@@ -33,37 +33,35 @@ class ClusterError(Exception):
 
 
 @contextlib.contextmanager
-def connected(address: str | None, *, workers: int) -> Iterator[Client]:
-    """A client of the scheduler at `address`, or of a new one with `workers` on this machine.
+def connected(address: str) -> Iterator[Client]:
+    """A client of the scheduler at `address`.
 
     Raises ClusterError if the scheduler does not answer, or if Dask is not installed.
     """
     try:
-        import dask
-        from distributed import Client, LocalCluster
+        from distributed import Client
     except ImportError:
         raise ClusterError("Dask is not installed: `pip install distributed bokeh` does that.") from None
-    if address is None:
-        # Its tasks end with its workers, and its workers with this process.
-        settings: dict[str, Any] = {
-            "threads_per_worker": 1,
-            "resources": {SLOT: 1},
-            "dashboard_address": ":0",
-        }
-        with (
-            dask.config.set(
-                {"distributed.nanny.pre-spawn-environ": {}}
-            ),  # Dask would set it in this process too
-            LocalCluster(n_workers=workers, **settings) as local,
-            Client(local) as client,
-        ):
-            yield client
-        return
     try:
         client = Client(address, timeout=CONNECT_SECONDS)
     except (OSError, TimeoutError, ValueError) as error:
         raise ClusterError(f"There is no Dask scheduler at {address}: {error}.") from None
     with client:
+        yield client
+
+
+@contextlib.contextmanager
+def started(workers: int) -> Iterator[Client]:
+    """A client of a new scheduler with `workers` on this machine, which end with this process."""
+    import dask
+    from distributed import Client, LocalCluster
+
+    settings: dict[str, Any] = {"threads_per_worker": 1, "resources": {SLOT: 1}, "dashboard_address": ":0"}
+    with (
+        dask.config.set({"distributed.nanny.pre-spawn-environ": {}}),  # Dask would set it in this process too
+        LocalCluster(n_workers=workers, **settings) as local,
+        Client(local) as client,
+    ):
         yield client
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,8 @@ def run(options: argparse.Namespace) -> int:
     in_new = is_new and options.html and options.html.parent.resolve() == options.results.resolve()
     if options.html and not in_new and (fault := output_error(options.html)):
         raise UsageError(f"--html: {fault}")
+    if options.html and find_spec("vl_convert") is None:
+        raise UsageError("--html needs vl-convert-python: python -m pip install vl-convert-python")
     if is_new and not options.dry_run:
         store.check_creatable(options.results)
     if entry_of(options.model).recipe.epochs == 0:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from common import files
 from common.bench import cluster, local, tasks
@@ -51,22 +52,21 @@ def _missing(wanted: Sequence[Task], folder: Path, *, where: Mapping[str, str], 
 
 
 def _run_all(todo: Sequence[Task], options: argparse.Namespace, table: str) -> int:
-    """Run the tasks here, or with --cluster or --workers by Dask; an exit status."""
-    address, workers = getattr(options, "cluster", None), getattr(options, "workers", None) or 0
-    if address is None and not workers:
-        return run_here(
-            todo, options.results, data_dir=options.data_dir, threads=options.threads, table=table
-        )
+    """Run the tasks here, --workers of them at once, or with --cluster by Dask; an exit status."""
+    address, workers = getattr(options, "cluster", None), getattr(options, "workers", None) or 1
+    where: dict[str, Any] = {"data_dir": options.data_dir, "threads": options.threads}
+    if address is None:
+        if workers > 1:
+            where["threads"] = options.threads or cores_each(workers)
+        return run_here(todo, options.results, workers=workers, table=table, **where)
     record = partial(_record_all, todo=todo, folder=options.results, table=table)
-    log = options.results / LOG
-    threads = options.threads or (cores_each(workers) if workers else None)
     try:
-        with cluster.connected(address, workers=workers) as client:
+        with cluster.connected(address) as client:
             print(f"Dask's dashboard is at {client.dashboard_link}")
             if not cluster.slots(client):
                 print(f"No worker there has a slot yet: dask worker ADDRESS --resources {cluster.SLOT}=1")
-            finished = cluster.run_on_cluster(client, todo, data_dir=options.data_dir, threads=threads)
-            return record(_logged(finished, log), slots=lambda: cluster.slots(client))
+            finished = cluster.run_on_cluster(client, todo, **where)
+            return record(_logged(finished, options.results / LOG), slots=lambda: cluster.slots(client))
     except cluster.ClusterError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2

@@ -62,17 +62,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the processes that the table lacks, print the section of benchmarks.md; an exit status."""
-    todo = missing(options)
     if options.dry_run:
-        print("\n".join(map(str, todo)))
+        print("\n".join(map(str, missing(options))))
         return 0
     saved = "The rows of the processes that ended are saved; run it again to continue."
-    return run_locked(options.results, lambda: _recorded(todo, options), saved=saved)
+    return run_locked(options.results, lambda: _recorded(options), saved=saved)
 
 
-def _recorded(todo: Sequence[Process], options: argparse.Namespace) -> str:
-    """The section, with the rows of `todo`, which are recorded first."""
-    _run_all(todo, options)
+def _recorded(options: argparse.Namespace) -> str:
+    """The section, with the rows that the table lacked, which are recorded first."""
+    _run_all(missing(options), options)
     from common.analysis import frames
     from common.report import mistake_tables
 

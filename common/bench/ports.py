@@ -100,17 +100,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Make the comparisons that the table lacks, print the section of docs/port.md; an exit status."""
-    todo = missing(options)
     if options.dry_run:
-        print("\n".join(map(str, todo)))
+        print("\n".join(map(str, missing(options))))
         return 0
     saved = "The rows of comparisons that ended are saved; run it again to continue."
-    return run_locked(options.results, lambda: _recorded(todo, options), saved=saved)
+    return run_locked(options.results, lambda: _recorded(options), saved=saved)
 
 
-def _recorded(todo: Sequence[Task], options: argparse.Namespace) -> str:
-    """The section, with the rows of `todo`, which are recorded first."""
-    _run_all(todo, options)
+def _recorded(options: argparse.Namespace) -> str:
+    """The section, with the rows that the table lacked, which are recorded first."""
+    _run_all(missing(options), options)
     from common.analysis import frames
     from common.report import port_tables
 

@@ -75,7 +75,7 @@ def _timed(todo: Sequence[Task], folder: Path, data_dir: Path | None, *, workers
     from common.report.scaling import MEASURES
 
     started_at, runs, overheads = time.perf_counter(), [], []
-    with cluster.connected(None, workers=workers) as client:
+    with cluster.started(workers) as client:
         start = time.perf_counter() - started_at
         for ended in cluster.run_on_cluster(client, todo, data_dir=data_dir, threads=1):
             if not (ended.completed and ended.outcome):

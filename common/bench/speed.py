@@ -26,6 +26,7 @@ from common.cli.profile import ROUNDS, summarise
 from common.frameworks import FRAMEWORKS, ROOT
 from common.model.own_network import entry_of
 from common.tables import store
+from common.tables.cores import cores
 from common.tables.schema import SpeedRow
 
 RACE = ("one-epoch-215k", "speedrun")
@@ -101,7 +102,7 @@ def startup(session: Session) -> Iterator[SpeedRow]:
     """Seconds from process start to the end of `--help`, of the first training step of START_MODEL, and of
     that of the framework's minimal program; the frameworks take turns."""
     with tempfile.TemporaryDirectory() as folder:
-        options = ("--log-interval", "1", "--results", folder)
+        options = ("--log-interval", "1", "--threads", str(cores()), "--results", folder)
         commands = {
             framework: {
                 "help": (session.command(framework, START_MODEL, "--help"), ""),

@@ -5,7 +5,8 @@ The same command prints it again from the rows, without a run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 from common.analysis import significance
@@ -17,8 +18,8 @@ from common.report.markdown import markdown
 
 def table(wanted: Sequence[Task], rows: Sequence[dict[str, str]]) -> str:
     """A line for each network, framework and change: accuracy as mean and standard deviation over seeds, mean
-    seconds of training. A repeated seed counts once, with its mean. A run that diverged is counted, without
-    an accuracy."""
+    seconds of training if all runs were alone on one machine. A repeated seed counts once, with its mean. A
+    run that diverged is counted, without an accuracy."""
     rows_by_key = tasks.finished_rows(rows)
     seeds_by_change: dict[tuple[str, str, str], list[list[dict[str, str]]]] = {}
     for task in wanted:
@@ -36,9 +37,15 @@ def table(wanted: Sequence[Task], rows: Sequence[dict[str, str]]) -> str:
         columns = [
             f"{accuracy.mean:.3f}" if accuracy else "",
             f"{accuracy.sd:.3f}" if accuracy and accuracy.sd is not None else "",
-            f"{seconds.mean:.0f}" if seconds else "",
+            f"{seconds.mean:.0f}" if seconds and _are_comparable(itertools.chain(*converged)) else "",
         ]
         count = f"{sum(map(len, converged))} of {sum(map(len, seeds))}"
         lines.append([model, display_name(framework), changes, *columns, count])
     head = ["MODEL", "FRAMEWORK", "CHANGES", "ACCURACY %", "SD", "TRAINING S", "RUNS"]
     return markdown(head, lines, right=(3, 4, 5, 6))
+
+
+def _are_comparable(runs: Iterable[Mapping[str, str]]) -> bool:
+    """Whether the runs were alone on one machine, with one number of threads."""
+    places = {(run["machine"], run["device"], run["threads"], run["at_once"]) for run in runs}
+    return len(places) == 1 and places.pop()[-1] in ("", "1")

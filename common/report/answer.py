@@ -109,8 +109,13 @@ def in_short(answer: Answer) -> list[str]:
     parts += [f"{name} {cells.enumerated(those)}" for name, those in reasons.items() if those]
     if not parts:
         return []
-    speed = quantity.overall if (quantity := answer.quantities.get("training")) else None
-    if speed and not (speed.borne and (speed.ratio.excludes_one or speed.ratio.is_within(EXACT))):
+    quantity = answer.quantities.get("training")
+    speed = quantity.overall if quantity else None
+    if (
+        quantity
+        and speed
+        and not (speed.borne and (speed.ratio.excludes_one or speed.ratio.is_within(EXACT)))
+    ):
         parts.append(undecided(quantity, REASONS["training"]))
     sizes = [ZOO[pair.model].spec.parameters for pair in answer.pairs]
     extent = f"on MNIST with networks of {min(sizes):,} to {max(sizes):,} parameters"

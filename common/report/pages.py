@@ -65,7 +65,13 @@ def pages(tables: Tables, *, root: Path) -> dict[Path, str]:
         path = root / name
         if not path.exists():
             raise ReportError(f"There is no {path}, whose marked block is to be written.")
-        result[path] = fill(path.read_text(encoding="utf-8"), {block: blocks[block]}, page=name)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ReportError(
+                f"{path} cannot be read: {getattr(error, 'strerror', None) or error}."
+            ) from None
+        result[path] = fill(text, {block: blocks[block]}, page=name)
     result |= {
         root / "benchmarks.md": benchmarks.page(tables),
         root / "docs" / "sources.md": sources.page(of_zoo),

@@ -131,10 +131,10 @@ def _of_results(facts: Facts) -> list[Question]:
             "Should the loss of every step be equal?",
             "In double precision nearly always, in single precision only at first. With the same weights, "
             f"batches and dropout masks the first losses agree to {facts.float64_error} (relative) in double "
-            "precision; in the others rounding grew in that precision too. In single precision they "
-            f"differ by at most {facts.later_losses} (by network) within a hundred steps, "
-            f"{facts.rounding_ratios} as much as the losses of one framework that starts from the same weights "
-            "but for a rounding error. At a single step it can be up to "
+            "precision; in the others rounding grew in that precision too. In single precision they differ "
+            f"by at most {facts.later_losses} (by network) within a hundred steps, "
+            f"{facts.rounding_ratios} as much as the losses of one framework that starts from the same "
+            "weights but for a rounding error. At a single step it can be up to "
             f"{facts.highest_ratio}, where one pair of runs drifts before the other does.",
             "../benchmarks.md#first-steps",
             "python -m common.bench traces",

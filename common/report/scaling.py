@@ -50,9 +50,12 @@ def makespan(seconds: Iterable[float], *, workers: int, start: float = 0.0, over
 
 
 def last_session(tables: Tables) -> pd.DataFrame:
-    """The rows of the last session that measured MEASURES; empty where none has."""
+    """The rows of the last session that measured MEASURES with all of WORKERS; empty where none has."""
     rows: pd.DataFrame = tables.speed[tables.speed["measure"].isin(MEASURES)]
-    session: pd.DataFrame = rows[rows["sitting"] == rows["sitting"].max()]
+    wanted = len(MEASURES) * len(WORKERS)
+    counts = rows.groupby("sitting")["measure"].transform("size")
+    whole = rows[counts == wanted]
+    session: pd.DataFrame = whole[whole["sitting"] == whole["sitting"].max()]
     return session
 
 
@@ -105,6 +108,8 @@ def at_once(tables: Tables) -> list[str]:
     lines = []
     for model in dict.fromkeys(session["model"]):
         by_arm = session[session["model"] == model].set_index("arm")
+        if not {ONE, MANY} <= set(by_arm.index):
+            continue  # the session was interrupted
         one, many = (float(by_arm["value"][arm]) for arm in (ONE, MANY))
         seconds = (f"{one:.1f}", f"{many:.1f}", f"{one / many:.2f}")
         lines.append([f"`{model}`", str(by_arm["rounds"].iloc[0]), *seconds])

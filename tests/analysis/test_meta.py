@@ -77,6 +77,14 @@ def test_fewer_than_three_networks_with_a_spread_have_no_estimate() -> None:
     assert math.isfinite(meta.pooled([equal] * 3).mean)  # type: ignore[union-attr]
 
 
+def test_a_network_whose_few_differences_are_equal_does_not_outweigh_the_others() -> None:
+    equal = compare([0.06, 0.06], [0.0, 0.0])
+    others = [compare([0.2, -0.2], [0.0, 0.0]), compare([0.1, -0.14], [0.0, 0.0])]
+    result = meta.pooled([equal, *others])
+    assert result is not None
+    assert 0.02 < result.interval[1] - result.mean < 1
+
+
 @pytest.mark.parametrize("tau", [0.0, 0.03])
 def test_intervals_cover_the_mean_and_a_further_network(tau: float) -> None:
     """Simulated as the networks are: 13 with spreads and numbers of pairs like the recorded ones."""

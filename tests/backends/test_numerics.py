@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from support.tables import add_run, add_traces
 
+from backends import superseded
 from backends.pytorch.numerics import CHANGES as PYTORCH
 from backends.superseded import main, recorded_number, superseded_traces, with_number
 from backends.tensorflow.numerics import CHANGES as TENSORFLOW
@@ -93,6 +94,19 @@ def test_superseded_traces_leave_the_table(tmp_path: Path) -> None:
     assert store.rows(tmp_path, "traces.csv") == before
     assert main(["--results", str(tmp_path), "--remove"]) == 0
     assert {row["model"] for row in store.rows(tmp_path, "traces.csv")} == {"a-network-of-a-user"}
+
+
+def test_a_clone_without_the_history_removes_no_traces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_traces(tmp_path, lambda *arm: [2.3])
+    before = store.rows(tmp_path, "traces.csv")
+    monkeypatch.setattr("backends.superseded._git", lambda *words: 128)
+    superseded.contains.cache_clear()
+    assert main(["--results", str(tmp_path), "--remove"]) == 2
+    superseded.contains.cache_clear()
+    assert "`git fetch --unshallow`" in capsys.readouterr().err
+    assert store.rows(tmp_path, "traces.csv") == before
 
 
 def test_runs_of_different_arithmetic_are_not_pooled(tmp_path: Path) -> None:

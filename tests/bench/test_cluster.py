@@ -171,7 +171,7 @@ def test_a_task_that_fails_twice_has_a_row_with_the_reason(
         assert row["accuracy"] == ""
 
 
-def test_workers_of_this_machine_are_started(tmp_path: Path) -> None:
+def test_tasks_run_at_once_on_this_machine(tmp_path: Path) -> None:
     words = [*OPTIONS[:4], *QUICK, "--seeds", "2", "--workers", "2", "--results", str(tmp_path)]
     assert bench.main(words) == 0
     assert tasks_of(tmp_path) == each(2, ["pytorch"])

@@ -43,6 +43,15 @@ def test_race_is_over_the_reference_of_the_same_framework(tmp_path: Path) -> Non
     assert "| `speedrun` | TensorFlow | 3.00 |  |" in page
 
 
+def test_races_of_two_sessions_have_no_ratio(tmp_path: Path) -> None:
+    page = section(
+        tmp_path,
+        timing_row("race train_seconds", "run", 4.0, model=timings.REFERENCE),
+        timing_row("race train_seconds", "run", 1.0, model="speedrun", session=LATER),
+    )
+    assert "| `speedrun` | PyTorch | 1.00 |  |" in page
+
+
 def test_only_the_latest_session_of_a_measure_counts(tmp_path: Path) -> None:
     page = section(
         tmp_path,
