@@ -18,7 +18,7 @@ from common.model.zoo import ZOO, biased_conv, spatial_conv, tiny_network
 RECIPE = replace(ZOO["smallest"].recipe, epochs=10)
 
 
-def network(name, widths, *, kernels=(3,), activation="relu"):
+def network(name, widths, *, first=3, kernels=(3,), activation="relu"):
     """A network whose first two blocks end in a pooling; `widths` are the channels of the first convolution
     and of each block. With three widths the last block has a map for each class, and no convolution to
     classes follows. A depthwise convolution has each kernel in turn: (3, 1) and (1, 3) are a 3x3 one of rank
@@ -29,7 +29,7 @@ def network(name, widths, *, kernels=(3,), activation="relu"):
         return tuple(spatial_conv(channels, kernel) for kernel in kernels)
 
     layers = (
-        *biased_conv(a, 3),
+        *biased_conv(a, first, padding=first // 2 - 1),
         *(*spatial(a), *biased_conv(b, 1), MaxPool(2)),
         *(*spatial(b), *biased_conv(c, 1), MaxPool(2)),
         *(*spatial(c), *biased_conv(d, 1), *spatial(d)),
@@ -88,7 +88,8 @@ EARLY_DEEP = early("early-deep", (5, 6, 7, 8, 9))
 EVEN = staged("even", (5, 7, 8, 8, 8, 9), stages=((2,), (2, 2), (2, 2)))
 EVEN_THEN_ODD = staged("even-then-odd", (6, 8, 10, 10), stages=((2,), (3,), (3,)))
 DENSE = dense("dense", 5, (1, 2, 1), growth=3, last=10)
-DENSE_4 = dense("dense-4", 5, (1, 1, 1), growth=4, last=10)
+LATE_5X5 = network("late-5x5", (4, 7, 9, 10), first=5)
+LATE_5X5_EVEN = network("late-5x5-even", (5, 7, 8, 10), first=5)
 
 # At most 1,936 parameters.
 EARLY_2K = early("early-2k", (12, 16, 20, 20))

@@ -179,7 +179,7 @@ class Session:
         return {"loss": value, "gradients": gradients}
 
     def optimizer(self) -> dict[str, Any]:
-        """The user's optimizer: its class and those above it, its settings, and those of each group."""
+        """The user's optimizer: its class and those above it, and its settings."""
         optimizer = self._optimizer()
         settings = {
             name: value
