@@ -46,7 +46,7 @@ test: $(INSTALLED_DEV) ## the whole test suite, some minutes
 test-fast: $(INSTALLED_DEV) ## the tests without training, browser, cluster, downloads or kills
 	$(PYTEST) -m "not slow and not browser and not cluster and not network"
 
-check: lint types imports ## format, lint, types and which room imports which
+check: lint types imports ## format, lint, types and which package imports which
 
 lint: $(INSTALLED_DEV)
 	$(BIN)/ruff format --check .

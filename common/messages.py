@@ -11,7 +11,6 @@ import io
 import json
 import os
 import struct
-import sys
 import traceback
 from collections.abc import Callable, Mapping
 from typing import IO, Any
@@ -75,14 +74,17 @@ def _exactly(stream: IO[bytes], length: int) -> bytes:
 def serve(answers: Mapping[str, Callable[..., Any]]) -> None:
     """Answer requests {"verb", "arguments"} from the standard input until it ends, on the standard output.
 
-    What else is printed goes to stderr. An answer is {"result"}, {"refused": a sentence} for an InputError,
-    or {"failed": the last line of the exception, "traceback"}.
+    What a user's file prints goes to stderr, and it has nothing to read: a breakpoint left in it ends with an
+    error. An answer is {"result"}, {"refused": a sentence} for an InputError, or {"failed": the last line of
+    the exception, "traceback"}.
     """
-    output = os.fdopen(os.dup(1), "wb")
+    requests, output = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
     with contextlib.suppress(Ended, BrokenPipeError):
         while True:
-            request = receive(sys.stdin.buffer)
+            request = receive(requests)
             try:
                 answer = {"result": answers[request["verb"]](**request["arguments"])}
             except InputError as error:

@@ -21,7 +21,7 @@ def refuse():
     raise messages.InputError("It is too small.")
 def fail():
     raise ValueError("two\\nlines")
-messages.serve({"twice": twice, "refuse": refuse, "fail": fail})
+messages.serve({"twice": twice, "refuse": refuse, "fail": fail, "read": input})
 """
 
 
@@ -54,11 +54,13 @@ def test_the_end_of_a_stream_is_no_message() -> None:
 def test_a_worker_answers_refuses_and_reports() -> None:
     requests = io.BytesIO()
     messages.send(requests, {"verb": "twice", "arguments": {"x": np.array([1.0, 2.0])}})
+    messages.send(requests, {"verb": "read", "arguments": {}})
     messages.send(requests, {"verb": "refuse", "arguments": {}})
     messages.send(requests, {"verb": "fail", "arguments": {}})
     done = subprocess.run([sys.executable, "-c", WORKER], input=requests.getvalue(), capture_output=True)
     answers = io.BytesIO(done.stdout)
     np.testing.assert_array_equal(messages.receive(answers)["result"]["x"], [2.0, 4.0])
+    assert messages.receive(answers)["failed"].startswith("EOFError")
     assert messages.receive(answers) == {"refused": "It is too small."}
     assert messages.receive(answers)["failed"] == "ValueError: two lines"
     assert done.returncode == 0

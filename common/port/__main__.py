@@ -131,11 +131,12 @@ def main(words: Sequence[str] | None = None) -> int:
         if options.plot:
             from common.port import plot  # a second that nobody else need wait for
 
-            plot.save(report, options.plot)
+            try:
+                plot.save(report, options.plot)
+            except OSError as error:
+                raise OutputError(f"{options.plot} cannot be written: {error.strerror or error}.") from None
     except (InputError, WorkerError, OutputError) as error:
         commands.error(printable(str(error)))
-    except OSError as error:
-        commands.error(f"{options.plot} cannot be written: {error.strerror or error}.")
     print(table.text(report))
     return 0 if report.agree else 1
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from common.messages import InputError
 from common.port import causes, pairing
+from common.port.losses import FORMS, encoded
 from common.port.pairing import Names, Step, Trace
 from common.port.updates import Rule
 from common.port.workers import Workers
@@ -148,7 +149,7 @@ class Check:
         self.outputs: Array = np.zeros(0)  # of the PyTorch model, the first if there are several
         self.single = True
         self.y: Array = np.zeros(0) if before is None else before.y
-        self.forms = "as they are", "as they are"
+        self.forms = FORMS[0], FORMS[0]
         self.trained: list[str] = []
         self.factors: list[float] = []
 
@@ -207,8 +208,8 @@ class Check:
 
     def labels(self, side: int) -> Array:
         """The labels as the loss of a side takes them."""
-        one_hot = self.mends.standard is None and self.forms[side] == "one-hot"
-        return np.eye(self.outputs.shape[-1])[self.y] if one_hot else self.y
+        form = self.forms[side] if self.mends.standard is None else FORMS[0]
+        return encoded(self.y, self.outputs, form)
 
     def rounding(self, key: object, array: Array) -> float:
         """Distance of one side's array from its own in double precision, if that was computed before."""

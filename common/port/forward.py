@@ -18,6 +18,7 @@ from common.port.check import DRAWS, EPSILON, MARGIN, ROUNDED, Check
 from common.port.hypotheses import Hypothesis, Place, Point, hypotheses
 from common.port.pairing import Step, Trace
 from common.port.weights import realigned
+from common.port.workers import WorkerError
 
 Array = NDArray[Any]
 STAGE = "forward"
@@ -108,13 +109,18 @@ def _rounded_constant(check: Check, steps: Sequence[Step], point: Point) -> list
 
 
 def measure(check: Check, floors: dict[Place, float]) -> tuple[list[Step], list[Point], tuple[Trace, Trace]]:
-    """The alignment of new traces, every comparison in order, and the traces. Fills empty `floors`."""
+    """The alignment of new traces, every comparison in order, and the traces.
+
+    Fills in what `floors` lack: all of them at first, and later those of arrays that have one shape only
+    since a difference before them was mended.
+    """
     view = check.traces()
-    moved = [] if floors else [check.traces(ulp=seed) for seed in DRAWS]
     steps = realigned(check.steps, *view)
-    points = list(_points(check, steps, view, moved))
-    if moved:
-        floors.update({point.place: point.floor for point in points})
+    points = list(_points(check, steps, view, []))
+    if any(point.place not in floors for point in points):
+        moved = [check.traces(ulp=seed) for seed in DRAWS]
+        measured = {point.place: point.floor for point in _points(check, steps, view, moved)}
+        floors.update(measured | floors)
     return steps, [replace(point, floor=floors[point.place]) for point in points], view
 
 
@@ -182,10 +188,14 @@ def _mends(check: Check, point: Point, together: Sequence[Hypothesis]) -> bool:
         left={"skipped": [*check.mends.left_skips, *skips], "heads": [*check.mends.left_heads, *heads]},
         right={"mends": [*check.mends.right, *mends]},
     )
-    view = check.traces()
+    try:
+        view = check.traces()
+    except WorkerError:  # the model no longer runs, as with a map of another size: that explains nothing
+        return False
+    finally:
+        check.mend()
     points = _points(check, realigned(check.steps, *view), view, [])
     found = next(other for other in points if other.place == point.place)
-    check.mend()
     if any(hypothesis.ordered for hypothesis in together) and found.layout != "same":
         return False
     return not check.beyond(found.difference, point.floor)
@@ -200,7 +210,7 @@ def _force(check: Check, steps: Sequence[Step], point: Point, view: tuple[Trace,
     assert left
     assert right
     array = left.inputs if what == "inputs" else left.outputs
-    if point.layout == "channels moved":
+    if array.ndim > 2 and point.layout != "same":  # also of maps of different sizes, which have no layout
         array = np.moveaxis(array, 1, -1)
     if point.layout == "flattened":
         flat = next(flat for flat in check.flats if np.prod(flat) == array.shape[1])

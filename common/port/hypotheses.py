@@ -175,7 +175,9 @@ def _heads(steps: Sequence[Step], alone: Sequence[Step], point: Point) -> Iterat
     rights = [step.right for step in last if step.right is not None and _is_head(step.right)]
     mends = [{"index": operation.index, "skip": True, "head": True} for operation in rights]
     fix = causes.fix("softmax-output", lefts[0] if lefts else None, rights[0] if rights else None)
-    if mends or lefts:
+    both = {str(operation.attributes["function"]) for operation in (*lefts, *rights)}
+    # Two heads of which one is no logarithm of the other are two activations.
+    if (mends or lefts) and not (lefts and rights and both != {"softmax", "log_softmax"}):
         functions = {0: lefts, 1: rights}
         yield Hypothesis(
             "softmax-output",

@@ -19,7 +19,7 @@ from common.frameworks import PAIR, display_name
 from common.messages import InputError
 from common.port import causes, losses, pairing
 from common.port.check import DRAWS, Check
-from common.port.losses import Case, Description, Loss
+from common.port.losses import FORMS, Case, Description, Loss, encoded
 from common.port.workers import Worker, WorkerError
 
 Array = NDArray[Any]
@@ -52,7 +52,14 @@ def run(check: Check) -> None:
         check.mends.standard = _stand_in(check)
         return
     cases = _cases(check)
-    check.forms = tuple(_form(check, side, cases[0]) for side in (0, 1))  # type: ignore[assignment]
+    try:
+        check.forms = tuple(_form(check, side, cases[0]) for side in (0, 1))  # type: ignore[assignment]
+    except InputError as error:
+        if check.question.y is not None:
+            raise
+        check.report.skipped[STAGE] = f"no --batch has labels, and of random ones: {error}"
+        check.mends.standard = _stand_in(check)
+        return
     left, right = (_loss(check, side) for side in (0, 1))
     z, y = cases[0]
     values = left(z, y), right(z, y)
@@ -83,14 +90,15 @@ def run(check: Check) -> None:
 
 
 def _labels(check: Check) -> Array:
-    """The labels of the batch, or random ones: classes for outputs (N, C), else numbers 0 and 1."""
+    """The labels of the batch, or random ones: classes for outputs (N, C), else numbers 0 and 1, for maps one
+    for each value."""
     if check.question.y is not None:
         return check.question.y
     outputs = check.outputs
     generator = np.random.default_rng(check.question.seed + 1)
     if outputs.ndim == 2 and outputs.shape[1] > 1:
         return generator.integers(0, min(outputs.shape[1], 10), len(outputs))
-    return generator.integers(0, 2, len(outputs)).astype(float)
+    return generator.integers(0, 2, outputs.shape if outputs.ndim > 2 else len(outputs)).astype(float)
 
 
 def _cases(check: Check) -> list[Case]:
@@ -103,9 +111,9 @@ def _cases(check: Check) -> list[Case]:
 
 
 def _form(check: Check, side: int, case: Case) -> str:
-    """Form of labels for a side's loss: "as they are" or "one-hot". Raises InputError if it takes neither."""
+    """The first of FORMS that a side's loss accepts. Raises InputError if it accepts none."""
     reasons = []
-    for form in ("as they are", "one-hot"):
+    for form in FORMS:
         try:
             _ask(check, side, *case, form)
         except WorkerError as error:
@@ -116,13 +124,6 @@ def _form(check: Check, side: int, case: Case) -> str:
     raise InputError(f"The loss of {name} does not accept the outputs and labels: {reasons[0][:300]}.")
 
 
-def encoded(y: Array, classes: int, form: str) -> Array:
-    """Labels in a form."""
-    if form == "as they are" or np.issubdtype(y.dtype, np.floating):
-        return y
-    return np.asarray(np.eye(classes)[y])
-
-
 def _loss(check: Check, side: int) -> Loss:
     return lambda z, y: _ask(check, side, z, y, check.forms[side])
 
@@ -131,7 +132,7 @@ def _ask(check: Check, side: int, z: Array, y: Array, form: str) -> float | Arra
     """A side's loss as a function of logits."""
     worker: Worker = (check.workers.left, check.workers.right)[side]
     head = HEADS.get(check.mends.heads.get(side, ""), np.asarray)
-    answer: Any = worker.ask("loss", outputs=head(z), labels=encoded(y, z.shape[-1], form))
+    answer: Any = worker.ask("loss", outputs=head(z), labels=encoded(y, z, form))
     array: Array = np.array(answer)
     return array if array.ndim else float(array)
 

@@ -21,6 +21,9 @@ Loss = Callable[[Array, Array], float | Array]
 Case = tuple[Array, Array]
 """Logits or values, and labels."""
 
+FORMS = ("as they are", "one-hot", "in the outputs' shape")
+"""Forms in which labels are given to a loss, in the order in which they are tried."""
+
 REDUCTIONS = ("mean", "sum", "none", "mean of sums")
 KERAS_EPSILON = 1e-7  # keras.config.epsilon(): probabilities are clipped to it
 
@@ -34,6 +37,14 @@ class Description:
     smoothing: float = 0.0
     reduction: str = "mean"
     broadcast: bool = False
+
+
+def encoded(y: Array, z: Array, form: str) -> Array:
+    """Labels for outputs `z` in one of FORMS; as they are where they have no such form."""
+    classes = z.shape[-1]
+    if form == FORMS[1] and np.issubdtype(y.dtype, np.integer) and 0 <= y.min() <= y.max() < classes:
+        return np.asarray(np.eye(classes)[y])
+    return y.reshape(z.shape) if form == FORMS[2] and y.size == z.size else y
 
 
 def value(description: Description, z: Array, y: Array) -> float | Array:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-Flat = tuple[int, int, int]
+Flat = tuple[int, ...]
 """Channels, height and width of images that were flattened."""
 
 IGNORED = ("identity", "reshape")
@@ -157,15 +157,14 @@ def layouts(left: Array, right: Array, flats: Iterable[Flat] = ()) -> dict[str, 
 
 
 def features_to_pytorch(array: Array, flat: Flat) -> Array:
-    """Features (N, H W C) in the order (N, C H W)."""
-    channels, height, width = flat
-    images = array.reshape(-1, height, width, channels)
-    return images.transpose(0, 3, 1, 2).reshape(array.shape)
+    """Features (N, H W C) in the order (N, C H W); so of sequences and volumes."""
+    channels, *sides = flat
+    return np.moveaxis(array.reshape(-1, *sides, channels), -1, 1).reshape(array.shape)
 
 
 def features_to_keras(array: Array, flat: Flat) -> Array:
     """Features (N, C H W) in the order (N, H W C)."""
-    return array.reshape(-1, *flat).transpose(0, 2, 3, 1).reshape(array.shape)
+    return np.moveaxis(array.reshape(-1, *flat), 1, -1).reshape(array.shape)
 
 
 def difference(left: Array, right: Array) -> float:
@@ -188,14 +187,15 @@ def closest(left: Array, right: Array, flats: Iterable[Flat] = ()) -> tuple[floa
 
 
 def flats(left: Sequence[Operation], right: Sequence[Operation]) -> list[Flat]:
-    """Shapes of images of which the order of channels matters when they are flattened, on either side."""
+    """Shapes of images, sequences and volumes, channels first, that are flattened on either side, and where
+    the order of the channels matters."""
     shapes = []
     for operations, axis in ((left, 1), (right, -1)):
         for operation in operations:
-            if operation.kind == "flatten" and operation.inputs.ndim == 4:
-                channels, height, width = np.moveaxis(operation.inputs, axis, 1).shape[1:]
-                if channels > 1 and height * width > 1:
-                    shapes.append((channels, height, width))
+            if operation.kind == "flatten" and operation.inputs.ndim > 2:
+                channels, *sides = np.moveaxis(operation.inputs, axis, 1).shape[1:]
+                if channels > 1 and np.prod(sides) > 1:
+                    shapes.append((channels, *sides))
     return list(dict.fromkeys(shapes))
 
 

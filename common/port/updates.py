@@ -95,7 +95,8 @@ def keras(classes: Sequence[str], settings: Mapping[str, Any]) -> Rule | None:
     clip = next(((kind, float(settings[key])) for key, kind in clips.items() if settings.get(key)), None)
 
     def rounded(key: str, default: float) -> float:
-        return float(np.float32(settings.get(key) or default))
+        value = settings.get(key)
+        return float(np.float32(default if value is None else value))
 
     return Rule(
         kind=KINDS[name],

@@ -36,7 +36,8 @@ PythonVersion = Annotated[str, Column("version of Python")]
 Commit = Annotated[
     str,
     Column(
-        "git commit of the code, with `-dirty` if tracked files were changed; empty outside a clone of it"
+        "git commit of the code, with `-dirty` if tracked files but results/ and *.md were changed; empty "
+        "outside a clone of it"
     ),
 ]
 

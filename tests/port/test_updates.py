@@ -64,6 +64,9 @@ def test_rules_are_read_from_the_settings_of_the_frameworks() -> None:
     assert (second.rate_place, second.clip) == ("inside", ("global", 1.0))
     assert second.momentum != 0.9  # in single precision, as Keras casts it
     assert updates.without_rounding(second, first).momentum == 0.9
+    third = updates.keras(["Adam"], {"learning_rate": 0.1, "beta_1": 0.0, "beta_2": 0.5})
+    assert third
+    assert third.betas == third.correction == (0.0, 0.5)
     assert updates.pytorch(["LBFGS"], {"lr": 0.1}) is None
     assert updates.keras(["SGD"], {"learning_rate": 0.1, "schedule": "CosineDecay"}) is None
 

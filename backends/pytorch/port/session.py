@@ -294,10 +294,10 @@ def _one_ulp(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 def _tensors(outputs: Any) -> list[torch.Tensor]:
-    """The tensors of a model's outputs, in order."""
+    """The tensors of a model's outputs, in order; those of a dict by name, as tf.nest has them."""
     if isinstance(outputs, torch.Tensor):
         return [outputs.detach() if not outputs.requires_grad else outputs]
-    values = outputs.values() if isinstance(outputs, Mapping) else outputs
+    values = [outputs[name] for name in sorted(outputs)] if isinstance(outputs, Mapping) else outputs
     return [tensor for value in values for tensor in _tensors(value)]
 
 

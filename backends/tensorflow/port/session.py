@@ -71,7 +71,7 @@ class Session:
                 f"{address} returns an object of class {type(model).__name__}, not a keras.Model."
             )
         self.model, self.weights_file, self.attached = model, weights_file, False
-        self.own_loss = getattr(module, "loss", None) or _compiled(model, "loss")
+        self.own_loss = _mean(getattr(module, "loss", None)) or _mean(_compiled(model, "loss"), always=True)
         self.own_optimizer = getattr(module, "optimizer", None) or _compiled(model, "optimizer")
         self.mends: list[Mapping[str, Any]] = []
         self.frozen: set[str] = set()
@@ -268,8 +268,7 @@ class Session:
         return tf.constant(labels, self.dtype if np.issubdtype(labels.dtype, np.floating) else tf.int64)
 
     def _own_loss(self, outputs: Any, labels: Tensor) -> Tensor:
-        own = keras.losses.get(self.own_loss) if isinstance(self.own_loss, str) else self.own_loss
-        return tf.convert_to_tensor(own(labels, outputs))
+        return tf.convert_to_tensor(self.own_loss(labels, outputs))
 
     def _backward(self, labels: Tensor, standard: Mapping[str, Any] | None) -> tuple[float, dict[str, Any]]:
         trained = self._trained()
@@ -331,6 +330,26 @@ def _input_shape(model: Any) -> list[int] | None:
     if not isinstance(shape, tuple) or any(not isinstance(size, int) for size in shape[1:]):
         return None
     return list(shape[1:])
+
+
+class _Mean(keras.losses.Loss):
+    """The mean of a function's losses, of labels in the outputs' shape: what `fit` makes of a function."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def call(self, labels: Any, outputs: Any) -> Any:
+        if outputs.shape[-1] == 1 and len(labels.shape) == len(outputs.shape) - 1:
+            labels = keras.ops.expand_dims(labels, -1)
+        return self.function(labels, outputs)
+
+
+def _mean(loss: Any, *, always: bool = False) -> Any:
+    """A loss of which `compile` takes the mean: one named by a string, and `always` a function too."""
+    named = keras.losses.get(loss) if isinstance(loss, str) else loss
+    plain = callable(named) and not isinstance(named, keras.losses.Loss)
+    return _Mean(named) if plain and (always or isinstance(loss, str)) else named
 
 
 def _compiled(model: Any, name: str) -> Any:
