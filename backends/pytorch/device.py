@@ -12,12 +12,15 @@ from common.training.backend import Unavailable
 
 
 def choose(*, accelerate: bool, threads: int) -> torch.device:
-    """The accelerator of this process if there is one and it is to be used, else the CPU."""
+    """The accelerator of this process if there is one that has double precision, in which losses are summed,
+    and it is to be used, else the CPU."""
     torch.set_num_threads(threads)
     torch.backends.cudnn.allow_tf32 = False  # whose convolutions keep three digits
     torch.backends.cudnn.deterministic = True  # a run can be repeated, and resumed, bit by bit
     accelerator = torch.accelerator.current_accelerator(check_available=True) if accelerate else None
-    return distributed.own_accelerator(accelerator) if accelerator else torch.device("cpu")
+    if accelerator is None or accelerator.type == "mps":
+        return torch.device("cpu")
+    return distributed.own_accelerator(accelerator)
 
 
 def name(place: torch.device) -> str:

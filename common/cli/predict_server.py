@@ -97,7 +97,8 @@ def _load(framework: Backend, path: Path, name: str) -> Model:
         raise checkpoint.CheckpointError(
             f"{path} was trained with {' '.join(vary)}; the page prepares images as the zoo's recipe does."
         )
-    model = framework.build(entry.spec, entry.recipe.optimizer, execution=Execution(), seed=1)
+    execution = Execution(native=frozenset(saved.metadata.get("native", [])))
+    model = framework.build(entry.spec, entry.recipe.optimizer, execution=execution, seed=1)
     model.load_state_dict({name: saved.state[name] for name in (*entry.spec.weights, *entry.spec.statistics)})
     model.predict(np.zeros((1, *entry.spec.input_shape), np.float32))
     return model

@@ -139,8 +139,8 @@ def on_requested_data(invocation: Invocation, job: Job, *, log: Callable[[str], 
 
 def _resume_command(invocation: Invocation, recipe: Recipe) -> str:
     """The command that continues the run from its last whole epoch, with all that its checkpoint lacks; empty
-    for a run that saves none."""
-    if invocation.save_model is None:
+    for a run that saves none, and for one in several processes, which cannot be resumed."""
+    if invocation.save_model is None or invocation.world.size > 1:
         return ""
     last_epoch = checkpoint.last_epoch_path(invocation.save_model)
     words: list[object] = ["python", sys.argv[0], "--resume", last_epoch, "--epochs", recipe.epochs]
@@ -234,5 +234,5 @@ def _parts(invocation: Invocation, saved: Mapping[str, Any], entry: Entry) -> tu
         return tuple(Part(**part) for part in saved.get("parts", [only]))
     except (TypeError, RecipeError):
         raise checkpoint.CheckpointError(
-            f"{invocation.resume} names parts of its run that are none: {saved['parts']}."
+            f"{invocation.resume} names parts of its run that are none: {saved.get('parts', [only])}."
         ) from None

@@ -47,7 +47,11 @@ class Guard:
 def is_of_another_site(method: str, headers: Headers) -> bool:
     """Whether the browser says that another site's page makes the request. A link to this one is none."""
     origin, site = headers.get("origin"), headers.get("sec-fetch-site")
-    if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+    try:
+        own = origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+    except ValueError:  # as of http://[
+        own = False
+    if not own:
         return True
     link = method == "GET" and headers.get("sec-fetch-mode") == "navigate"
     return site in ("cross-site", "same-site") and not link

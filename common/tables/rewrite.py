@@ -26,12 +26,13 @@ def rewrite(folder: Path, change: Callable[[Cells], Cells | None]) -> int:
         present = store.rows(folder, "results.csv")
         changed = [cells for row in present if (cells := change(row)) is not None]
         kept = {cells["run"] for cells in changed}
+        tables = {"results.csv": changed}
         for name in TABLES_OF_A_RUN:
-            if name == "results.csv":
-                rows = changed
-            else:
-                rows = [row for row in store.rows(folder, name) if row["run"] in kept]
-            files.write(folder / name, _table(name, rows))
+            if name not in tables:
+                tables[name] = [row for row in store.rows(folder, name) if row["run"] in kept]
+        # The runs first: one that is killed leaves epochs without a run, which count for nothing.
+        for name, rows in tables.items():
+            files.write((folder / name).resolve(), _table(name, rows))
         return len(present) - len(changed)
 
 

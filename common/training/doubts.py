@@ -14,9 +14,10 @@ ABSURD = 10
 
 def chance_level(labels: NDArray[np.integer]) -> float:
     """The largest accuracy, in percent, that one answer for all images of these labels explains: the share
-    of the most frequent label and four standard errors of it."""
+    of the most frequent label and four standard errors of it, if so few images leave room above that."""
     share = float(np.bincount(labels).max() / len(labels))
-    return 100 * (share + 4 * math.sqrt(share * (1 - share) / len(labels)))
+    explained = share + 4 * math.sqrt(share * (1 - share) / len(labels))
+    return 100 * (explained if explained < 1 else share)
 
 
 def doubts(accuracy: float, losses: Mapping[str, float], *, chance: float, outputs: int) -> str:

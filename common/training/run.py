@@ -69,21 +69,31 @@ def execute(
         show(sentence)
     if not first_rank:
         return status
-    if job.results:
-        row = _row(
-            *(framework, dataset, job, epochs),
-            status=status,
-            started=started,
-            clock=clock,
-            build_seconds=build_seconds,
-            at_once=concurrent_runs.peak() if concurrent_runs else None,
-        )
-        store.append(job.results, row, *_epoch_and_error_rows(row, epochs, dataset))
+    if (results := job.results) is not None:
+
+        def record() -> Run:
+            row = _row(
+                *(framework, dataset, job, epochs),
+                status=status,
+                started=started,
+                clock=clock,
+                build_seconds=build_seconds,
+                at_once=concurrent_runs.peak() if concurrent_runs else None,
+            )
+            store.append(results, row, *_epoch_and_error_rows(row, epochs, dataset))
+            return row
+
+        try:
+            row = record()
+        except (
+            KeyboardInterrupt
+        ):  # the run has ended: it is recorded all the same, and later signals are ignored
+            row = record()
         if recorded:
             recorded(row)
         if row.reason:
             show(f"Warning: {row.reason}")
-        show(f"Run {row.run} is in {job.results / 'results.csv'}.")
+        show(f"Run {row.run} is in {results / 'results.csv'}.")
     if job.save_model and last_epoch and status == "ok":
         _save(model, framework, job, job.save_model, job.recipe.epochs)
         show(f"The checkpoint is in {job.save_model}.")
@@ -95,7 +105,7 @@ def execute(
 
 def _how_to_go_on(job: Job, status: Status) -> str:
     """Possible uses of the checkpoint of the last whole epoch of a run that did not end well."""
-    if status == "diverged":
+    if status == "diverged" or not job.resume_command:
         return f"The last whole epoch is in {job.last_epoch}; --checkpoint starts a new run from its weights."
     return f"The last whole epoch is in {job.last_epoch}; this continues the run: {job.resume_command}"
 
@@ -217,7 +227,9 @@ def _row(
         train_seconds=seconds if timed else None,
         first_step_seconds=first_step,
         predict_seconds=last.test.seconds if last else None,
-        images_per_second=steady_images / (seconds - (first_step or 0.0)) if steady_images else None,
+        images_per_second=steady_images / (seconds - (first_step or 0.0))
+        if steady_images and first_step
+        else None,
         peak_memory_mib=machine.peak_memory_mib(),
         total_seconds=clock.wall_seconds(),
         dataset=dataset.name,

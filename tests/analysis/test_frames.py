@@ -11,6 +11,7 @@ from support.tables import add_run
 
 from common.analysis import frames
 from common.tables import store
+from common.tables.schema import ErrorRow
 from common.tables.store import ResultsError
 
 
@@ -61,6 +62,12 @@ def test_the_index_of_a_held_out_image_may_be_larger(tmp_path: Path) -> None:
     add_run(tmp_path, dataset="mnist-validation-500", errors={500: 1})
     with pytest.raises(ResultsError, match=r"errors\.csv, line 3, column index: 500 "):
         frames.read(tmp_path)
+
+
+def test_errors_of_a_killed_run_without_a_row_do_not_stop_a_report(tmp_path: Path) -> None:
+    add_run(tmp_path, errors={1: 9})
+    store.append_rows(tmp_path, "errors.csv", [ErrorRow(run="abcdefabcdef", index=100_000, predicted=3)])
+    assert list(frames.read(tmp_path).errors["index"]) == [1, 100_000]
 
 
 def test_the_names_of_new_runs_are_no_numbers_to_a_spreadsheet() -> None:

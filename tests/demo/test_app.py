@@ -191,6 +191,7 @@ def test_a_body_that_does_not_arrive_ends(client: TestClient, monkeypatch: pytes
     [
         {"origin": "http://evil.example"},
         {"origin": "null"},
+        {"origin": "http://["},
         {"origin": "http://testserver:81"},
         {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"},
         {"sec-fetch-site": "same-site", "sec-fetch-mode": "cors"},

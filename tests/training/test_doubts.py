@@ -24,6 +24,13 @@ def test_chance_is_the_most_frequent_label() -> None:
     assert all(100 * (digit == MNIST).mean() <= chance for digit in range(10))
 
 
+def test_a_small_or_skewed_test_set_does_not_make_a_perfect_result_chance() -> None:
+    for labels in (np.array([0, 1] * 8), np.array([0] * 90 + [1] * 10)):
+        chance = chance_level(labels)
+        assert doubts(100.0, SOUND, chance=chance, outputs=2) == ""
+        assert doubts(100 * np.bincount(labels).max() / len(labels), SOUND, chance=chance, outputs=2)
+
+
 @pytest.mark.parametrize("accuracy", [0.0, 8.92, 9.8, 11.35])
 def test_an_accuracy_of_chance_is_doubted(accuracy: float) -> None:
     assert f"{accuracy:.2f} %" in doubts(accuracy, SOUND, chance=chance_level(MNIST), outputs=10)

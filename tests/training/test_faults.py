@@ -173,7 +173,7 @@ def test_a_checkpoint_that_does_not_fit_leaves_the_old_one(tmp_path: Path) -> No
     assert f"{file}: File too large" in one_line(ended)
     assert file.read_bytes() == b"the old one"
     assert [row["status"] for row in store.rows(tmp_path, "results.csv")] == ["ok"]
-    assert not list(tmp_path.glob(".model*"))
+    assert not list(tmp_path.glob(".*.template-ml"))
 
 
 @posix

@@ -14,6 +14,7 @@ from support.recorder import Array, Recorder, RecorderBackend
 from support.tables import digits
 
 from common.model.zoo import ZOO
+from common.tables import store
 from common.training import checkpoint
 from common.training.checkpoint import CheckpointError, last_epoch_path
 from common.training.job import Job, Part
@@ -142,3 +143,19 @@ def test_an_epoch_that_cannot_be_saved_does_not_end_the_run(
     assert status == "ok"
     assert sum("No space left" in line for line in lines) == 2
     assert checkpoint.read(tmp_path / "model.safetensors").metadata["epoch"] == 3
+
+
+def test_a_run_that_is_interrupted_while_it_is_recorded_has_its_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append, calls = store.append, []
+
+    def interrupted(*arguments: Any) -> None:
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        append(*arguments)
+
+    monkeypatch.setattr("common.training.run.store.append", interrupted)
+    assert run(planned(tmp_path, epochs=1), Learner())[0] == "ok"
+    assert [row["status"] for row in store.rows(tmp_path, "results.csv")] == ["ok"]

@@ -329,15 +329,18 @@ byId("more").addEventListener("click", () => gallery(true));
 
 // The state of the processes, also while nothing is drawn
 
+let before = {}; // the states a second ago
+
 async function watch() {
   try {
     const states = await (await fetch("api/state")).json();
     for (const { name, title } of frameworks) {
-      const down = byId(`card-${name}`).querySelector(".down");
-      const before = down.textContent;
-      down.textContent = states[name] === "ready" ? "" : `${title} is ${states[name]}.`;
-      if (before && states[name] === "ready") changed();
+      if (states[name] === before[name]) continue; // what an answer says of a checkpoint stays
+      byId(`card-${name}`).querySelector(".down").textContent =
+        states[name] === "ready" ? "" : `${title} is ${states[name]}.`;
+      if (before[name] && states[name] === "ready") changed();
     }
+    before = states;
     if (byId("verdict").textContent === NO_SERVER) changed();
   } catch {
     showVerdict(NO_SERVER);

@@ -52,11 +52,17 @@ def curves(tables: Tables) -> dict[str, Any]:
 
 
 def _groups(runs: pd.DataFrame) -> list[Group]:
-    """By network and framework the group with most seeds, of the zoo's own recipe where there is one."""
+    """By network and framework the group with most seeds, of the zoo's own recipe where there is one; of a
+    network only groups of one setting."""
     own = pooling.largest_groups(pooling.groups(pooling.zoo_runs(runs)))
     present = {(group.model, group.framework) for group in own}
     others = pooling.largest_groups(pooling.groups(pooling.newest(runs)))
-    return [*own, *(group for group in others if (group.model, group.framework) not in present)]
+    chosen: list[Group] = []
+    for group in [*own, *(group for group in others if (group.model, group.framework) not in present)]:
+        # Frameworks with other settings or data are not drawn as one comparison.
+        if not any(pooling.differing(other, group) for other in chosen if other.model == group.model):
+            chosen.append(group)
+    return chosen
 
 
 def _bands(epochs: pd.DataFrame) -> dict[str, Any]:
