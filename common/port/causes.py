@@ -49,8 +49,9 @@ SENTENCES = {
     "loss-broadcast": "compares outputs (N, 1) with labels (N): every label with every output.",
     "label-smoothing": "smooths the labels by another amount.",
     "optimizer-epsilon": "has another epsilon.",
-    "optimizer-epsilon-place": "adds epsilon after the bias correction in PyTorch and before it in Keras: it "
-    "matters in the first steps, and where gradients are as small as epsilon.",
+    "optimizer-epsilon-place": "adds epsilon in PyTorch after the bias correction, or outside the root, and "
+    "in Keras before it, or inside: it matters in Adam's first steps, and where gradients are as small as "
+    "epsilon or its root.",
     "momentum-learning-rate": "has the learning rate inside the velocity in Keras and outside in PyTorch: it "
     "matters only after the rate changes, for as long as the velocity remembers.",
     "nesterov": "uses Nesterov's momentum on one side only.",
@@ -124,10 +125,16 @@ def fix(cause: str, left: Operation | None, right: Operation | None, **values: A
             return both(_activation(right, "torch"), _activation(left, "keras"))
         case "padding-same-stride":
             flat = [number for pair in reversed(k["pads"]) for number in pair]
-            pairs = tuple(map(tuple, p["pads"]))
+            pairs = tuple(map(tuple, p["pads"])) if axes > 1 else tuple(p["pads"][0])
             return both(
                 f"nn.ZeroPad{axes}d({tuple(flat)}) before the convolution, with padding=0 in it",
                 f'keras.layers.ZeroPadding{axes}D({pairs}) before the convolution, with padding="valid"',
+            )
+        case "pooling-padding" if p["pads"] == k["pads"]:  # the means are over other numbers of values
+            pairs = ((0, 0), *map(tuple, p["pads"]), (0, 0))
+            return both(
+                "count_include_pad=False in the pooling",
+                f'keras.ops.pad(x, {pairs}) before the pooling, with padding="valid"',
             )
         case "pooling-padding":
             flat = [number for pair in reversed(k["pads"]) for number in pair]
@@ -172,7 +179,9 @@ def _layer(operation: Operation | None) -> str:
 
 
 def _number(value: float) -> str:
-    inverse = 1 / value if value else 0.0
+    if abs(value) < 1e-9:
+        return "0"
+    inverse = 1 / value
     whole = abs(inverse - round(inverse)) < 1e-6 and abs(inverse) > 1
     return f"1 / {round(inverse)}" if whole else f"{value:.7g}"
 

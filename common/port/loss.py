@@ -183,9 +183,11 @@ def _fix(name: str, left: Description, right: Description) -> dict[str, str]:
     """The line for each side that gives its loss what the other one's has."""
     match name:
         case "smoothing":
+            logits = "from_logits=True, " if right.input == "logits" else ""
             return causes.both(
                 f"nn.CrossEntropyLoss(label_smoothing={right.smoothing:g})",
-                f"keras.losses.CategoricalCrossentropy(label_smoothing={left.smoothing:g}) of one-hot labels",
+                f"keras.losses.CategoricalCrossentropy({logits}label_smoothing={left.smoothing:g}) of "
+                "one-hot labels",
             )
         case "reduction":
             keras = {"mean": "sum_over_batch_size", "none": None}.get(left.reduction, "sum")

@@ -202,6 +202,8 @@ def _fix(name: str, left: Rule, right: Rule) -> dict[str, str]:
             return causes.both(f"nesterov={right.nesterov}", f"nesterov={left.nesterov}")
         case "epsilon":
             return causes.both(f"eps={right.epsilon:g}", f"epsilon={left.epsilon:g}")
+        case "epsilon_place" | "rate_place" if left.kind not in ("adam", "sgd"):
+            return causes.both("", "")
         case "epsilon_place":
             return causes.both(
                 "a subclass of torch.optim.Adam that adds eps before the bias correction",

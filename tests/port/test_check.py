@@ -271,6 +271,16 @@ def test_one_output_is_compared_with_labels_in_its_shape(workers: Workers, tmp_p
     assert any(row.stage == "loss" for row in report.rows)
 
 
+def test_an_activation_may_be_a_layer(workers: Workers, tmp_path: Path) -> None:
+    question = two_files(
+        tmp_path,
+        "nn.Linear(5, 4), nn.LeakyReLU(0.2), nn.Linear(4, 3)",
+        "keras.Input((5,)), layers.Dense(4, activation=layers.LeakyReLU(0.1)), layers.Dense(3)",
+    )
+    found = [cause for cause in causes(compare(workers, question)) if cause[0] == "forward"]
+    assert found == [("forward", "leaky-relu-slope")]
+
+
 def test_two_activations_at_the_end_are_not_probabilities_and_logits(
     workers: Workers, tmp_path: Path
 ) -> None:

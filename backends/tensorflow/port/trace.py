@@ -155,6 +155,8 @@ def leaves(model: Any) -> list[Any]:
         else:
             inner = list(getattr(part, "_layers", []))
         inner = [other for other in inner if not isinstance(other, keras.layers.InputLayer)]
+        if type(part).__name__ in describe.FUSED and not any(other.weights for other in inner):
+            inner = []  # its activation is a layer, as LeakyReLU
         if not inner and part is not model:
             found[id(part)] = part
         for other in inner:
