@@ -233,7 +233,7 @@ def _of_practice(facts: Facts) -> list[Question]:
             "Flatten are permuted. Running statistics belong to them: BatchNorm on 7 channels has "
             f"{facts.default('parameters of BatchNorm on 7 channels')}. A checkpoint of `--save-model` has "
             "neutral names, and either framework reads it with `--checkpoint` or `--resume`.",
-            "method.md",
+            "../benchmarks.md#the-defaults",
             "python pytorch.py --model speedrun --save-model checkpoints/speedrun-pytorch.safetensors",
         ),
     ]
