@@ -252,8 +252,8 @@ def _plan(judged: Sequence[ModelVerdict], address: str = "") -> str:
     )
     return (
         "Seeds were planned for each network after its first ones, by their spread and by the time of a run, "
-        f"and none are added to change a verdict; {state}. A seed that was run several times, as for an ablation, "
-        "counts once, with the mean of its runs."
+        f"and none are added to change a verdict; {state}. A seed that was run several times, as for an "
+        "ablation, counts once, with the mean of its runs."
     )
 
 
