@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from common import files
 from common.bench import cluster, local, tasks
@@ -54,18 +53,19 @@ def _missing(wanted: Sequence[Task], folder: Path, *, where: Mapping[str, str], 
 def _run_all(todo: Sequence[Task], options: argparse.Namespace, table: str) -> int:
     """Run the tasks here, --workers of them at once, or with --cluster by Dask; an exit status."""
     address, workers = getattr(options, "cluster", None), getattr(options, "workers", None) or 1
-    where: dict[str, Any] = {"data_dir": options.data_dir, "threads": options.threads}
+    data_dir, threads = options.data_dir, options.threads
     if address is None:
-        if workers > 1:
-            where["threads"] = options.threads or cores_each(workers)
-        return run_here(todo, options.results, workers=workers, table=table, **where)
+        threads = threads or (cores_each(workers) if workers > 1 else None)
+        return run_here(
+            todo, options.results, data_dir=data_dir, threads=threads, workers=workers, table=table
+        )
     record = partial(_record_all, todo=todo, folder=options.results, table=table)
     try:
         with cluster.connected(address) as client:
             print(f"Dask's dashboard is at {client.dashboard_link}")
             if not cluster.slots(client):
                 print(f"No worker there has a slot yet: dask worker ADDRESS --resources {cluster.SLOT}=1")
-            finished = cluster.run_on_cluster(client, todo, **where)
+            finished = cluster.run_on_cluster(client, todo, data_dir=data_dir, threads=threads)
             return record(_logged(finished, options.results / LOG), slots=lambda: cluster.slots(client))
     except cluster.ClusterError as error:
         print(f"bench: {error}", file=sys.stderr)

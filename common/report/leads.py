@@ -79,11 +79,10 @@ def sentences(quantity: Quantity, lead: Lead) -> str:
 def undecided(quantity: Quantity, lead: Lead) -> str:
     """`TensorFlow trains faster in 3 of 9 networks, the others are undecided`: for an average that is."""
     ahead = _by_framework(_decided(quantity), lead)
-    if len(ahead) > 1:
-        return f"which one {lead.words} differs by network"
-    for name, networks in ahead.items():
-        return f"{name} {lead.words} in {len(networks)}{_of(quantity)}, the others are undecided"
-    return f"which one {lead.words} is undecided"
+    if len(ahead) != 1:
+        return f"which one {lead.words} {'differs by network' if ahead else 'is undecided'}"
+    [(name, networks)] = ahead.items()
+    return f"{name} {lead.words} in {len(networks)}{_of(quantity)}, the others are undecided"
 
 
 def _all(quantity: Quantity) -> str:

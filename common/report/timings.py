@@ -137,7 +137,8 @@ def _over_reference(timings: Timings) -> str:
     if timings.reference is None:
         return ""
     sides = (timings, timings.reference)
-    if len({tuple(side.of("race train_seconds", "run")["sitting"][-1:]) for side in sides}) > 1:
+    one, other = (set(side.of("race train_seconds", "run")["sitting"]) for side in sides)
+    if one != other:
         return ""
     ratio = over(*(side.value("race train_seconds", "run") for side in sides))
     return _borne(ratio, max(side.clock_error for side in sides))

@@ -26,13 +26,11 @@ def rewrite(folder: Path, change: Callable[[Cells], Cells | None]) -> int:
         present = store.rows(folder, "results.csv")
         changed = [cells for row in present if (cells := change(row)) is not None]
         kept = {cells["run"] for cells in changed}
-        tables = {"results.csv": changed}
-        for name in TABLES_OF_A_RUN:
-            if name not in tables:
-                tables[name] = [row for row in store.rows(folder, name) if row["run"] in kept]
+        others = [name for name in TABLES_OF_A_RUN if name != "results.csv"]
+        tables = {name: [row for row in store.rows(folder, name) if row["run"] in kept] for name in others}
         # The runs first: one that is killed leaves epochs without a run, which count for nothing.
-        for name, rows in tables.items():
-            files.write((folder / name).resolve(), _table(name, rows))
+        for name, rows in {"results.csv": changed, **tables}.items():
+            _replace(folder, name, rows)
         return len(present) - len(changed)
 
 
@@ -40,13 +38,13 @@ def keep(folder: Path, name: str, wanted: Callable[[Cells], bool]) -> None:
     """Keep only the wanted rows of a table whose rows belong to no run. Raises as `rewrite` does."""
     with files.locked(folder):
         rows = [row for row in store.rows(folder, name) if wanted(row)]
-        files.write(folder / name, _table(name, rows))
+        _replace(folder, name, rows)
 
 
-def _table(name: str, rows: list[Cells]) -> bytes:
-    """The content of a table with these rows."""
+def _replace(folder: Path, name: str, rows: list[Cells]) -> None:
+    """Replace a table, or the file that it links to, by one with these rows."""
     buffer = io.StringIO(newline="")
     writer = csv.DictWriter(buffer, header(TABLES[name]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    return buffer.getvalue().encode()
+    files.write((folder / name).resolve(), buffer.getvalue().encode())

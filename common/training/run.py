@@ -85,9 +85,8 @@ def execute(
 
         try:
             row = record()
-        except (
-            KeyboardInterrupt
-        ):  # the run has ended: it is recorded all the same, and later signals are ignored
+        except KeyboardInterrupt:
+            # The run has ended: it is recorded all the same, and later signals are ignored.
             row = record()
         if recorded:
             recorded(row)
@@ -211,7 +210,7 @@ def _row(
     timed = trained if last and trained and not job.start_epoch else []
     seconds = sum(epoch.seconds for epoch in timed)
     first_step = timed[0].first_step_seconds if timed else None
-    steady_images = sum(epoch.images for epoch in timed) - (job.recipe.batch_size if first_step else 0)
+    steady_images = sum(epoch.images for epoch in timed) - job.recipe.batch_size  # without the first step's
     return Run(
         reason=_doubts(job, dataset, last) if last else "",
         framework=framework.name,
@@ -227,9 +226,7 @@ def _row(
         train_seconds=seconds if timed else None,
         first_step_seconds=first_step,
         predict_seconds=last.test.seconds if last else None,
-        images_per_second=steady_images / (seconds - (first_step or 0.0))
-        if steady_images and first_step
-        else None,
+        images_per_second=steady_images / (seconds - first_step) if steady_images and first_step else None,
         peak_memory_mib=machine.peak_memory_mib(),
         total_seconds=clock.wall_seconds(),
         dataset=dataset.name,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from common.port.check import Report
+
 PYTORCH = """
 import torch
 from torch import nn
@@ -73,3 +75,8 @@ def write(folder: Path, *, pytorch: Changes | None = None, keras: Changes | None
     left.write_text(changed(PYTORCH, pytorch or {}))
     right.write_text(changed(KERAS, keras or {}))
     return f"{left}:Net", f"{right}:build"
+
+
+def causes(report: Report, *, inherent: bool = False) -> list[tuple[str, str]]:
+    """Stage and cause of each finding, in order."""
+    return [(f.stage, f.cause) for f in report.findings if f.inherent == inherent]

@@ -62,7 +62,9 @@
       const used = new Set([...bands, ...runs].map((row) => row.framework));
       const frameworks = Object.values(data.frameworks).filter((each) => used.has(each.title));
       const log = LOGARITHMIC.has(measure.value);
-      const drawn = log ? [bands.filter(({ mean }) => mean > 0).map(positive), runs.filter(({ value }) => value > 0)] : [bands, runs];
+      const drawn = log
+        ? [bands.filter(({ mean }) => mean > 0).map(positive), runs.filter(({ value }) => value > 0)]
+        : [bands, runs];
       const options = { title, log, frameworks };
       show("curves-chart", [...bands, ...runs], curvesChart(...drawn, options), `${network.value}: ${title} by epoch`);
       byId("numbers").tBodies[0].replaceChildren(...bands.map(numbersRow));
