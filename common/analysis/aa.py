@@ -164,9 +164,11 @@ def aa_pairs(
     pairs = {}
     for (model, framework), runs in _last_rounds(speed):
         try:
-            values = QUANTITIES[quantity](runs, recipes[model]).dropna()
+            values = QUANTITIES[quantity](runs, recipes[model])
         except KeyError:  # an older session, or another network
             continue
+        # What is taken from a run's seconds was timed by itself: after a stall it can be more than they are.
+        values = values[(values > 0) & (values < math.inf)]
         by_arm: dict[str, dict[Round, float]] = {"A": {}, "B": {}}
         for session, name in values.index:
             arm, _, number = name.partition(" ")

@@ -29,6 +29,7 @@ NONE, ALL = "none", "all"
 ALL_VARIANTS = (NONE, *NATIVE_PARTS, ALL)
 
 PLACE = ["machine", "device", "threads", "world_size"]
+CODE = ["commit", "framework_version", "python"]
 SECONDS = "train_seconds"
 """Columns of a run."""
 
@@ -90,13 +91,21 @@ class Ablation:
 
     def values(self, framework: str, variant: str, column: str) -> dict[int, float]:
         """By seed; empty where the variant was not run. Seconds are only of runs that had the machine to
-        themselves, and of FEWEST_TIMED seeds at least."""
+        themselves, with the CODE of the last run of a variant, and of FEWEST_TIMED seeds at least."""
         group = self.groups.get((framework, variant))
         if group is None:
             return {}
-        runs = group.runs[pooling.timed(group.runs)] if column == SECONDS else group.runs
+        runs = group.runs
+        if column == SECONDS:
+            runs = runs[pooling.timed(runs) & (runs[CODE] == self._code(framework)).all(axis=1)]
         found = pooling.by_seed(Group(group.fields, runs), column)
         return {} if column == SECONDS and len(found) < FEWEST_TIMED else found
+
+    def _code(self, framework: str) -> pd.Series[str]:
+        """CODE of the framework's last run with a part native, or of its last run if it has none."""
+        groups = {variant: group.runs for (name, variant), group in self.groups.items() if name == framework}
+        native = [runs for variant, runs in groups.items() if variant != NONE]
+        return pd.concat(native or groups.values()).sort_values("started")[CODE].iloc[-1]
 
     def effect(self, framework: str, variant: str, column: str) -> Comparison | None:
         """The variant less the pinned runs, paired by seed; None for these, without a seed in common, and of

@@ -115,11 +115,14 @@ class Answer:
 
     @property
     def _timed(self) -> pd.DataFrame:
-        """The rows of speed.csv behind the quantities and the single images."""
+        """The rows of speed.csv behind the quantities and the single images: of the last session of each
+        network that measured both frameworks."""
         speed = self.tables.speed
-        timed = speed["measure"].str.startswith(aa.PREFIX) | (speed["measure"] == "predict")
-        last = speed["sitting"] == speed.groupby(["model", "measure"])["sitting"].transform("max")
-        return speed[timed & last]
+        rows = speed[speed["measure"].str.startswith(aa.PREFIX) | (speed["measure"] == "predict")]
+        rows = rows[rows["framework"].isin(PAIR)]
+        session = rows.groupby(["model", "measure", "sitting"])["framework"]
+        rows = rows[session.transform("nunique") == len(PAIR)]
+        return rows[rows["sitting"] == rows.groupby(["model", "measure"])["sitting"].transform("max")]
 
 
 @functools.lru_cache(maxsize=2)

@@ -64,16 +64,19 @@ class OneNetwork:
 
     @cached_property
     def timed(self) -> pd.DataFrame:
-        """Pairs of runs that had their machine to themselves, by seed: the columns MEASURED of the first
-        framework, and with `_second` those of the second. They share machine, threads, versions of the code
-        and of Python; of several such settings those of the last run count."""
+        """Pairs of runs that had a process and their machine to themselves, by seed: the columns MEASURED of
+        the first framework, and with `_second` those of the second. They share machine, threads, versions of
+        the code, the framework and Python; of several such settings those of the last run count."""
         runs = self.tables.runs
-        runs = runs[(runs["status"] == "ok") & pooling.timed(runs)].sort_values("started")
+        # Without seconds of import it was not the first run of its process.
+        timed = (runs["status"] == "ok") & pooling.timed(runs) & runs["import_seconds"].notna()
+        runs = runs[timed].sort_values("started")
         sides = [runs[runs["framework"] == name] for name in PAIR]
         pairs = sides[0].merge(sides[1], on=list(aa.SAME_CODE), suffixes=("", "_second"))
         if len(pairs):
             last = pairs.sort_values("started_second").iloc[-1]
-            shared = [name for name in aa.SAME_CODE if name != "seed"]
+            versions = ["framework_version", "framework_version_second"]
+            shared = [*versions, *(name for name in aa.SAME_CODE if name != "seed")]
             pairs = pairs[(pairs[shared] == last[shared]).all(axis="columns")]
         return pairs.drop_duplicates("seed", keep="last").set_index("seed").sort_index()
 

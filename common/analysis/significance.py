@@ -130,8 +130,8 @@ def compare_logarithms(first: Sequence[float], second: Sequence[float]) -> Compa
 
     Raises ValueError for different numbers of values, for none, and for a value that is not positive.
     """
-    if min(*first, *second) <= 0:
-        raise ValueError(f"Ratios require positive values, not {min(*first, *second):g}.")
+    if (least := min((*first, *second), default=1.0)) <= 0:
+        raise ValueError(f"Ratios require positive values, not {least:g}.")
     return compare(
         *([math.log(value) for value in side] for side in (first, second)), margin=math.log(RATIO_MARGIN)
     )

@@ -40,7 +40,12 @@ def run_missing(
     store.check_writable(options.results)
     files.is_file(options.results / LOG)  # a pipe in its place would wait for a reader
     with locked(options.results):
-        return _run_all(todo(), options, table)
+        status = _run_all(todo(), options, table)
+        # These runs may be of newer arithmetic than rows that counted before.
+        void = tasks.missing(wanted, store.rows(options.results, table), where=where) if status == 0 else []
+        if void:
+            print(f"{len(void)} rows are of older arithmetic, and count no more; run it again.")
+        return 1 if void else status
 
 
 def _missing(wanted: Sequence[Task], folder: Path, *, where: Mapping[str, str], table: str) -> list[Task]:
@@ -108,16 +113,21 @@ def _record_all(
 ) -> int:
     """Record every task as it ends; an exit status. `slots` returns how many tasks can run at once."""
     remaining, failed = list(todo), 0
+    unrecorded: Finished | None = None
     try:
         with contextlib.closing(finished):
             _report_progress(remaining, folder, done=0, failed=0, slots=slots())
             for ended in finished:
+                unrecorded = ended
                 remaining.remove(ended.task)
                 failed += not ended.completed
                 _record(ended, folder, table)
+                unrecorded = None
                 done = len(todo) - len(remaining) - failed
                 _report_progress(remaining, folder, done=done, failed=failed, slots=slots())
     except KeyboardInterrupt as stop:
+        if unrecorded and unrecorded.completed and not _is_recorded(unrecorded, folder, table):
+            _record(unrecorded, folder, table)
         for outcome in stop.outcomes if isinstance(stop, tasks.Interrupted) else ():
             store.merge(folder, _kept(outcome.tables, table))
         print("\nInterrupted; run it again to continue.")
@@ -149,6 +159,12 @@ def _record(ended: Finished, folder: Path, table: str) -> None:
     place = outcome.machine if outcome else ""
     store.append_rows(folder, table, [tasks.failed_row(ended.task, ended.reason, machine_name=place)])
     print(f"{ended.task} failed: {ended.reason}")
+
+
+def _is_recorded(ended: Finished, folder: Path, table: str) -> bool:
+    """Whether the row of a completed task is in the table; an interruption undoes a write that it ends."""
+    run = ended.outcome.row["run"] if ended.outcome else ""
+    return any(row["run"] == run for row in store.rows(folder, table))
 
 
 def _report_progress(remaining: Sequence[Task], folder: Path, *, done: int, failed: int, slots: int) -> None:

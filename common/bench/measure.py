@@ -75,7 +75,7 @@ def run_session(options: argparse.Namespace, record: Callable[[Session], str]) -
         folder=options.results,
         data_dir=getattr(options, "data_dir", None),
         models=models,
-        frameworks=options.frameworks,
+        frameworks=list(dict.fromkeys(options.frameworks)),
         started=machine.now(),
         data=data,
     )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+import pandas as pd
+
 from common.analysis.one_network import OneNetwork
 from common.bench import probe, tasks
 from common.bench.tasks import Task
@@ -45,7 +47,8 @@ def plan_of(wanted: Sequence[Task], rows: Sequence[Row], recorded: OneNetwork, *
     The pair is that of the first seed, which then need not run for its accuracy too.
     """
     timed = recorded.timed
-    here = timed[(timed["machine"] == machine.name()) & (timed["threads"] == cores())]
+    own = {"machine": machine.name(), "device": "cpu", "threads": cores()}
+    here = timed[(timed[list(own)] == pd.Series(own)).all(axis=1)]
     alone = [] if len(here) else [task for task in wanted if task.seed == wanted[0].seed]
     together = [task for task in tasks.missing(wanted, rows) if task not in alone]
     return Plan(wanted=wanted, together=together, alone=alone, workers=workers)

@@ -42,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure; print docs/scale.md as it then is."""
-    return run_session(options, lambda session: _measure(session, options.parts or tuple(PARTS)))
+    return run_session(
+        options, lambda session: _measure(session, tuple(dict.fromkeys(options.parts or PARTS)))
+    )
 
 
 def _measure(session: Session, parts: Sequence[str]) -> str:

@@ -301,7 +301,7 @@ def failed_row(task: Task, reason: str, *, machine_name: str) -> schema.Run:
         "framework": task.framework,
         "parameters": entry.spec.parameters,
         "seed": task.seed,
-        "device": "cpu",
+        "device": "accelerator" if task.accelerated else "cpu",
         "threads": 0,
         "world_size": 1,
         "machine": machine_name,

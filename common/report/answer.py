@@ -207,7 +207,7 @@ def prediction(answer: Answer) -> str:
         parts.append(
             f"{name} predicts single images {mean:.1f} times as fast on average over "
             f"{len(factors)} network{'s' * (len(factors) > 1)} (by network {min(factors):.1f} to "
-            f"{max(factors):.1f} times{bounds}; means of many calls, noise not measured)."
+            f"{max(factors):.1f} times{bounds}; medians of many calls, noise not measured)."
         )
     if quantity := answer.quantities.get("prediction"):
         parts.append(f"In batches of {TEST_BATCH_SIZE:,}: {leads(quantity, Lead('predicts {} faster'))}")

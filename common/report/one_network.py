@@ -161,11 +161,13 @@ def _ahead(ratio: Ratio, lead: Lead) -> str:
 
 
 def _measured_on(network: OneNetwork) -> str:
-    """The pairs behind the times, their threads and machine."""
+    """The pairs behind the times, their threads, machine and device."""
     timed = network.timed
+    last = timed.iloc[-1]
+    threads = int(last["threads"])
     number = "one pair of runs" if len(timed) == 1 else f"{len(timed)} pairs of runs"
-    threads = int(timed["threads"].iloc[-1])
+    device = "" if last["device"] == "cpu" else f", {last['device']}"
     return (
-        f"Times and memory are of {number}, alone on {timed['machine'].iloc[-1]}, with {threads} "
+        f"Times and memory are of {number}, alone on {last['machine']}{device}, with {threads} "
         f"thread{'s' * (threads != 1)}."
     )

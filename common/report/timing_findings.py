@@ -60,7 +60,7 @@ def native_loaders(measured: list[Timings]) -> str:
     ratios = {}
     for timings in measured:
         seconds = (timings.value("idiom train_seconds", loader) for loader in ("native", "memory"))
-        if (ratio := over(*seconds)) and aa.bears(timings.clock_error, ratio):
+        if (ratio := over(*seconds)) and aa.bears(timings.clock_error("idiom train_seconds"), ratio):
             ratios[f"`{timings.model}` in {display_name(timings.framework)}"] = ratio
     if not ratios:
         return "No network is measured exactly enough for a ratio of the loaders."

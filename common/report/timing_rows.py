@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -23,20 +24,25 @@ REFERENCE = "one-epoch-215k"
 class Timings:
     """The latest rows of a network in a framework.
 
-    `clock_error` is that of the A/A test of its training throughput, infinite without one. `reference` is
+    `clock_errors` are those of the A/A tests of its training throughput, by aa.PLACE. `reference` is
     REFERENCE in the same framework, if that was measured.
     """
 
     framework: str
     model: str
     rows: pd.DataFrame
-    clock_error: float
+    clock_errors: Mapping[tuple[object, ...], float]
     reference: Timings | None = None
 
     def of(self, measure: str, arm: str | None = None) -> pd.DataFrame:
         """The rows of a measure, of one arm or of all."""
         rows = self.rows[self.rows["measure"] == measure]
         return rows if arm is None else rows[rows["arm"] == arm]
+
+    def clock_error(self, measure: str) -> float:
+        """That of the place where the measure was; infinite without an A/A test there."""
+        rows = self.of(measure)
+        return self.clock_errors.get(tuple(rows[aa.PLACE].iloc[-1]), math.inf) if len(rows) else math.inf
 
     def value(self, measure: str, arm: str, column: str = "value") -> float | None:
         """A column of the measure's row; None where it was not measured."""
@@ -51,7 +57,7 @@ def latest(speed: pd.DataFrame) -> list[Timings]:
     the kernels, only those of the session whose stages are shown: a later profile may have none, as of a step
     that TensorFlow compiles.
     """
-    clocks = aa.training_clocks(speed)
+    clocks = {place: aa.training_clocks(rows) for place, rows in speed.groupby(aa.PLACE)}
     speed = speed[speed["framework"] != ""]
     last = speed[
         speed["sitting"] == speed.groupby(["model", "framework", "measure"])["sitting"].transform("max")
@@ -67,9 +73,9 @@ def latest(speed: pd.DataFrame) -> list[Timings]:
         rows = last[(last["model"] == model) & (last["framework"] == framework)]
         of_stages = rows.loc[rows["measure"] == "part", "sitting"].max()
         rows = rows[~((rows["measure"] == "kernel") & (rows["sitting"] < of_stages))]
-        error = clocks.get((model, framework), math.inf)
+        errors = {place: errors.get((model, framework), math.inf) for place, errors in clocks.items()}
         reference = by_name.get((REFERENCE, framework))
-        by_name[model, framework] = Timings(framework, model, rows, error, reference)
+        by_name[model, framework] = Timings(framework, model, rows, errors, reference)
     return sorted(
         by_name.values(),
         key=lambda timings: (sort_key(timings.model, ZOO), sort_key(timings.framework, FRAMEWORKS)),

@@ -105,7 +105,7 @@ def _ratio(measure: str, arm: str, divisor: str) -> Cell:
 
 def _training_ratio(measure: str, arm: str, divisor: str) -> Cell:
     return lambda timings: _borne(
-        over(timings.value(measure, arm), timings.value(measure, divisor)), timings.clock_error
+        over(timings.value(measure, arm), timings.value(measure, divisor)), timings.clock_error(measure)
     )
 
 
@@ -141,7 +141,7 @@ def _over_reference(timings: Timings) -> str:
     if one != other:
         return ""
     ratio = over(*(side.value("race train_seconds", "run") for side in sides))
-    return _borne(ratio, max(side.clock_error for side in sides))
+    return _borne(ratio, max(side.clock_error("race train_seconds") for side in sides))
 
 
 def _stage_percent(stage: str) -> Cell:

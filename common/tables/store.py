@@ -106,7 +106,8 @@ def merge(folder: Path, tables: Mapping[str, bytes]) -> None:
     Raises ResultsError as `append` does, and for other columns than this version's.
     """
     lines = {}
-    for name in TABLES:
+    # A run's row comes last, as in `append`: whoever finds it finds its epochs and errors too.
+    for name in (*TABLES_OF_A_RUN, *(other for other in TABLES if other not in TABLES_OF_A_RUN)):
         if name in tables:
             first, _, lines[name] = tables[name].partition(b"\n")
             if first.decode(errors="replace") != ",".join(header(TABLES[name])):

@@ -171,6 +171,18 @@ def test_a_whole_run_on_other_data_has_their_images(tmp_path: Path) -> None:
     assert pair.mean == pytest.approx(12 + 14 * 6400 / training + (16 * 40 - 80) / 20)
 
 
+def test_a_run_with_less_time_than_is_taken_from_it_has_no_speed(tmp_path: Path) -> None:
+    rows = aa_rows([2.0, 2.0, 2.0], [2.0, 2.0, 2.0])
+    preprocess = [
+        dataclasses.replace(row, measure="again preprocess_seconds", value=1e6 * (row.arm == "A 2"))
+        for row in rows
+        if row.measure == "again train_seconds"
+    ]
+    others = [row for row in rows if row.measure != "again preprocess_seconds"]
+    pair = aa.aa_pairs(speed(tmp_path, [*others, *preprocess]), "training")["tf-model-1", "pytorch"]
+    assert [number for _, number in pair.rounds] == [1, 3]
+
+
 def test_a_session_without_a_quantity_has_no_pairs_of_it(tmp_path: Path) -> None:
     table = speed(tmp_path, aa_rows([1.0, 1.0], [1.0, 1.0], quantity="memory"))
     assert aa.aa_pairs(table, "training") == {}

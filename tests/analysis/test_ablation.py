@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 from support.tables import add_run, add_variants
@@ -105,6 +106,16 @@ def test_seconds_have_an_effect_over_enough_seeds_in_common(tmp_path: Path) -> N
     pinned = runs["native"] == "none"
     (result,) = ablation.ablations(runs[(pinned & (runs["seed"] < 6)) | (~pinned & (runs["seed"] > 1))])
     assert result.values("pytorch", "none", "train_seconds")
+    assert result.effect("pytorch", "init", "train_seconds") is None
+
+
+def test_seconds_are_of_the_code_of_the_last_variant(tmp_path: Path) -> None:
+    add_variants(tmp_path, seeds=6, none=(99.0, 99.0), init=(99.1, 99.0))
+    runs = frames.read(tmp_path).runs
+    older = runs[runs["native"] == "none"].assign(commit="older", train_seconds=99.0)
+    (result,) = ablation.ablations(pd.concat([runs, older], ignore_index=True))
+    assert set(result.values("pytorch", "none", "train_seconds").values()) == {10.0}
+    (result,) = ablation.ablations(pd.concat([runs[runs["native"] != "none"], older], ignore_index=True))
     assert result.effect("pytorch", "init", "train_seconds") is None
 
 

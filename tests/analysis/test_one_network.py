@@ -108,7 +108,15 @@ def test_one_framework_has_no_verdict(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "shared", [{"at_once": 2.0}, {"at_once": None}, {"load_before": 4.0}, {"status": "diverged"}], ids=str
+    "shared",
+    [
+        {"at_once": 2.0},
+        {"at_once": None},
+        {"load_before": 4.0},
+        {"status": "diverged"},
+        {"import_seconds": None},  # not the first run of its process
+    ],
+    ids=str,
 )
 def test_times_are_of_runs_that_were_alone(shared: dict[str, object], tmp_path: Path) -> None:
     add_pair(tmp_path, (1.0, 2.0), **({"accuracy": None} if "status" in shared else {}) | shared)
@@ -122,7 +130,10 @@ def test_times_are_of_runs_that_were_alone(shared: dict[str, object], tmp_path: 
     assert (ratio.mean, ratio.interval, ratio.n) == (pytest.approx(1.5), None, 1)
 
 
-@pytest.mark.parametrize("column, other", [("threads", 1), ("machine", "another"), ("commit", "f" * 12)])
+@pytest.mark.parametrize(
+    "column, other",
+    [("threads", 1), ("machine", "another"), ("commit", "f" * 12), ("framework_version", "1.2.2")],
+)
 def test_times_are_of_one_setting_the_last(column: str, other: object, tmp_path: Path) -> None:
     add_pair(tmp_path, (1.0, 2.0), started="2026-01-01T00:00:00Z", **{column: other})
     add_pair(tmp_path, (3.0, 2.0), seed=2, started="2026-01-02T00:00:00Z")

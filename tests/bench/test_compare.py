@@ -217,6 +217,19 @@ def test_times_of_other_cores_or_another_machine_are_measured_again(
     assert [task.seed for task, _ in runs.ran[6:]] == [1, 1]
 
 
+def test_times_of_an_accelerator_stand_in_for_none_of_the_cpu(
+    runs: Runs, network: str, tmp_path: Path
+) -> None:
+    assert compare(network, tmp_path) == 0
+    place = {"machine": "here", "threads": CORES, "at_once": 1.0, "load_before": 0.1, "device": "cuda a GPU"}
+    for framework in PAIR:
+        add_run(
+            tmp_path, framework=framework, entry=entry_of(network), started="2026-02-01T00:00:00Z", **place
+        )
+    assert compare(network, tmp_path) in (0, 1)  # accuracies of two devices are not compared
+    assert [task.seed for task, _ in runs.ran[6:]] == [1, 1]
+
+
 def test_an_interrupted_comparison_goes_on(
     runs: Runs, network: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

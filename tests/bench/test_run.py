@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ from common.frameworks import ROOT
 from common.model.recipe import recipe_hash
 from common.model.zoo import ZOO
 from common.tables import store
+
+ONE = ["--models", "tf-model-1", "--frameworks", "pytorch"]
 
 LONG = ("epochs=500",)
 """What is changed in tf-model-1 for a run that prints at once and does not end while a test looks on."""
@@ -68,6 +72,42 @@ def test_a_missing_task_runs_once(
     assert bench.main(words) == 0
     assert len(ran) == 6
     assert len(store.rows(folder, "epochs.csv")) == 4 * (1 + ZOO["tf-model-1"].recipe.epochs)
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["before its rows are written", "after"])
+def test_a_run_that_is_interrupted_while_it_is_recorded_is_recorded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: bool
+) -> None:
+    merge, calls = store.merge, []
+
+    def interrupted(folder: Path, tables: Mapping[str, bytes]) -> None:
+        calls.append(folder)
+        if len(calls) > 1 or written:
+            merge(folder, tables)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(tasks, "run_task", lambda task, **_: outcome(tmp_path / "ran", task))
+    monkeypatch.setattr(store, "merge", interrupted)
+    folder = tmp_path / "results"
+    assert bench.main([*ONE, "--seeds", "1", "--results", str(folder)]) == 130
+    assert len(store.rows(folder, "results.csv")) == 1
+    assert len(store.rows(folder, "epochs.csv")) == 1 + ZOO["tf-model-1"].recipe.epochs
+
+
+def test_rows_that_newer_arithmetic_voids_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(task: Task, *, numerics: int, **_: object) -> Outcome:
+        return outcome(tmp_path / f"{task.seed} {numerics}", task, numerics=numerics)
+
+    monkeypatch.setattr(tasks, "run_task", partial(run, numerics=1))
+    words = [*ONE, "--results", str(tmp_path / "results")]
+    assert bench.main([*words, "--seeds", "2"]) == 0
+    monkeypatch.setattr(tasks, "run_task", partial(run, numerics=2))
+    assert bench.main([*words, "--seeds", "3"]) == 1
+    assert "2 rows are of older arithmetic, and count no more; run it again." in capsys.readouterr().out
+    assert bench.main([*words, "--seeds", "3"]) == 0
 
 
 def test_changes_are_compared(

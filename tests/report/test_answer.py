@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from support.tables import aa_rows, add_pairs, add_variants, timing_row
 
 from common.analysis import frames
 from common.analysis.answer import Answer
-from common.frameworks import FRAMEWORKS
+from common.frameworks import FRAMEWORKS, PAIR
 from common.report import answer, answer_figure, cells
 from common.tables import store
 
@@ -323,8 +322,11 @@ def test_a_point_of_an_inexact_clock_is_hollow_and_has_no_interval(tmp_path: Pat
 
 def test_machines_and_versions_of_the_times_are_named(tmp_path: Path) -> None:
     add_pairs(tmp_path, [0.01, -0.01])
-    row = timing_row("predict", "batch 1", 1.0)
-    store.append_rows(tmp_path, "speed.csv", [dataclasses.replace(row, machine="a fast machine")])
+    rows = [timing_row("predict", "batch 1", 1.0, framework=name, machine="a fast machine") for name in PAIR]
+    alone = timing_row("predict", "batch 1", 1.0, machine="one that ran PyTorch alone", session="2027")
+    store.append_rows(tmp_path, "speed.csv", [*rows, alone])
+    (row, _) = rows
     assert answer.block(found(tmp_path)).endswith(
-        f"were measured with PyTorch {row.framework_version} on a fast machine, no GPU used. {answer.WORDS}"
+        f"were measured with PyTorch {row.framework_version} and TensorFlow {row.framework_version} on a "
+        f"fast machine, no GPU used. {answer.WORDS}"
     )

@@ -130,6 +130,8 @@ def test_a_ratio_of_training_times_needs_a_clock_that_bears_it(tmp_path: Path) -
     assert "| 2.00 | 7.00 | no A/A test |" in page
     noisy = aa_rows([200.0, 50.0, 100.0], [50.0, 200.0, 100.0], framework="tensorflow")
     assert "| 2.00 | 7.00 | A/A " in section(tmp_path, *noisy)
+    elsewhere = aa_rows([100.0, 100.2], [100.1, 100.1], framework="tensorflow", session=LATER, machine="b")
+    assert "| 2.00 | 7.00 | A/A " in section(tmp_path, *elsewhere)
     exact = aa_rows([100.0, 100.2], [100.1, 100.1], framework="tensorflow", session=LATER, commit="new")
     assert "| 2.00 | 7.00 | 3.50 |" in section(tmp_path, *exact)
 

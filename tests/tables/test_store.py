@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.rows import COLUMNS, EPOCH, ERROR, NAMES, RUN, add, contents, runs
 
+from common.tables import store
 from common.tables.schema import EpochRow, ErrorRow, Row, Run, Status, header
 from common.tables.store import ResultsError, append, check_writable, rows
 
@@ -53,6 +54,20 @@ def test_rows_are_in_the_order_of_appending(tmp_path: Path) -> None:
     assert runs(tmp_path, "epochs.csv") == ["b", "b", "a", "a", "c", "c"]
     assert [row["epoch"] for row in rows(tmp_path, "epochs.csv")] == ["0", "1"] * 3
     assert runs(tmp_path, "errors.csv") == ["b", "a", "c"]
+
+
+def test_the_row_of_a_run_is_merged_after_its_epochs_and_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is killed between two tables leaves no row of a run without the others."""
+    add(tmp_path / "from", "a")
+
+    def killed(folder: Path, lines: Mapping[str, bytes]) -> None:
+        assert list(lines)[-1] == "results.csv"
+        assert len(lines) == 3
+
+    monkeypatch.setattr(store, "_append_text", killed)
+    store.merge(tmp_path / "to", store.complete_tables(tmp_path / "from"))
 
 
 def test_a_run_without_epochs_or_errors(tmp_path: Path) -> None:
