@@ -91,9 +91,9 @@ def build_optimizer(
     fused = None if execution.loader else True
     match optimizer:
         case SGD(momentum=momentum, nesterov=nesterov):
-            return torch.optim.SGD(weights, lr=0.0, momentum=momentum, nesterov=nesterov, fused=fused)
+            return torch.optim.SGD(weights, lr=0.0, momentum=float(momentum), nesterov=nesterov, fused=fused)
         case Adam(beta1=beta1, beta2=beta2, eps=eps):
-            constants: dict[str, Any] = {} if own_constants else {"betas": (beta1, beta2), "eps": eps}
+            constants: Any = {} if own_constants else {"betas": (float(beta1), float(beta2)), "eps": eps}
             return torch.optim.Adam(weights, lr=0.0, fused=fused, **constants)
         case Adadelta(rho=rho, eps=eps):
             constants = {} if own_constants else {"rho": rho, "eps": eps}

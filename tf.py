@@ -106,7 +106,7 @@ def build_optimizer(
     match optimizer:
         case SGD(momentum=momentum, nesterov=nesterov):
             kind = keras.optimizers.SGD if own_constants else parity.SGD
-            result = kind(momentum=momentum, nesterov=nesterov)
+            result = kind(learning_rate=0.0, momentum=float(momentum), nesterov=nesterov)
         case Adam(beta1=beta1, beta2=beta2, eps=eps):
             constants = {"beta_1": beta1, "beta_2": beta2, "epsilon": eps}
             result = keras.optimizers.Adam() if own_constants else parity.Adam(**constants)

@@ -17,10 +17,11 @@ class Framework:
 
     `script` is its command in ROOT, `default_model` the network that this trains when none is named.
     `compiler` and `native_loader` complete the sentences of `--help`; `pins_memory` says whether the loader
-    can put batches in page-locked memory. `launcher` is the convention by which several processes of one run
-    find their rank. `init` is the distribution of its own initial weights, as `ModelSpec.init` names it.
-    `openmp_spins` limits the turns for which an OpenMP thread of the framework waits for the others before it
-    sleeps; None where its threads are not OpenMP's. `colour` and `marker` are those of every figure.
+    can put batches in page-locked memory, `cycles_momentum` whether its own SGD can change the momentum.
+    `launcher` is the convention by which several processes of one run find their rank. `init` is the
+    distribution of its own initial weights, as `ModelSpec.init` names it. `openmp_spins` limits the turns
+    for which an OpenMP thread of the framework waits for the others before it sleeps; None where its
+    threads are not OpenMP's. `colour` and `marker` are those of every figure.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Framework:
     compiler: str
     native_loader: str
     pins_memory: bool
+    cycles_momentum: bool
     launcher: Literal["torchrun", "TF_CONFIG"]
     init: str
     openmp_spins: int | None
@@ -56,6 +58,7 @@ FRAMEWORKS: dict[str, Framework] = {
             compiler="torch.compile",
             native_loader="torchvision's data set and a DataLoader",
             pins_memory=True,
+            cycles_momentum=True,
             launcher="torchrun",
             init="fan-in-uniform",
             # libgomp's own 300,000 outlast a slice of the scheduler: a thread keeps the one it waits for
@@ -73,6 +76,7 @@ FRAMEWORKS: dict[str, Framework] = {
             compiler="XLA (which dense networks are by default)",
             native_loader="tf.data and Model.fit",
             pins_memory=False,
+            cycles_momentum=False,
             launcher="TF_CONFIG",
             init="xavier-uniform",
             openmp_spins=None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 
 import torch
 
@@ -30,7 +31,7 @@ def name(place: torch.device) -> str:
 
 def check_compiler(place: torch.device) -> None:
     """Raise Unavailable if torch.compile lacks the C++ compiler that it calls on a CPU."""
-    compiler = os.environ.get("CXX", "g++")
+    compiler = os.environ.get("CXX", {"win32": "cl", "darwin": "clang++"}.get(sys.platform, "g++"))
     if place.type == "cpu" and not shutil.which(compiler):
         raise Unavailable(
             f"--compile needs a C++ compiler; {compiler} is not on the PATH, nor CXX set to one."

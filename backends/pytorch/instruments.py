@@ -28,6 +28,8 @@ class Instruments:
         """See common.training.backend.Instruments; `model` is a `pytorch.Model`."""
         inputs, targets = model.to_device(images, labels)
         batches = torch.from_numpy(order).to(self.device)
+        if until == "bare":
+            batches = batches[:1].expand_as(batches)
         targets = targets[batches]
         fixed = model.gather(inputs, batches[0]).clone()
 

@@ -35,8 +35,9 @@ class MaskedDropout(nn.Module):
         """`inputs` times the next mask in training, as they are otherwise."""
         if not self.training:
             return inputs
-        mask = self.masks(tuple(inputs.shape), str(inputs.dtype).removeprefix("torch."))
-        return inputs * torch.from_numpy(mask).to(inputs.device)
+        # NumPy has no bfloat16.
+        drawn = "float64" if inputs.dtype == torch.float64 else "float32"
+        return inputs * torch.from_numpy(self.masks(tuple(inputs.shape), drawn)).to(inputs)
 
 
 def update_numbers(optimizer: Optimizer, constants: dict[str, Any], steps: int) -> list[float]:

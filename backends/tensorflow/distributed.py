@@ -56,6 +56,6 @@ def peer_errors(world: World) -> Iterator[None]:
     try:
         yield
     except (tf.errors.OpError, RuntimeError) as error:  # the second where a signal came before the error
-        if world.size == 1:
+        if world.size == 1 or isinstance(error, tf.errors.ResourceExhaustedError):
             raise
         raise PeerLost(str(error).splitlines()[0]) from error

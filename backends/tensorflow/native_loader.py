@@ -56,7 +56,12 @@ def _compile(model: Any) -> None:
     """Set the Keras model up as its users do."""
     smoothing = model.execution.label_smoothing
     usual = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    loss = partial(parity.cross_entropy, smoothing=smoothing) if smoothing else usual
+
+    def smoothed(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        # Keras hands a loss its labels as floating-point numbers.
+        return parity.cross_entropy(tf.cast(labels, tf.int64), logits, smoothing=smoothing)
+
+    loss = smoothed if smoothing else usual
     options = {"jit_compile": True} if model.execution.compiled else {}
     model.module.compile(model.optimizer, loss, metrics=["accuracy"], **options)
 

@@ -20,6 +20,7 @@ from common.model.entry import Entry
 from common.model.overrides import with_overrides
 from common.model.own_network import entry_of
 from common.model.recipe import Recipe
+from common.model.schedule import OneCycle
 from common.model.zoo import ZOO
 from common.tables.concurrent_runs import ConcurrentRuns
 from common.tables.contention import Usage
@@ -184,7 +185,8 @@ def _run_errors(invocation: Invocation, recipe: Recipe) -> Iterator[str]:
     own_data = invocation.dataset not in (None, *DATASETS)  # whose size is not read yet
     if batch_size > images and not own_data:
         yield f"--batch-size {batch_size} is more than the {images:,} training images that are left."
-    epochs = max(recipe.epochs, invocation.epochs or 0)
+    trained = recipe.epochs if invocation.epochs is None else invocation.epochs
+    epochs = max(recipe.epochs, trained)
     if (steps := epochs * (images // batch_size)) > MAX_STEPS and not own_data:
         yield f"{epochs:,} epochs of batches of {batch_size} are {steps:,} steps; at most {MAX_STEPS:,} are."
     if (last := (invocation.seed or 0) + invocation.seeds - 1) > MAX_SEED:
@@ -194,11 +196,13 @@ def _run_errors(invocation: Invocation, recipe: Recipe) -> Iterator[str]:
             f"--batch-size {batch_size}: {invocation.model} normalises each channel over a batch, "
             "which needs at least two values."
         )
-    if invocation.epochs == 0 and (invocation.save_model or invocation.resume):
-        yield "--epochs 0 only tests: there is nothing to save or to continue."
+    if trained == 0 and (invocation.save_model or invocation.resume):
+        yield "A run of 0 epochs only tests: there is nothing to save or to continue."
+    if invocation.trace and recipe.epochs == 0:
+        yield f"--trace trains: the recipe of {invocation.model} has 0 epochs."
     if invocation.trace and invocation.epochs not in (None, 1):
         yield f"--trace accepts --epochs 1, or no --epochs for {STEPS} steps; not {invocation.epochs}."
-    if invocation.mistakes and invocation.epochs == 0:
+    if invocation.mistakes and 0 in (trained, recipe.epochs):
         yield "--mistakes trains: --epochs must be at least 1, not 0."
     if (
         invocation.profile
@@ -210,6 +214,13 @@ def _run_errors(invocation: Invocation, recipe: Recipe) -> Iterator[str]:
         yield "--resume and --checkpoint exclude each other: one continues a run, one starts a new one."
     if invocation.resume and invocation.dry_run:
         yield "--dry-run trains a first batch; --resume goes on after one."
+    about = FRAMEWORKS[invocation.framework]
+    cycled = isinstance(recipe.schedule, OneCycle) and recipe.schedule.momentum
+    if cycled and "optimizer" in (invocation.native or ()) and not about.cycles_momentum:
+        yield (
+            f"--native optimizer: {about.title}'s own SGD keeps one momentum, and {invocation.model} "
+            "cycles it; add --vary schedule.momentum=none."
+        )
     if invocation.seeds > 1 and (invocation.resume or invocation.save_model):
         yield f"--seeds {invocation.seeds} makes several runs; --resume and --save-model are for one."
     if invocation.perturb and (
@@ -231,7 +242,8 @@ def _run_errors(invocation: Invocation, recipe: Recipe) -> Iterator[str]:
 def _loader_errors(invocation: Invocation, recipe: Recipe) -> Iterator[str]:
     """Features of a recipe that the native loader lacks, and options that the loader in use lacks."""
     native = invocation.loader == "native"
-    if native and (recipe.augment or recipe.moments):
+    # A run that goes on has the changes of the recipe in its checkpoint, and was allowed.
+    if native and not invocation.resume and (recipe.augment or recipe.moments):
         feature = "augments" if recipe.augment else "moment-normalises"
         yield f"--loader native uses images unchanged; the recipe of {invocation.model} {feature} them."
     if not native and not invocation.resume and (invocation.num_workers or invocation.pin_memory):

@@ -132,7 +132,10 @@ def check(checkpoint: Checkpoint, path: Path, spec: ModelSpec, optimizer: Optimi
     """Raise CheckpointError unless `checkpoint` holds `spec`'s weights, and `optimizer`'s state if given."""
     model = checkpoint.metadata.get("model")
     if model != spec.name:
-        raise CheckpointError(f"{path} holds the network {model}, not {spec.name}: use --model {model}.")
+        file = checkpoint.metadata.get("model_file")
+        address = f"{str(file).partition('@')[0]}:{model}" if file else model
+        advice = f": use --model {address}" if model else ""
+        raise CheckpointError(f"{path} holds the network {model}, not {spec.name}{advice}.")
     expected = state_shapes(spec, optimizer) if optimizer else spec.weights | spec.statistics
     for name, shape in expected.items():
         if name not in checkpoint.state:

@@ -75,7 +75,7 @@ def _require_recipe(recipe: Recipe, schedule_epochs: int, dataset: Dataset) -> N
     if recipe.batch_size > count:
         raise DataError(
             f"The batch size {recipe.batch_size} is more than the {count:,} training images of "
-            f"{dataset.name}; set batch_size in the recipe to at most {count:,}."
+            f"{dataset.name}; at most {count:,} fit, by --batch-size or batch_size in the recipe."
         )
     if (steps := schedule_epochs * (count // recipe.batch_size)) > MAX_STEPS:
         raise DataError(

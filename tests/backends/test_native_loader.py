@@ -47,7 +47,8 @@ def test_bytes_are_scaled_as_normalise_does(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", worker.FRAMEWORKS)
-def test_own_loader_brings_the_same_pixels(framework: str, few_digits: Dataset) -> None:
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_own_loader_brings_the_same_pixels(framework: str, smoothing: float, few_digits: Dataset) -> None:
     """A batch of all images has the same loss in any order, so its step is that of our own batch."""
     digits = Digits(few_digits.train.images[:200], few_digits.train.labels[:200])
     own = worker.run(
@@ -61,6 +62,7 @@ def test_own_loader_brings_the_same_pixels(framework: str, few_digits: Dataset) 
             "feed": LoaderOptions(),
         },
         **MODEL,
+        smoothing=smoothing,
     )
     ours = worker.run(
         framework,
@@ -68,6 +70,7 @@ def test_own_loader_brings_the_same_pixels(framework: str, few_digits: Dataset) 
         **{"images": digits.images[:, None], "labels": digits.labels.astype(np.int64), "scaling": SCALING},
         **{"order": np.arange(200)[None], "rate": np.array([0.1])},
         **MODEL,
+        smoothing=smoothing,
     )
     np.testing.assert_allclose(own["losses"], ours["losses"], rtol=1e-5)
     assert own["correct"].sum() == pytest.approx(ours["correct"].sum())
@@ -142,6 +145,31 @@ def test_an_epoch_has_the_order_of_its_seed_whatever_came_before(framework: str,
     other = worker.run(framework, "own_epoch", loader_seeds=(3,), state=first, **given)["state"]
     np.testing.assert_array_equal(resumed["dense2.weight"], whole["dense2.weight"])
     assert np.abs(other["dense2.weight"] - whole["dense2.weight"]).max() > 1e-6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", worker.FRAMEWORKS)
+def test_masks_from_numpy_are_for_every_precision(framework: str, few_digits: Dataset) -> None:
+    digits = few_digits.train
+    given = {"images": digits.images[:, None], "labels": digits.labels.astype(np.int64), "scaling": SCALING}
+    given |= {"order": np.arange(64)[None], "rate": np.array([0.1])}
+    model = {"spec": ZOO["nextjournal"].spec, "optimizer": SGD(), "masks": 1}
+    half, single = (
+        worker.run(framework, "steps", precision=precision, **given, **model)["losses"][0]
+        for precision in ("bfloat16", "float32")
+    )
+    assert half == pytest.approx(single, rel=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", worker.FRAMEWORKS)
+@pytest.mark.parametrize("optimizer", [SGD(momentum=0), Adam(beta1=0), Adadelta(rho=0)], ids=repr)
+def test_constants_may_be_whole_numbers(framework: str, optimizer: Optimizer, few_digits: Dataset) -> None:
+    digits = few_digits.train
+    given = {"images": digits.images[:, None], "labels": digits.labels.astype(np.int64), "scaling": SCALING}
+    given |= {"order": np.arange(64)[None], "rate": np.array([0.1])}
+    losses = worker.run(framework, "steps", **given, spec=MODEL["spec"], optimizer=optimizer)["losses"]
+    assert np.isfinite(losses).all()
 
 
 def test_masks_from_numpy_are_not_compiled_by_xla() -> None:

@@ -133,7 +133,12 @@ REFUSED = {
         "is a file of the tables",
     ),
     "checkpoint without a name": (["--save-model", ""], "an empty text is no path."),
-    "nothing to save": (["--epochs", "0", "--save-model", "a"], "--epochs 0 only tests"),
+    "nothing to save": (["--epochs", "0", "--save-model", "a"], "A run of 0 epochs only tests"),
+    "nothing to go on with": (["--vary", "epochs=0", "--resume", "a"], "A run of 0 epochs only tests"),
+    "trace of a recipe without epochs": (
+        ["--trace", "a", "--vary", "epochs=0"],
+        "has 0 epochs.",
+    ),
     "misspelt model": (["--model", "nextjurnal"], "did you mean nextjournal?"),
     "data set without a name": (["--dataset", ""], "an empty text is no path."),
     "misspelt data set": (["--dataset", "fashion_mnist"], "did you mean fashion-mnist?"),
@@ -177,6 +182,17 @@ def test_bad_flags_are_one_line_and_exit_status_2(
     assert printed.err.startswith(FRAMEWORKS[framework].script + ": ")
     assert message in printed.err
     assert printed.err.count("\n") == 1
+
+
+def test_a_native_optimizer_that_cannot_follow_the_schedule_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["--model", "under-8k", "--native", "optimizer"]
+    assert command.parse_arguments("pytorch", words).native == ("optimizer",)
+    with pytest.raises(SystemExit):
+        command.parse_arguments("tensorflow", words)
+    assert "TensorFlow's own SGD keeps one momentum" in capsys.readouterr().err
+    assert command.parse_arguments("tensorflow", [*words, "--vary", "schedule.momentum=none"])
 
 
 def test_a_tilde_is_the_home_folder_in_every_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

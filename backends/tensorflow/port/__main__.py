@@ -6,6 +6,7 @@ import os
 import sys
 
 sys.path.append(sys.path.pop(0))  # the current folder: its files shadow no module of a library
+os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from backends.tensorflow.port.session import Session
