@@ -65,7 +65,9 @@ def test_every_command_is_accepted(command: str, examples: Path) -> None:
     module, options = words[1], words[2:]
     if module == "common.bench":
         parser = Parser()
-        importlib.import_module("common.bench.run").add_arguments(parser)
+        command = "compare" if options[0] == "compare" else "run"
+        importlib.import_module(f"common.bench.{command}").add_arguments(parser)
+        options = options[options[0] == command :]
     else:
         parser = {"common.report": report.parser, "common.check": check.parser}[module]()
     parser.parse_args(options)

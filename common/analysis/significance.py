@@ -14,7 +14,7 @@ import scipy.stats
 MARGIN = 0.1
 """Points of accuracy up to which two accuracies count as equivalent: ten of the 10,000 test images.
 
-A judgement: it was first committed when 198 runs had been recorded.
+A judgement, made when 198 runs had been seen.
 """
 
 RATIO_MARGIN = 1.1

@@ -13,6 +13,7 @@ from common.analysis.significance import INCONCLUSIVE, MARGIN, Comparison, geome
 from common.analysis.verdicts import ModelVerdict
 from common.data.batches import TEST_BATCH_SIZE
 from common.frameworks import PAIR, display_name
+from common.model.layers import Conv
 from common.model.zoo import ZOO
 from common.report import cells
 from common.report.ablation_tables import PART_NAMES
@@ -34,12 +35,19 @@ REASONS = {
 
 WORDS = (
     "A *pair of runs* is one of each framework with one seed, which decides the initial weights and the "
-    "order of the images. *Too noisy*: runs of one framework differ too much among themselves. Names such "
-    "as `tf-model-1` and `smallest` are of the time when a network was added; every network was trained in "
-    "both frameworks."
+    "order of the images. *Too noisy*: runs of one framework differ too much among themselves. Every "
+    "network was trained in both frameworks, those with a framework in their name too."
 )
 
-COMPILED = f"By default the scripts compile dense networks in {SECOND} (XLA), and nothing in {FIRST}."
+_DENSE = [
+    f"`{name}`"
+    for name, entry in ZOO.items()
+    if not any(isinstance(node.layer, Conv) for node in entry.spec.leaves())
+]
+COMPILED = (
+    f"By default the scripts compile dense networks ({', '.join(_DENSE)}) in {SECOND}, by XLA, and nothing "
+    f"in {FIRST}."
+)
 """Sentence on what the scripts compile by default, which no table has: backends/*/fast.py."""
 
 
@@ -122,7 +130,7 @@ def in_short(answer: Answer) -> list[str]:
     if answer.machines and all(NO_GPU in machine for machine in answer.machines):
         timed = max((len(quantity.by_model) for quantity in answer.quantities.values()), default=0)
         some = f" of {timed} of them" if timed < len(sizes) else ""
-        extent += f", times and memory{some} on a CPU"
+        extent += f", times and memory{some} on a CPU: nothing is known here of GPUs and of larger networks"
     return [f"{'; '.join(parts)}. Measured {extent}."]
 
 
@@ -203,11 +211,11 @@ def prediction(answer: Answer) -> str:
         name = FIRST if geometric(ratios)[0] >= 1 else SECOND
         factors = ratios if name == FIRST else [1 / ratio for ratio in ratios]
         mean, low, high = geometric(factors)
-        bounds = f", 95 % {low:.1f} to {high:.1f}" if len(factors) > 1 else ""
+        bounds = f"95 % {low:.1f} to {high:.1f}; " if len(factors) > 1 else ""
         parts.append(
             f"{name} predicts single images {mean:.1f} times as fast on average over "
-            f"{len(factors)} network{'s' * (len(factors) > 1)} (by network {min(factors):.1f} to "
-            f"{max(factors):.1f} times{bounds}; medians of many calls, noise not measured)."
+            f"{len(factors)} network{'s' * (len(factors) > 1)} ({bounds}by network {min(factors):.1f} to "
+            f"{max(factors):.1f} times; medians of many calls, noise not measured)."
         )
     if quantity := answer.quantities.get("prediction"):
         parts.append(f"In batches of {TEST_BATCH_SIZE:,}: {leads(quantity, Lead('predicts {} faster'))}")
@@ -266,6 +274,8 @@ def defaults(answer: Answer) -> str:
     causes = {part: added for part, added in parts.items() if certain and is_certain(added)}
     cause = max(causes, key=lambda part: abs(causes[part].mean), default=None)
     why = f"; {PART_NAMES[cause]} alone makes {_points(causes[cause])}" if cause else ""
+    if cause and abs(causes[cause].mean) > abs(gap.mean):
+        why += ", which the others offset in part"
     intervals = "all intervals are" if cause else "the interval is"
     adjusted = f"; {intervals} adjusted for all effects of the ablation" if gap.interval else ""
     return (

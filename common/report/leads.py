@@ -6,7 +6,7 @@ networks whose clock bears none only the direction is reported, as a count.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from common.analysis.aa import EXACT, MeasuredRatio
@@ -105,7 +105,7 @@ def _networks(quantity: Quantity, lead: Lead) -> str:
     decided = _decided(quantity)
     groups = _by_framework(decided, lead)
     parts = [
-        f"{name} {lead.phrase(of.values())} in {_counted(list(of), quantity)}" for name, of in groups.items()
+        f"{name} {lead.phrase(of.values())} in {_counted(of, quantity, lead)}" for name, of in groups.items()
     ]
     if equal := len(exact) - len(decided):
         parts.append(f"neither is ahead in {equal}{'' if parts else _of(quantity)}")
@@ -130,10 +130,16 @@ def _by_framework(ratios: dict[str, float], lead: Lead) -> dict[str, dict[str, f
     return dict(sorted(groups.items(), key=lambda group: -len(group[1])))
 
 
-def _counted(models: Sequence[str], quantity: Quantity) -> str:
-    """`2 of 9 networks`, with the names of one to three."""
-    names = f" ({', '.join(f'`{model}`' for model in models)})" if len(models) <= 3 else ""
-    return f"{len(models)}{_of(quantity)}{names}"
+def _counted(ratios: Mapping[str, float], quantity: Quantity, lead: Lead) -> str:
+    """`2 of 9 networks`, with the names of one to three, and of two or three their percentages."""
+    names = ""
+    if len(ratios) <= 3:
+        each = [
+            f"`{model}`" + f" {lead.percent(ratio):.0f} %" * (len(ratios) > 1)
+            for model, ratio in ratios.items()
+        ]
+        names = f" ({', '.join(each)})"
+    return f"{len(ratios)}{_of(quantity)}{names}"
 
 
 def _of(quantity: Quantity) -> str:

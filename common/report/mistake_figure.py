@@ -20,7 +20,7 @@ STEPS = (0, 0.1, 1, 10, 100)
 
 
 def figure(costs: Sequence[Cost]) -> Figure:
-    """A row for each mistake, the dearest first; the axis is linear up to MARGIN and logarithmic beyond."""
+    """A row for each mistake, the costliest first; the axis is linear up to MARGIN and logarithmic beyond."""
     models = list(dict.fromkeys(cost.model for cost in costs))
     names = {cost.mistake.name: 0.0 for cost in costs}
     for cost in costs:

@@ -41,8 +41,8 @@ def section(rows: pd.DataFrame, link: str) -> str:
 
 
 def finding(found: Sequence[Cost]) -> str:
-    """Number of mistakes that cost accuracy, number that a forward check finds, and the dearest that it does
-    not."""
+    """Number of mistakes that cost accuracy, number that a forward check finds, and the costliest of the
+    others."""
     mistakes = list(dict.fromkeys(cost.mistake.name for cost in found))
     certain = {cost.mistake.name for cost in found if cost.is_certain}
     seen = {cost.mistake.name for cost in found if cost.found}
@@ -52,10 +52,10 @@ def finding(found: Sequence[Cost]) -> str:
     ]
     unseen = [cost for cost in found if cost.is_certain and cost.mistake.name not in seen]
     if unseen:
-        dearest = max(unseen, key=lambda cost: cost.points.mean)
+        costliest = max(unseen, key=lambda cost: cost.points.mean)
         parts.append(
-            f"The dearest that it does not find is `{dearest.mistake.name}`, "
-            f"{dearest.points.mean:.2f} points of `{dearest.model}`."
+            f"The costliest that it does not find is `{costliest.mistake.name}`, "
+            f"{costliest.points.mean:.2f} points of `{costliest.model}`."
         )
     return " ".join(parts)
 

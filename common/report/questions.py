@@ -190,7 +190,7 @@ def _of_results(facts: Facts) -> list[Question]:
             "framework. Speed is the kernels' only in part: what calls them counts too, and whether a step "
             "is compiled. A training step computes at "
             f"{facts.percent_of_product} of the speed of a large matrix product (above 100 % in PyTorch, "
-            "where another library computes the product than the convolutions).",
+            "where the product is computed by another library than the convolutions).",
             "../benchmarks.md#where-a-training-step-goes",
             "python -m common.bench speed profiles",
         ),

@@ -34,15 +34,16 @@ def section(runs: pd.DataFrame) -> str:
     parts = {part: fresh if part == FRESH else repetition.recorded(runs, part) for part in repetition.PARTS}
     return "\n\n".join(
         [
-            *(_conclusion(fresh, result), *_departures(fresh), announced),
+            *(_conclusion(fresh, result), announced, *_departures(fresh)),
             "FIRST SEEDS are those before the fresh ones, ALL SEEDS every one that is recorded. N is the "
             "number of pairs.",
             _differences(parts),
             "SUM OF T² is over the networks with two pairs or more. P AS SMALL and P AS LARGE are the "
             "probabilities of a sum no larger and of one no smaller by chance alone. Only the fresh seeds "
-            "are a test. The first ones are not all those that suggested it: some were recorded again with "
-            "newer arithmetic, and `pytorch-model-1` was another network then, so their sum is not that of "
-            "the page.",
+            "are a test, as only they were announced. The first seeds were so much alike that they suggested "
+            "it, and all seeds contain them; no cause is known. Some of the first were recorded again since, "
+            "with newer arithmetic, and `pytorch-model-1` was another network then, so their sum is not that "
+            "in docs/repetition.md.",
             _sums(parts, result),
         ]
     )
@@ -86,8 +87,8 @@ def _departures(fresh: Mapping[str, Recorded]) -> list[str]:
     if networks:
         number = sum(runs for own in others.values() for runs in own.values())
         sentences.append(
-            f"Announced were two runs at once, with one thread each. Of the fresh runs {number} ran with "
-            f"another number at once, which can change no accuracy: {', '.join(networks)}."
+            f"Of the fresh runs {number} did not run two at once, as was announced, which can change no "
+            f"accuracy: {', '.join(networks)}."
         )
     return sentences
 

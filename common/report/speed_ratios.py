@@ -30,7 +30,7 @@ UNITS = {
 CELLS = (
     f"Each cell is {display_name(PAIR[0])} over {display_name(PAIR[1])}, the geometric mean over rounds, "
     "those of all sessions of one commit on one machine, with its 95 % confidence interval: above 1 the "
-    "first is quicker in training and prediction (images a second), and takes more in the other columns "
+    "first is faster in training and prediction (images a second), and takes more in the other columns "
     "(MiB, seconds). A ratio is reported where the "
     f"confidence interval of each framework over itself is within ±{100 * aa.EXACT:g} % or within a third of "
     "the ratio's distance from 1 (in logarithms); elsewhere the cell has how far that interval reaches: *A/A "

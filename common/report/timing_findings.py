@@ -65,7 +65,7 @@ def native_loaders(measured: list[Timings]) -> str:
     if not ratios:
         return "No network is measured exactly enough for a ratio of the loaders."
     listed = ", ".join(f"{ratio:.1f} ({name})" for name, ratio in ratios.items())
-    return f"The native loader takes this many times the seconds of the memory's: {listed}."
+    return f"With the framework's own loader training takes this many times as long: {listed}."
 
 
 def largest_stage(measured: list[Timings]) -> str:

@@ -260,8 +260,8 @@ TABLES = (
         note="Percentages of a step; its rest is in none of these stages. They are differences of times that "
         "were measured in turn, so a sum can be above 100. UPDATE is the optimizer's. GFLOP/S counts the "
         "arithmetic of convolutions and dense layers over the whole step; in brackets it is in percent of a "
-        "1024 x 1024 matrix product in the same process. It can be above 100: in PyTorch another library "
-        "computes the product than the convolutions.",
+        "1024 x 1024 matrix product in the same process. It can be above 100: in PyTorch the product is "
+        "computed by another library than the convolutions.",
         columns={
             **{name: _stage_percent(stage) for name, stage in STAGE_COLUMNS.items()},
             "GFLOP/S": _arithmetic,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from common.analysis import meta, pooling, significance
 from common.analysis.fingerprint import MAX_LABELLINGS, Fingerprint, framework_fingerprint
@@ -76,7 +76,8 @@ def summary_table(tables: Tables, benchmarks: str = "") -> str:
     note = (
         f"Each accuracy is a mean over seeds. DIFFERENCE is {FIRST} minus {SECOND} in points of test "
         "accuracy after the last epoch, over pairs of runs with one seed, with its 95 % confidence interval. "
-        f"*Equivalent*: within ±{MARGIN:g} points by two one-sided tests{_by_ratio(tables)}. *Different*: "
+        f"*Equivalent*: within ±{MARGIN:g} points by two one-sided tests, so the 95 % interval may reach a "
+        f"little beyond{_by_ratio(tables)}. *Different*: "
         "not zero by Student's paired test. *Inconclusive*: neither. Both tests are at "
         f"{100 * ALPHA:g} %, adjusted for the number of networks. "
         f"{_plan(judged, f'{benchmarks}#{slug(DIFFERENCES)}')}"
@@ -86,11 +87,11 @@ def summary_table(tables: Tables, benchmarks: str = "") -> str:
 
 
 def _by_ratio(tables: Tables) -> str:
-    """` (7 of 13 networks also have error rates within 10 % of each other)`."""
+    """` (for 7 of 13 networks the error rates too are shown to be within 10 % of each other)`."""
     words = [verdict.verdict for verdict in judge_ratios(tables, "error rates")]
     within = f"{100 * (RATIO_MARGIN - 1):.0f} %"
     number = f"{words.count(EQUIVALENT)} of {len(words)} networks"
-    return f" ({number} also have error rates within {within} of each other)"
+    return f" (for {number} the error rates too are shown to be within {within} of each other)"
 
 
 def other_data(tables: Tables) -> str:
@@ -133,13 +134,11 @@ def details(tables: Tables) -> str:
         for verdict in judged
         for group in (verdict.first, verdict.second)
     ]
-    fingerprints = [
-        [
-            f"`{verdict.model}`",
-            *_fingerprint(framework_fingerprint(verdict.first, verdict.second, tables.errors)),
-        ]
+    tests = {
+        verdict.model: framework_fingerprint(verdict.first, verdict.second, tables.errors)
         for verdict in judged
-    ]
+    }
+    fingerprints = [[f"`{model}`", *_fingerprint(test)] for model, test in tests.items()]
     head = "MODEL | FRAMEWORK | SEEDS | MEAN % | SD | 95 % CONFIDENCE INTERVAL | TEST SET'S ERROR"
     head_fingerprints = "MODEL | SEEDS | BETWEEN | WITHIN | EXCESS | P | LEAST P"
     return "\n\n".join(
@@ -154,12 +153,12 @@ def details(tables: Tables) -> str:
             *_differences(judged),
             *_ratios(tables),
             "### Fingerprint",
-            "Can the framework be identified from the predictions? BETWEEN and WITHIN are the mean numbers "
-            "of test images on which two runs disagree, of different frameworks and of one framework (pairs "
-            "of one seed are left out). P is the fraction of the relabellings with at least this EXCESS, "
-            f"where the two runs of a seed are exchanged or not (all of them up to {MAX_LABELLINGS:,}; of "
-            "more, so many drawn by chance); LEAST P is the smallest value that so many "
-            "seeds can have. Fewer than six cannot reach 5 %.",
+            f"Can the framework be identified from the predictions? {_identified(tests.values())}BETWEEN and "
+            "WITHIN are the mean numbers of test images on which two runs disagree, of different frameworks "
+            "and of one framework (pairs of one seed are left out). P is the fraction of the relabellings "
+            "with at least this EXCESS, where the two runs of a seed are exchanged or not (all of them, or "
+            f"{MAX_LABELLINGS:,} drawn at random if there are more); LEAST P is the smallest value that so "
+            "many seeds can have. Fewer than six cannot reach 5 %.",
             markdown(head_fingerprints.split(" | "), fingerprints, right=range(1, 7)),
             *([listed(refused)] if refused else []),
         ]
@@ -191,11 +190,11 @@ def _differences(judged: Sequence[ModelVerdict]) -> list[str]:
     head = "MODEL | PAIRS | DIFFERENCE | SD | P OF DIFFERENCE | P OF EQUIVALENCE | VERDICT"
     return [
         f"### {DIFFERENCES}",
-        f"Pairs are runs with one seed. A difference is equivalent if it is within ±{MARGIN:g} points: "
-        "P OF DIFFERENCE is the p-value of Student's paired test, P OF EQUIVALENCE the larger one of two "
-        "one-sided tests. In brackets, where they differ, are "
+        "A pair is a run of each framework with one seed. A difference is equivalent if it is within "
+        f"±{MARGIN:g} points: P OF DIFFERENCE is the p-value of Student's paired test, P OF EQUIVALENCE the "
+        "larger one of two one-sided tests. In brackets, where they differ, are "
         "the p-values that decide, adjusted for the number of networks (Holm). The margin, ten of the 10,000 "
-        "test images, is a judgement; it was first committed when 198 runs had been recorded. "
+        "test images, is a judgement, made when 198 runs had been seen. "
         "Whether the differences are as large as chance alone makes them has a test of its own, the "
         f"[{repetition_tables.TITLE.lower()}](#{slug(repetition_tables.TITLE)}).",
         _seeds(judged),
@@ -302,6 +301,15 @@ def _spread(group: Group) -> list[str]:
         *(str(summary.n), f"{summary.mean:.2f}", f"{summary.sd:.3f}"),
         f"{bounds[0]:.2f} to {bounds[1]:.2f}",
     ]
+
+
+def _identified(tests: Iterable[Fingerprint | None]) -> str:
+    """`In none of 13 networks (the smallest P is 0.088). `, adjusted for their number (Bonferroni)."""
+    values = [test.p for test in tests if test]
+    if not values:
+        return ""
+    found = sum(p * len(values) < ALPHA for p in values) or "none"
+    return f"In {found} of {len(values)} networks (the smallest P is {cells.p_value(min(values))}). "
 
 
 def _fingerprint(fingerprint: Fingerprint | None) -> list[str]:

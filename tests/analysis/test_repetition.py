@@ -128,7 +128,7 @@ def test_runs_that_were_not_two_at_once_are_counted(all_runs: pd.DataFrame) -> N
     runs.loc[dense, "at_once"] = 4
     runs.loc[best & (runs["seed"] == 7), "at_once"] = 1
     page = repetition_tables.section(runs)
-    assert "Of the fresh runs 22 ran with another number at once" in page
+    assert "Of the fresh runs 22 did not run two at once, as was announced" in page
     assert "`mlp-tuned` 20 (4 at once), `best` 2 (1 at once)." in page
 
 

@@ -206,7 +206,7 @@ def test_compiled_steps_are_the_steps(framework: str, name: str, few_digits: Dat
 
 
 @pytest.mark.parametrize("framework", worker.FRAMEWORKS)
-@pytest.mark.parametrize("name, dense", [("tf-model-1", True), ("nextjournal", False)])
+@pytest.mark.parametrize("name, dense", [("tf-model-1", True), ("mlp-tuned", True), ("nextjournal", False)])
 def test_by_default_tensorflow_compiles_dense_networks_and_pytorch_nothing(
     framework: str, name: str, dense: bool
 ) -> None:

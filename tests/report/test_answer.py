@@ -101,7 +101,8 @@ def test_frameworks_that_lead_by_turns_are_counted(tmp_path: Path) -> None:
         "undecided on average over all 3 networks measured: PyTorch over TensorFlow is 0.997 (0.519 to 1.913)"
     )
     assert text.endswith(
-        "By network: TensorFlow trains 1 to 30 % faster in 2 of 3 networks (`tf-model-1`, `under-5k`), "
+        "By network: TensorFlow trains 1 to 30 % faster in 2 of 3 networks (`tf-model-1` 30 %, "
+        "`under-5k` 1 %), "
         "PyTorch trains 30 % faster in 1 of 3 networks (`nextjournal`)."
     )
 
@@ -125,7 +126,9 @@ def test_the_short_answer_has_only_what_is_certain(tmp_path: Path) -> None:
         store.append_rows(tmp_path, "speed.csv", rows)
     (sentence,) = answer.in_short(found(tmp_path))
     assert "PyTorch predicts single images faster; TensorFlow trains faster. " in sentence
-    assert sentence.endswith(f"{extent}, times and memory on a CPU.")
+    assert sentence.endswith(
+        f"{extent}, times and memory on a CPU: nothing is known here of GPUs and of larger networks."
+    )
     assert cells.enumerated(["a", "b", "c"]) == "a, b and c"
 
 
@@ -186,8 +189,8 @@ def test_the_mean_and_the_networks_measured_exactly_enough_are_told_apart(tmp_pa
     text = answer.memory(found(tmp_path))
     assert "on average over all 3 networks measured" in text
     assert (
-        "PyTorch takes 20 to 21 % less in 2 of 3 networks (`tf-model-1`, `nextjournal`); the other one is "
-        "too noisy for a ratio (ahead by the mean ratio: PyTorch in 1)." in text
+        "PyTorch takes 20 to 21 % less in 2 of 3 networks (`tf-model-1` 20 %, `nextjournal` 21 %); "
+        "the other one is too noisy for a ratio (ahead by the mean ratio: PyTorch in 1)." in text
     )
 
 
@@ -209,9 +212,9 @@ def test_single_images_of_the_last_session_with_both_frameworks(tmp_path: Path) 
     rates("under-5k", 800.0, 100.0, "2026-01-02T00:00:00+00:00")
     text = answer.prediction(found(tmp_path))
     assert text.startswith(
-        "PyTorch predicts single images 4.0 times as fast on average over 2 networks "
-        "(by network 2.0 to 8.0 times, 95 % "
+        "PyTorch predicts single images 4.0 times as fast on average over 2 networks (95 % "
     )
+    assert "; by network 2.0 to 8.0 times; medians of many calls" in text
 
 
 def test_start_up_of_one_network_in_both_frameworks(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_costs_and_findings(tmp_path: Path) -> None:
     tables = frames.read(tmp_path)
     page = benchmarks.page(tables, "somewhere")
     assert "Of 3 classical mistakes 2 cost accuracy in some network" in page
-    assert "a forward check finds 1. The dearest that it does not find is `loss-sum`, 2.00 points" in page
+    assert "a forward check finds 1. The costliest that it does not find is `loss-sum`, 2.00 points" in page
     assert "| `loss-sum` | PyTorch | passes | +2.00 (+2.00 to +2.00) | +0.50 (+0.50 to +0.50) |  |" in page
     cell = "+89.20 (+89.20 to +89.20); 3 of 3 diverged"
     assert f"| `flatten-order` | TensorFlow | finds it |  | {cell} |  |" in page

@@ -196,7 +196,7 @@ def speed(tables: Tables) -> Table:
             ]
         )
     note = (
-        f"A ratio above 1 means that {FIRST} is quicker in training and prediction, and that it takes more "
+        f"A ratio above 1 means that {FIRST} is faster in training and prediction, and that it takes more "
         "memory or seconds in the others. It is reported where each framework over itself (A/A) "
         f"is within ±{100 * aa.EXACT:g} %, or within a third of the ratio's distance from 1."
     )
