@@ -19,8 +19,8 @@ def block(rows: pd.DataFrame) -> str:
     if not found.named:
         return NOTHING
     revision = (
-        f"Measured with revision {found.named[0].row['revision']:.0f} of the check (REVISION in "
-        "common/port/check.py is the present one)."
+        f"These figures are of revision {found.named[0].row['revision']:.0f} of the check; "
+        "REVISION in common/port/check.py is the present one."
     )
     parts = [listed(_sentences(found)), revision, _table(found)]
     if missed := [c for c in (*found.named, *found.unnamed) if not (c.is_stage_right and c.is_cause_right)]:
