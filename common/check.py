@@ -2,10 +2,10 @@
 
 The means over seeds of the zoo's own recipes, or of the networks that `--models` names, must reach
 thresholds, which follow from the recorded mean and spread and from the number of seeds
-(`common.analysis.thresholds`). Of networks that have a verdict ten seeds that lost 0.3 points fail in at least
-four of five reruns; one seed fails if it is about four standard deviations of its network's seeds too low. The exit status
-is 1, with a table of the failures, or 0, with a table of all comparisons. A check without any comparison
-fails.
+(`common.analysis.thresholds`). Of networks that have a verdict ten seeds that lost 0.3 points fail in at
+least four of five reruns; one seed fails if it is about four standard deviations of its network's seeds
+too low. The exit status is 1, with a table of the failures, or 0, with a table of all comparisons. A
+check without any run fails.
 """
 
 from __future__ import annotations

@@ -196,6 +196,12 @@ def compared(tables: Tables, *, dataset: str = pooling.MNIST) -> tuple[list[Pair
     return pairs, refused
 
 
+def lists_errors(group: Group, errors: pd.DataFrame) -> bool:
+    """Whether errors.csv has rows of every run that misclassified an image: some may come without."""
+    wrong = group.runs.loc[group.runs["accuracy"] < 100, "run"]
+    return bool(wrong.isin(errors["run"]).all())
+
+
 def image_error(group: Group, errors: pd.DataFrame) -> float:
     """Standard error in points of a framework's mean accuracy, from the draw of the 10,000 test images.
 

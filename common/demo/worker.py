@@ -155,6 +155,9 @@ class PredictorProcess:
                         message = json.loads(line)
                         if isinstance(message, dict):
                             return message
+        except ValueError:  # of readline: more than its limit without the end of a line
+            self._end(process)
+            raise PredictorDown("It printed a line without an end and is being restarted.") from None
         except TimeoutError:
             self._end(process)
             raise PredictorDown(

@@ -10,7 +10,7 @@ from common.analysis.aa import EXACT
 from common.analysis.answer import NO_GPU, Answer
 from common.analysis.meta import Pooled
 from common.analysis.significance import INCONCLUSIVE, MARGIN, Comparison, geometric
-from common.analysis.verdicts import ModelVerdict
+from common.analysis.verdicts import ONE_RUN, ModelVerdict
 from common.data.batches import TEST_BATCH_SIZE
 from common.frameworks import PAIR, display_name
 from common.model.layers import Conv
@@ -183,7 +183,8 @@ def _counted(judged: Sequence[ModelVerdict]) -> str:
     words = [verdict.verdict for verdict in judged]
     remarks = {INCONCLUSIVE: " (too few seeds for a verdict on one network alone)"}
     by_number = sorted(set(words), key=lambda word: (-words.count(word), word))
-    counts = [f"{words.count(word)} {word}{remarks.get(word, '')}" for word in by_number]
+    names = {ONE_RUN: "with one pair of runs, which has no interval"}
+    counts = [f"{words.count(word)} {names.get(word, word)}{remarks.get(word, '')}" for word in by_number]
     return f"By network: {', '.join(counts)}."
 
 
@@ -265,16 +266,17 @@ def defaults(answer: Answer) -> str:
     gap, parts = found[model].gap, found[model].parts
     alike = sum((found[name].gap.mean > 0) == (gap.mean > 0) for name in certain)
     where = f" in {alike} of {len(found)} networks" if len(found) > 1 else ""
-    ahead = f"{FIRST if gap.mean > 0 else SECOND} is higher{where}" if certain else "no difference found"
+    higher, other = (FIRST, SECOND) if gap.mean > 0 else (SECOND, FIRST)
+    where += f" and {other} in {len(certain) - alike}" if len(certain) > alike else ""
+    ahead = f"{higher} is higher{where}" if certain else "no difference found"
     if gap.interval is None:
         ahead = "too few seeds for an interval"
-    number = (
-        "the only network measured in both" if len(found) == 1 else f"the largest of {len(found)} networks"
-    )
+    largest = "the largest certain difference" if 0 < len(certain) < len(found) else "the largest difference"
+    number = "the only network measured in both" if len(found) == 1 else f"{largest} of {len(found)} networks"
     causes = {part: added for part, added in parts.items() if certain and is_certain(added)}
     cause = max(causes, key=lambda part: abs(causes[part].mean), default=None)
     why = f"; {PART_NAMES[cause]} alone makes {_points(causes[cause])}" if cause else ""
-    if cause and abs(causes[cause].mean) > abs(gap.mean):
+    if cause and abs(causes[cause].mean) > abs(gap.mean) and (causes[cause].mean > 0) == (gap.mean > 0):
         why += ", which the others offset in part"
     intervals = "all intervals are" if cause else "the interval is"
     adjusted = f"; {intervals} adjusted for all effects of the ablation" if gap.interval else ""

@@ -8,6 +8,7 @@ from common.analysis.pooling import Group
 from common.analysis.verdicts import ModelVerdict, judge
 from common.cli.text_table import aligned
 from common.frameworks import FRAMEWORKS, PAIR, display_name
+from common.model.zoo import ZOO
 from common.report import cells
 
 NOTHING = "No finished run has a recipe of the zoo, so there is nothing to compare."
@@ -48,6 +49,12 @@ def sentences(tables: Tables, recorded: Tables) -> list[str]:
             result.append(_without_pair(model, missing, groups, recorded_by_model.get(model, {})))
         elif model in verdicts:
             result.append(_with_pairs(verdicts[model], recorded_verdicts.get(model)))
+        elif not ZOO[model].judged:
+            means = (
+                f"{cells.mean(groups[framework], 'accuracy')} % in {display_name(framework)}"
+                for framework in PAIR
+            )
+            result.append(f"`{model}`: {' and '.join(means)}; this network has no verdict.")
     return result + refused
 
 

@@ -51,9 +51,10 @@ class Material:
         return list(dict.fromkeys(group.model for group in self.groups))
 
     def with_epochs(self) -> list[str]:
-        """The networks with rows in epochs.csv: a table from elsewhere may have come without."""
+        """The networks with rows in epochs.csv in every framework: a table from elsewhere may have come
+        without."""
         present = set(self.epochs["run"])
-        return [m for m in self.models() if any(present & set(group.runs["run"]) for group in self.of(m))]
+        return [m for m in self.models() if all(present & set(group.runs["run"]) for group in self.of(m))]
 
     def frameworks(self) -> list[str]:
         """The frameworks, in the order of FRAMEWORKS."""

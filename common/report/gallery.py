@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from common.analysis.frames import Tables
 from common.report import plots
 
-NO_RUNS = "No runs yet."
+NO_RUNS = "No runs of the zoo's recipes yet."
 
 
 def block(tables: Tables, link: str) -> str:
     """Every picture but the README's, under its title; `link` is the address of their folder."""
     pictures = [picture for picture in plots.planned(tables) if picture.file != plots.ANSWER]
-    return listed(pictures, link) or NO_RUNS
+    return listed(pictures, link) or "No network with a verdict has been run yet."
 
 
 def listed(pictures: Iterable[plots.Picture], link: str) -> str:

@@ -82,7 +82,9 @@ def undecided(quantity: Quantity, lead: Lead) -> str:
     if len(ahead) != 1:
         return f"which one {lead.words} {'differs by network' if ahead else 'is undecided'}"
     [(name, networks)] = ahead.items()
-    return f"{name} {lead.words} in {len(networks)}{_of(quantity)}, the others are undecided"
+    others = len(quantity.by_model) - len(networks)
+    rest = f", the other{'s are' if others > 1 else ' one is'} undecided" if others else ""
+    return f"{name} {lead.words} in {len(networks)}{_of(quantity)}{rest}"
 
 
 def _all(quantity: Quantity) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -13,7 +14,10 @@ from common.analysis.significance import MARGIN
 from common.frameworks import display_name
 from common.report.digit_figures import WIDTH
 
-SHADES = ("#264653", "#2a9d8f", "#e9c46a", "#8d99ae", "#bc6c25")
+SHADES = (
+    *("#264653", "#2a9d8f", "#e9c46a", "#8d99ae", "#bc6c25"),
+    *("#5e548e", "#a3b18a", "#9d0208", "#457b9d", "#606c38"),
+)
 """Colours of the networks, none of them a framework's."""
 
 STEPS = (0, 0.1, 1, 10, 100)
@@ -52,7 +56,7 @@ def figure(costs: Sequence[Cost]) -> Figure:
     labels = [f"{value:g}" for value in axes.xaxis.get_major_locator()()]
     axes.xaxis.set_major_formatter(FixedFormatter(labels))
     axes.set_xlabel("Points of accuracy below the right run")
-    handles = [Patch(color=shade, label=model) for model, shade in zip(models, SHADES)]
+    handles = [Patch(color=shade, label=model) for model, shade in zip(models, cycle(SHADES))]
     handles += [
         Patch(facecolor="#999999", edgecolor="white", label="a forward check finds it"),
         Patch(facecolor="#999999", edgecolor="white", hatch="////", label="passes a forward check"),

@@ -77,7 +77,8 @@ def _check(wanted: Mapping[Path, str]) -> int:
     """Print a diff of the stale pages; the exit status, 1 if there are any."""
     difference = stale(wanted)
     if not difference:
-        print(f"{', '.join(page.name for page in wanted)} are up to date.")
+        verb = "is" if len(wanted) == 1 else "are"
+        print(f"{', '.join(page.name for page in wanted)} {verb} up to date.")
         return 0
     print(difference, end="")
     print("The pages above are stale; to update them, run python -m common.report.", file=sys.stderr)

@@ -41,7 +41,7 @@ def planned(tables: Tables, dataset: Dataset) -> list[Picture]:
                 "The colour scale excludes the diagonal.",
                 partial(plots.confusion, model=model),
             )
-            for model in material.models()
+            for model in plots.with_errors(material)
         ),
     ]
     if not material.errors.empty:
@@ -63,7 +63,8 @@ def draw(tables: Tables, dataset: Dataset, folder: Path) -> list[Path]:
 
 
 def _material(tables: Tables, dataset: Dataset) -> Material:
-    groups = pooling.groups(pooling.newest(tables.runs[tables.runs["dataset"] == dataset.name]))
+    finished = tables.runs[(tables.runs["dataset"] == dataset.name) & (tables.runs["status"] == "ok")]
+    groups = pooling.groups(pooling.newest(finished))
     largest = pooling.largest_groups(groups)
     runs = {run for group in largest for run in group.runs["run"]}
     epochs, errors = (table[table["run"].isin(runs)] for table in (tables.epochs, tables.errors))

@@ -89,7 +89,7 @@ def planned(tables: Tables) -> list[Picture]:
 def incomplete(tables: Tables) -> dict[str, list[str]]:
     """The networks of the pages that lack their rows in epochs.csv or errors.csv, by table."""
     material = _material(tables)
-    present = {"epochs.csv": material.with_epochs(), "errors.csv": _with_errors(material)}
+    present = {"epochs.csv": material.with_epochs(), "errors.csv": with_errors(material)}
     lacking = {name: [m for m in material.models() if m not in models] for name, models in present.items()}
     return {name: models for name, models in lacking.items() if models}
 
@@ -138,7 +138,7 @@ def _material(tables: Tables, dataset: Dataset | None = None) -> Material:
     return Material(groups, epochs, errors, steps, dataset)
 
 
-def _with_errors(material: Material) -> list[str]:
+def with_errors(material: Material) -> list[str]:
     """The networks with rows in errors.csv in every framework, or no misclassified image."""
     present = set(material.errors["run"])
 
@@ -265,7 +265,7 @@ def _of_first_steps(material: Material) -> list[Picture]:
 
 
 def _of_errors(material: Material) -> list[Picture]:
-    models = _with_errors(material)
+    models = with_errors(material)
     if not models:
         return []
     confused = EVERY_WRONG_IMAGE if EVERY_WRONG_IMAGE in models else models[0]
@@ -333,7 +333,7 @@ def example_run(material: Material, model: str) -> tuple[str, str]:
 
 def _predictions(material: Material) -> Figure:
     test = material.digits().test
-    models = _with_errors(material)
+    models = with_errors(material)
     model = WALK_THROUGH if WALK_THROUGH in models else models[0]
     description, run = example_run(material, model)
     predicted = test.labels.astype(np.int64)

@@ -23,7 +23,7 @@ def section(runs: pd.DataFrame) -> str:
     """The test's result beside the other seeds; until every pair is recorded, only how many are missing."""
     announced = (
         "Fresh seeds, and what would be concluded from them, were written down before they were run "
-        "([docs/repetition.md](docs/repetition.md)): are the differences between the frameworks as large as "
+        "(docs/repetition.md): are the differences between the frameworks as large as "
         "chance alone makes them?"
     )
     fresh = repetition.recorded(runs)

@@ -54,7 +54,7 @@ def _losses(networks: list[FirstSteps]) -> Iterator[str]:
     if any(steps.model in ZOO for steps in networks):
         yield (
             "The ratios of this project's own recipes are selected: three of those recipes were changed "
-            "until seed 1 had a ratio below five ([docs/recipes.md](docs/recipes.md)). Only other seeds show "
+            "until seed 1 had a ratio below five (docs/recipes.md). Only other seeds show "
             "what they are without that."
         )
     yield markdown(head.split(" | "), rows, right=range(1, 7))

@@ -56,12 +56,12 @@ INTRODUCTION = """# The sources
 Written by `python -m common.report` from the zoo and the tables; do not edit.
 
 Networks that are not this project's own keep the layers and the recipe of their source; what that leaves
-open is in [zoo.md](zoo.md). *Template MNIST* is an older project of the same name,
-of which no public address is known; networks of this project's own have no source. A source's claim is most
-often that of one run, at its best epoch by the test set. The measurements here are means over seeds
-after the last epoch (±: sample standard deviation): no epoch was chosen by the test images. The recipes are the
-sources' own, and some sources chose theirs on the test images. A claim above our mean but within the range of our runs can be a lucky run,
-or the best of several."""
+open is in [zoo.md](zoo.md). *Template MNIST* is an older project of the same name, of which no public
+address is known; networks of this project's own have no source. A source's claim is most often that of
+one run, at its best epoch by the test set. The measurements here are means over seeds after the last
+epoch (±: sample standard deviation): no epoch was chosen by the test images. The recipes are the sources'
+own, and some sources chose theirs on the test images. A claim above our mean but within the range of our
+runs can be a lucky run, or the best of several."""
 
 REASONS = {
     "pytorch-model-1": "The source tests on 10,000 of the training images, held out; here all 60,000 are "

@@ -26,6 +26,7 @@ from common.analysis.verdicts import (
     image_error,
     judge,
     judge_ratios,
+    lists_errors,
 )
 from common.frameworks import PAIR, display_name
 from common.model.zoo import ZOO
@@ -129,7 +130,7 @@ def details(tables: Tables) -> str:
     accuracies = [
         [
             *(f"`{verdict.model}`", display_name(group.framework), *_spread(group)),
-            f"{image_error(group, tables.errors):.3f}",
+            f"{image_error(group, tables.errors):.3f}" if lists_errors(group, tables.errors) else "",
         ]
         for verdict in judged
         for group in (verdict.first, verdict.second)
@@ -137,6 +138,7 @@ def details(tables: Tables) -> str:
     tests = {
         verdict.model: framework_fingerprint(verdict.first, verdict.second, tables.errors)
         for verdict in judged
+        if all(lists_errors(group, tables.errors) for group in (verdict.first, verdict.second))
     }
     fingerprints = [[f"`{model}`", *_fingerprint(test)] for model, test in tests.items()]
     head = "MODEL | FRAMEWORK | SEEDS | MEAN % | SD | 95 % CONFIDENCE INTERVAL | TEST SET'S ERROR"

@@ -59,6 +59,11 @@ def test_accuracy(tmp_path: Path, differences: list[float], words: str) -> None:
     assert ("not within the margin" in text) == (max(map(abs, differences)) > 0.1)
 
 
+def test_one_pair_of_runs_has_no_verdict(tmp_path: Path) -> None:
+    add_pairs(tmp_path, [0.01])
+    assert "By network: 1 with one pair of runs, which has no interval." in answer.accuracy(found(tmp_path))
+
+
 @pytest.mark.parametrize(
     "models, words",
     [
@@ -250,6 +255,17 @@ def test_own_defaults_that_differ_in_one_network_are_not_told_of_all(tmp_path: P
     add_variants(tmp_path, model="speedrun", none=(99.0, 99.0), all=(99.0, 99.0))
     text = answer.defaults(found(tmp_path))
     assert text.startswith("PyTorch is higher in 1 of 2 networks with each framework's own initialisation")
+
+
+def test_own_defaults_name_the_largest_certain_difference(tmp_path: Path) -> None:
+    add_variants(tmp_path, model="speedrun", none=(99.0, 99.0), all=(99.2, 98.9))
+    add_variants(tmp_path, model="under-5k", none=(99.0, 99.0), all=(98.9, 99.1))
+    add_variants(tmp_path, model="tf-model-1", none=(99.0, 99.0), all=(99.0, 99.0))
+    text = answer.defaults(found(tmp_path))
+    assert text.startswith(
+        "PyTorch is higher in 1 of 3 networks and TensorFlow in 1 with each framework's own"
+    )
+    assert "for `speedrun`, the largest certain difference of 3 networks" in text
 
 
 def test_own_defaults_of_one_seed_have_no_interval(tmp_path: Path) -> None:

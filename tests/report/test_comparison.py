@@ -9,6 +9,7 @@ from support.tables import add_pairs, add_run
 
 from common.analysis import frames
 from common.analysis.frames import Tables
+from common.frameworks import PAIR
 from common.report import comparison
 
 EQUIVALENT = [0.02, -0.01, 0.02, -0.02, 0.01]
@@ -63,6 +64,16 @@ def test_runs_that_are_not_compared_have_the_reason(tmp_path: Path, recorded: Ta
     (reason,) = comparison.sentences(frames.read(tmp_path), recorded)
     assert "speedrun" in reason
     assert "world_size: 1 and 2" in reason
+
+
+def test_a_network_without_a_verdict_has_its_accuracies(tmp_path: Path, recorded: Tables) -> None:
+    for framework in PAIR:
+        add_run(tmp_path / "own", "pytorch-model-1-printed", framework, accuracy=36.0)
+    (sentence,) = comparison.sentences(frames.read(tmp_path / "own"), recorded)
+    assert sentence == (
+        "`pytorch-model-1-printed`: 36.00 % in PyTorch and 36.00 % in TensorFlow; this network has no "
+        "verdict."
+    )
 
 
 def test_without_runs_of_the_recipes_there_is_nothing_to_compare(tmp_path: Path, recorded: Tables) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,18 @@ def test_the_pictures_are_of_the_runs_on_these_pixels(results: Path) -> None:
             assert picture.width > 500
     other = Dataset("others@0123456789ab", THINGS.train, THINGS.test, CLASSES)
     assert own_pictures.planned(tables, other) == []
+
+
+def test_a_run_that_failed_hides_none_of_older_arithmetic(results: Path) -> None:
+    add_run(results, dataset=THINGS.name, status="failed", accuracy=None, reason="no memory", numerics=9)
+    assert own_pictures.planned(frames.read(results), THINGS)
+
+
+def test_runs_without_their_errors_have_no_confusion_matrix(results: Path) -> None:
+    tables = frames.read(results)
+    tables = dataclasses.replace(tables, errors=tables.errors[:0])
+    files = [picture.file for picture in own_pictures.planned(tables, THINGS)]
+    assert files == ["own-images.png", "own-classes.png"]
 
 
 def test_classes_have_their_names(results: Path) -> None:

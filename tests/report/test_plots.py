@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -137,6 +138,13 @@ def test_the_networks_have_the_zoos_order_in_every_picture(tables: frames.Tables
     assert rows == order
     for draw in (epochs.accuracy_per_epoch, epochs.loss_per_epoch):
         assert [axes.get_title() for axes in draw(material).axes] == order
+
+
+def test_epochs_of_one_framework_alone_are_not_drawn(tables: frames.Tables) -> None:
+    runs = tables.runs[(tables.runs["model"] == MODELS[0]) & (tables.runs["framework"] == "pytorch")]
+    epochs_left = tables.epochs[~tables.epochs["run"].isin(runs["run"])]
+    some = dataclasses.replace(tables, epochs=epochs_left)
+    assert plots.incomplete(some)["epochs.csv"] == [MODELS[0]]
 
 
 def test_a_network_without_a_verdict_is_in_no_picture(tmp_path: Path) -> None:

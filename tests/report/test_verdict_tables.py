@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,17 @@ def test_a_refused_comparison_is_listed(tmp_path: Path) -> None:
         last = page.splitlines()[-1]
         assert "nextjournal" in last
         assert "world_size" in last
+
+
+def test_runs_without_their_errors_have_no_fingerprint(tmp_path: Path) -> None:
+    add_pairs(tmp_path, [0.01, 0.03])
+    add_pairs(tmp_path, [0.01, 0.03], "under-8k")
+    tables = frames.read(tmp_path)
+    some = tables.errors[tables.errors["run"] != tables.runs["run"].iloc[0]]
+    page = verdict_tables.details(dataclasses.replace(tables, errors=some))
+    assert "| `under-8k` | 2 |" in page.partition("### Fingerprint")[2]
+    assert "`tf-model-1`" not in page.partition("### Fingerprint")[2]
+    assert "In none of 1 networks" in page
 
 
 def test_no_pairs(tmp_path: Path) -> None:

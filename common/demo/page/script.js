@@ -13,6 +13,7 @@ const context = canvas.getContext("2d", { willReadFrequently: true });
 let strokes = []; // each a list of points
 let loaded = null; // under the strokes: a test digit {source, pixels} or a photo {source, paper, ink}
 let drawing = null;
+let pointer = null; // the finger or mouse that draws it
 let frameworks = []; // {name, title, colour}
 let models = []; // {name, parameters, frameworks}
 
@@ -69,22 +70,23 @@ function place(event) {
 }
 
 canvas.addEventListener("pointerdown", (event) => {
-  if (event.button) return;
-  canvas.setPointerCapture(event.pointerId);
+  if (event.button || drawing) return; // a second finger draws nothing
+  pointer = event.pointerId;
+  canvas.setPointerCapture(pointer);
   keyboard.used = false;
   drawing = [place(event)];
   strokes.push(drawing);
   changed();
 });
 canvas.addEventListener("pointermove", (event) => {
-  if (!drawing) return;
+  if (!drawing || event.pointerId !== pointer) return;
   const points = event.getCoalescedEvents?.() ?? [];
   for (const point of points.length ? points : [event]) drawing.push(place(point));
   changed();
 });
 for (const name of ["pointerup", "pointercancel"]) {
-  canvas.addEventListener(name, () => {
-    drawing = null;
+  canvas.addEventListener(name, (event) => {
+    if (event.pointerId === pointer) drawing = null;
   });
 }
 
@@ -219,7 +221,8 @@ function show(response) {
   for (const { name, title } of frameworks) {
     const answer = response?.answers[name];
     const card = byId(`card-${name}`);
-    card.querySelector(".down").textContent = answer?.down ? `${title} is down: ${answer.down}` : "";
+    // Without an answer the notice of a process that restarts stays.
+    if (answer) card.querySelector(".down").textContent = answer.down ? down(name, title, answer.down) : "";
     card.querySelector(".latency").textContent = answer?.milliseconds
       ? `${answer.milliseconds.toFixed(1)} ms`
       : "";
@@ -235,6 +238,12 @@ function show(response) {
   }
   if (response) showVerdict(...verdict(predicted));
   else showVerdict("");
+}
+
+function down(name, title, reason) {
+  const model = models.find((each) => each.name === byId("model").value);
+  if (model && !model.frameworks.includes(name)) return `${title} has no checkpoint of ${model.name}.`;
+  return `${title} is down: ${reason}`;
 }
 
 // The sentence on all predictions, and whether it is a warning.
@@ -284,7 +293,7 @@ async function gallery(more = false) {
   query.set("start", from);
   const { total, digits } = await (await fetch(`api/mistakes?${query}`)).json();
   if (list !== newestList) return; // replies of several filters can come in another order
-  byId("total").textContent = total ? `${total} test digits.` : "No test digit was misclassified in this way.";
+  byId("total").textContent = total ? `${total} test digit${total > 1 ? "s" : ""}.` : "No test digit was misclassified in this way.";
   const titles = Object.fromEntries(frameworks.map(({ name, title }) => [name, title]));
   const items = digits.map(({ index, label, predictions }) => {
     const answers = [...new Set(predictions.map(({ predicted }) => className(predicted)))].join(", ");

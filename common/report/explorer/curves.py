@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -56,7 +57,7 @@ def _groups(runs: pd.DataFrame) -> list[Group]:
     network only groups of one setting."""
     own = pooling.largest_groups(pooling.groups(pooling.zoo_runs(runs)))
     present = {(group.model, group.framework) for group in own}
-    others = pooling.largest_groups(pooling.groups(pooling.newest(runs)))
+    others = pooling.largest_groups(pooling.groups(pooling.newest(runs[runs["status"] == "ok"])))
     chosen: list[Group] = []
     for group in [*own, *(group for group in others if (group.model, group.framework) not in present)]:
         # Frameworks with other settings or data are not drawn as one comparison.
@@ -86,5 +87,5 @@ def _band(epochs: pd.DataFrame, measure: str, numbers: list[int]) -> dict[str, l
 
 
 def _rounded(value: float | None) -> float | None:
-    """Seven significant digits, as the tables have them; None for no number, which JSON does not have."""
-    return None if value is None or value != value else float(f"{value:.7g}")
+    """Seven significant digits, as the tables have them; None for none and for infinity, which JSON lacks."""
+    return float(f"{value:.7g}") if value is not None and math.isfinite(value) else None
