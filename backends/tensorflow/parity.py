@@ -124,10 +124,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """Batch normalisation whose running variance is the unbiased one."""
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        """Inputs, (N, H, W, C) or (N, F), normalised by the batch in training, else by running statistics."""
+        """Inputs, (N, ..., C), normalised by the batch in training, else by running statistics."""
         if not training:
             return super().call(inputs, training=False)
-        images = inputs if inputs.shape.rank == 4 else inputs[:, None, None, :]
+        images = inputs if inputs.shape.rank == 4 else tf.reshape(inputs, (-1, 1, 1, inputs.shape[-1]))
         kept = self.moving_mean.value
         scale = self.gamma.value if self.scale else tf.ones_like(kept)
         offset = self.beta.value if self.center else tf.zeros_like(kept)

@@ -60,7 +60,7 @@ SENTENCES = {
     "weight-decay": "decays the weights by another amount.",
     "learning-rate": "has another learning rate.",
     "gradient-clipping": "clips the gradients on one side only, or at another value.",
-    "unknown": "differs, and no known cause explains it.",
+    "unknown": "differs, and none of the named causes explains it.",
 }
 """Statement of each cause about the place where it was found."""
 
@@ -98,7 +98,7 @@ def fix(cause: str, left: Operation | None, right: Operation | None, **values: A
             )
         case "batchnorm-variance":
             return both(
-                "a subclass of nn.BatchNorm2d that keeps var(unbiased=False)",
+                f"a subclass of nn.BatchNorm{axes}d that keeps var(unbiased=False)",
                 "backends.tensorflow.parity.BatchNormalization, which keeps the unbiased variance",
             )
         case "layernorm-epsilon":
@@ -162,7 +162,7 @@ def fix(cause: str, left: Operation | None, right: Operation | None, **values: A
             return both(
                 f"x = {_number(scale)} * x{_signed(offset)} before {_layer(left)}",
                 f"keras.layers.Rescaling({_number(1 / scale)}, offset={_number(-offset / scale)}) before "
-                f"{_layer(right)}, in place of the scaling that is there",
+                f"{_layer(right)}, after any scaling that is there",
             )
         case "dropout-active":
             return both(
@@ -219,9 +219,11 @@ def _head(own: Operation | None, other: Operation | None, library: str) -> str:
     if own is None:
         name = "" if other is None else str(other.attributes["function"])
         return f"logits, as they are; {name} is applied by the loss"
+    name = str(own.attributes["function"])
     if library == "keras":
-        return "no softmax at the end, and from_logits=True in the loss"
-    return "no softmax at the end: nn.CrossEntropyLoss applies it"
+        return f"no {name} at the end, and from_logits=True in the loss"
+    losses = {"sigmoid": "nn.BCEWithLogitsLoss", "softmax": "nn.CrossEntropyLoss"}
+    return f"no {name} at the end: {losses.get(name, 'nn.CrossEntropyLoss')} applies it"
 
 
 def _dropout(attributes: Mapping[str, Any], axes: int, library: str) -> str:

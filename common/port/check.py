@@ -21,7 +21,7 @@ from common.user_file import require
 
 Array = NDArray[Any]
 
-REVISION = 2
+REVISION = 3
 """Raised when what the check finds of planted mistakes changes: `bench ports` measures each revision anew."""
 
 MARGIN = {"float64": 1000.0, "float32": 16.0}
@@ -147,6 +147,7 @@ class Check:
         self.flats: list[pairing.Flat] = []
         self.doubles: dict[object, Array] = {}
         self.outputs: Array = np.zeros(0)  # of the PyTorch model, the first if there are several
+        self.channels_moved = False  # whether the Keras model's outputs are maps with channels last
         self.single = True
         self.y: Array = np.zeros(0) if before is None else before.y
         self.forms = FORMS[0], FORMS[0]
@@ -209,7 +210,12 @@ class Check:
     def labels(self, side: int) -> Array:
         """The labels as the loss of a side takes them."""
         form = self.forms[side] if self.mends.standard is None else FORMS[0]
-        return encoded(self.y, self.outputs, form)
+        return self.of_side(side, encoded(self.y, self.outputs, form))
+
+    def of_side(self, side: int, array: Array) -> Array:
+        """Outputs, or labels of their shape, in a side's own layout: maps have channels last in Keras."""
+        moved = side == 1 and self.channels_moved and array.ndim == self.outputs.ndim
+        return np.ascontiguousarray(np.moveaxis(array, 1, -1)) if moved else array
 
     def rounding(self, key: object, array: Array) -> float:
         """Distance of one side's array from its own in double precision, if that was computed before."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from common.port import causes, pairing
 from common.port.check import DRAWS, EPSILON, MARGIN, ROUNDED, Check
-from common.port.hypotheses import Hypothesis, Place, Point, hypotheses
+from common.port.hypotheses import Hypothesis, Place, Point, attributes, hypotheses
 from common.port.pairing import Step, Trace
 from common.port.weights import realigned
 from common.port.workers import WorkerError
@@ -46,19 +46,22 @@ def run(check: Check) -> None:
             check.mends.right += rounded
             verdicts[point.place] = point, ROUNDED
         elif hypothesis := _explanation(check, steps, point, view):
-            for part in hypothesis.parts or [hypothesis]:
+            if hypothesis.rounding:
+                check.mends.right += hypothesis.mends
+            for part in () if hypothesis.rounding else hypothesis.parts or [hypothesis]:
                 where = part.where or point.where
                 check.find(STAGE, where, part.cause, point.difference, point.floor, part.fix)
                 check.mends.right += part.mends
                 check.mends.left_skips += part.skips
                 check.mends.left_heads += part.left_heads
                 check.mends.heads |= part.heads
-            verdicts[point.place] = point, "differs"
+            verdicts[point.place] = point, ROUNDED if hypothesis.rounding else "differs"
         else:
             _force(check, steps, point, view)
             check.find(STAGE, point.where, "unknown", point.difference, point.floor, causes.both("", ""))
             verdicts[point.place] = point, "differs"
         check.mend()
+    _other_functions(check, steps, points, verdicts)
     for point in points:
         beyond = check.beyond(point.difference, point.floor)
         shown, verdict = verdicts.get(point.place, (point, HEALED if beyond else "agrees"))
@@ -66,6 +69,24 @@ def run(check: Check) -> None:
             check.row(STAGE, shown.where, shown.difference, shown.floor, verdict)
     check.steps = steps
     check.outputs, check.single = view[0].outputs[0], len(view[0].outputs) == 1
+    check.channels_moved = any(p.layout == "channels moved" for p in points if p.place == (0, "model"))
+
+
+def _other_functions(
+    check: Check, steps: Sequence[Step], points: Sequence[Point], verdicts: dict[Place, tuple[Point, str]]
+) -> None:
+    """Record activations that are other functions, where these inputs do not show it: ReLU6 gets none above 6
+    from initial weights."""
+    for point in points:
+        number, what = point.place
+        left = steps[number].left if what == "outputs" else None
+        if left is None or left.kind != "activation" or point.place in verdicts:
+            continue
+        for hypothesis in attributes(steps[number], steps, number):
+            check.find(STAGE, point.where, hypothesis.cause, point.difference, point.floor, hypothesis.fix)
+            check.mends.right += hypothesis.mends
+            verdicts[point.place] = point, "differs"
+    check.mend()
 
 
 def _first(check: Check, steps: Sequence[Step], points: Sequence[Point]) -> Point | None:

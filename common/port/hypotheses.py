@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from common.port import causes, pairing
-from common.port.check import Check
+from common.port.check import EPSILON, Check
 from common.port.pairing import Operation, Step, Trace
 
 Place = tuple[int, str]
@@ -37,6 +37,7 @@ class Hypothesis:
     parts: Sequence[Hypothesis] = ()
     left_heads: Sequence[int] = ()
     heads: dict[int, str] = field(default_factory=dict)
+    rounding: bool = False  # whether the cause is a constant in single precision, which is no finding
     ordered: bool = False  # whether features must then be in one order: no other layout counts
 
 
@@ -161,9 +162,13 @@ def _scaling(check: Check, left: Operation, right: Operation) -> Iterator[Hypoth
         offset = float(y.mean() - scale * x.mean())
         if pairing.difference(scale * x + offset, y) > 1e3 * check.epsilon:
             continue
-        if abs(scale - 1) < 1e-9 and abs(offset) < 1e-9 * abs(x).max():
+        size = max(abs(scale - 1), abs(offset) / abs(x).max())
+        if size < 1e-9:
             continue
         mend = {"index": right.index, "scale": scale, "offset": offset}
+        if size < EPSILON["float32"]:  # Keras holds the scale of Rescaling in single precision
+            yield Hypothesis("", [mend], rounding=True)
+            continue
         fix = causes.fix("input-scaling", left, right, scale=scale, offset=offset)
         yield Hypothesis("input-scaling", [mend], fix=fix)
 

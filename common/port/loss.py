@@ -132,7 +132,8 @@ def _ask(check: Check, side: int, z: Array, y: Array, form: str) -> float | Arra
     """A side's loss as a function of logits."""
     worker: Worker = (check.workers.left, check.workers.right)[side]
     head = HEADS.get(check.mends.heads.get(side, ""), np.asarray)
-    answer: Any = worker.ask("loss", outputs=head(z), labels=encoded(y, z, form))
+    outputs, labels = check.of_side(side, head(z)), check.of_side(side, encoded(y, z, form))
+    answer: Any = worker.ask("loss", outputs=outputs, labels=labels)
     array: Array = np.array(answer)
     return array if array.ndim else float(array)
 

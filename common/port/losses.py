@@ -113,7 +113,9 @@ def _candidates(z: Array, y: Array) -> Iterator[Description]:
             for reduction in REDUCTIONS[:3]:
                 yield Description("cross-entropy", taken_for, reduction=reduction)
         return
-    single = z.ndim == 1 or z.shape[1] == 1
+    if y.size != z.size:
+        return
+    single = z.shape[1:] in ((), (1,))
     for broadcast in (False, True) if single else (False,):
         for reduction in REDUCTIONS:
             yield Description("squares", reduction=reduction, broadcast=broadcast)

@@ -35,7 +35,7 @@ CAUSES = {
 OTHERS = ("momentum", "dampening", "betas", "correction", "rho", "start", "amsgrad", "centered")
 """Settings that no cause is named for."""
 
-LIMITS = (0.01, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
+LIMITS = (0.01, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 10.0)
 """Limits of clipping that are tried where a user's own optimizer clips by itself."""
 
 
@@ -75,8 +75,9 @@ def run(check: Check) -> None:
     assert first
     assert second
     for name in names:
+        place = where if name in CAUSES else f"{where} ({name})"
         cause = CAUSES.get(name, "unknown")
-        check.find(STAGE, where, cause, apart, floor, _fix(name, first, second))
+        check.find(STAGE, place, cause, apart, floor, _fix(name, first, second))
     check.mends.unknown.discard(
         STAGE
     )  # every difference is a setting, named or not, and PyTorch's from here on
@@ -216,6 +217,16 @@ def _fix(name: str, left: Rule, right: Rule) -> dict[str, str]:
             )
         case "clip":
             return causes.both(_torch_clip(right.clip), _keras_clip(left.clip))
+        case "momentum" | "amsgrad" | "centered":
+            return causes.both(f"{name}={getattr(right, name)}", f"{name}={getattr(left, name)}")
+        case "betas":
+            return causes.both(f"betas={right.betas}", "beta_1={}, beta_2={}".format(*left.betas))
+        case "rho":
+            argument = "rho" if left.kind == "adadelta" else "alpha"
+            return causes.both(f"{argument}={right.rho:g}", f"rho={left.rho:g}")
+        case "start":
+            argument = "initial_accumulator_value"
+            return causes.both(f"{argument}={right.start:g}", f"{argument}={left.start:g}")
     return causes.both("", "")
 
 
@@ -234,8 +245,8 @@ def _keras_decay(left: Rule) -> str:
     if not left.decay or left.decay_kind == "decoupled":
         return f"weight_decay={left.decay:g}"
     return (
-        f"no weight_decay, and kernel_regularizer=keras.regularizers.L2({left.decay / 2:g}) in the layers, "
-        "which adds it to the gradient"
+        f"no weight_decay, and keras.regularizers.L2({left.decay / 2:g}), which adds it to the gradient, as "
+        "kernel_regularizer, bias_regularizer, gamma_regularizer and beta_regularizer of the layers"
     )
 
 
@@ -244,9 +255,9 @@ def _torch_clip(clip: tuple[str, float] | None) -> str:
         return "no clipping"
     kind, limit = clip
     if kind == "value":
-        return f"nn.utils.clip_grad_value_(parameters, {limit:g}) before each step"
+        return f"nn.utils.clip_grad_value_(parameters, {limit:g}) before each step of the optimizer"
     each = "parameters" if kind == "global" else "parameter, for each one alone"
-    return f"nn.utils.clip_grad_norm_({each}, {limit:g}) before each step"
+    return f"nn.utils.clip_grad_norm_({each}, {limit:g}) before each step of the optimizer"
 
 
 def _keras_clip(clip: tuple[str, float] | None) -> str:

@@ -29,7 +29,7 @@ class Compared:
     differences: dict[str, float]
     floors: dict[str, float]
     beyond: list[Step]
-    explained: dict[str, tuple[set[str], dict[str, Any]]]
+    explained: dict[str, tuple[set[str], list[dict[str, Any]]]]
 
     @property
     def unexplained(self) -> list[Step]:
@@ -50,12 +50,23 @@ def run(check: Check) -> None:
 
 
 def _dropouts(steps: Sequence[Step]) -> list[Step]:
-    """Dropout of both sides in pairs; those that are in other places on the two sides, in order."""
-    paired = [step for step in steps if "dropout" in _kinds(step)]
-    lefts = [step.left for step in paired if step.right is None]
-    rights = [step.right for step in paired if step.left is None]
-    both = [step for step in paired if step.left is not None and step.right is not None]
-    return both + [Step(left, right) for left, right in zip_longest(lefts, rights)]
+    """Dropout of both sides in pairs; those that are in other places between two layers with weights, in
+    order."""
+    result: list[Step] = []
+    lefts: list[Operation] = []
+    rights: list[Operation] = []
+    for step in [*steps, None]:
+        if step is None or (step.left and step.right and step.left.weights):
+            result += [Step(left, right) for left, right in zip_longest(lefts, rights)]
+            lefts, rights = [], []
+        elif "dropout" in _kinds(step):
+            if step.left and step.right:
+                result.append(step)
+            elif step.left:
+                lefts.append(step.left)
+            elif step.right:
+                rights.append(step.right)
+    return result
 
 
 def _kinds(step: Step) -> set[str]:
@@ -64,18 +75,19 @@ def _kinds(step: Step) -> set[str]:
 
 def _compared(check: Check, norms: list[Step]) -> Compared:
     before, floors = _measured(check, norms)
-    explained: dict[str, tuple[set[str], dict[str, Any]]] = {}
+    explained: dict[str, tuple[set[str], list[dict[str, Any]]]] = {}
     beyond = [step for step in norms if check.beyond(before[step.name], floors[step.name])]
     for names in ATTRIBUTES if beyond else ():
-        tried = {}
+        tried: dict[str, list[dict[str, Any]]] = {}  # several for a layer that is called several times
         for step in beyond:
             assert step.left
             assert step.right
             wanted = {name: step.left.attributes[name] for name in names}
             if step.name not in explained and wanted.items() - step.right.attributes.items():
                 wanted["momentum"] = wanted.get("momentum", step.right.attributes["momentum"]) or 1.0
-                tried[step.name] = {"index": step.right.index, "attributes": wanted}
-        check.workers.right.ask("mend", mends=[*check.mends.right, *tried.values()])
+                tried.setdefault(step.name, []).append({"index": step.right.index, "attributes": wanted})
+        together = [mend for mends in tried.values() for mend in mends]
+        check.workers.right.ask("mend", mends=[*check.mends.right, *together])
         after = _differences(check, norms, check.workers.both("statistics"))
         check.mend()
         for step in beyond:
@@ -121,8 +133,8 @@ def _record(check: Check, norms: list[Step], compared: Compared) -> None:
         apart, floor = compared.differences[step.name], compared.floors[step.name]
         check.row(STAGE, step.name, apart, floor)
         if step.name in compared.explained:
-            names, mend = compared.explained[step.name]
-            check.mends.right.append(mend)
+            names, mends = compared.explained[step.name]
+            check.mends.right += [mend for mend in mends if mend not in check.mends.right]
             for name in sorted(names):
                 cause = causes.BY_ATTRIBUTE["batchnorm", name]
                 fix = causes.fix(cause, step.left, step.right)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.ports import causes
 
@@ -99,3 +101,152 @@ def test_two_activations_at_the_end_are_not_probabilities_and_logits(
     )
     (found,) = [cause for cause in causes(compare(workers, question)) if cause[0] == "forward"]
     assert found != ("forward", "softmax-output")
+
+
+@pytest.mark.parametrize(
+    "pytorch, keras",
+    [
+        (
+            "nn.Conv2d(1, 3, 3), nn.Flatten(), nn.Linear(3 * 36, 4)",
+            "keras.Input((8, 8, 1)), layers.Rescaling(1 / 255), layers.Conv2D(3, 3), layers.Flatten(), "
+            "layers.Dense(4)",
+        ),
+        (
+            "nn.Conv1d(2, 3, 3), nn.BatchNorm1d(3, eps=1e-3, momentum=0.01), nn.Flatten(), nn.Linear(18, 4)",
+            "keras.Input((8, 2)), layers.Conv1D(3, 3), parity.BatchNormalization(), layers.Flatten(), "
+            "layers.Dense(4)",
+        ),
+    ],
+    ids=["Rescaling, whose scale Keras holds in single precision", "unbiased variance of sequences"],
+)
+def test_equal_models_agree(pytorch: str, keras: str, workers: Workers, tmp_path: Path) -> None:
+    question = two_files(tmp_path, pytorch, keras)
+    left, right = tmp_path / "net_torch.py", tmp_path / "net_keras.py"
+    if "Rescaling" in keras:
+        text = left.read_text().replace("nn.Sequential(", "nn.Sequential(Scaled(), ")
+        scaled = "class Scaled(nn.Module):\n    def forward(self, x):\n        return x / 255\n"
+        left.write_text(text.replace("import nn\n", f"import nn\n\n{scaled}"))
+    right.write_text("from backends.tensorflow import parity\n" + right.read_text())
+    report = compare(workers, question)
+    assert report.agree
+    assert not report.findings
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("losses", [True, False])
+def test_maps_are_compared_with_labels_in_the_layout_of_each_side(
+    workers: Workers, tmp_path: Path, channels: int, losses: bool
+) -> None:
+    after = ("loss = nn.MSELoss()", "loss = keras.losses.MeanSquaredError()") if losses else ("", "")
+    question = two_files(
+        tmp_path,
+        f"nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, {channels}, 3, padding=1)",
+        "keras.Input((6, 6, 1)), layers.Conv2D(4, 3, padding='same', activation='relu'), "
+        f"layers.Conv2D({channels}, 3, padding='same')",
+        after=after,
+    )
+    report = compare(workers, question)
+    assert report.agree
+    assert not report.findings
+    assert {row.stage for row in report.rows} >= {"gradient", *(["loss"] if losses else [])}
+
+
+def test_a_loss_of_tokens_that_takes_probabilities_is_found(workers: Workers, tmp_path: Path) -> None:
+    """It is not described for outputs (N, T, V), and ends no command."""
+    after = (
+        "def loss(outputs, labels):\n    return nn.functional.cross_entropy(outputs.mT, labels.long())",
+        "loss = keras.losses.SparseCategoricalCrossentropy()",
+    )
+    keras = "keras.Input((5, 3)), layers.Dense(4)"
+    question = two_files(tmp_path, "nn.Linear(3, 4)", keras, after=after)
+    random = np.random.default_rng(0)
+    batch = {"x": random.normal(size=(8, 5, 3)), "y": random.integers(0, 4, (8, 5))}
+    report = compare(workers, dataclasses.replace(question, **batch))
+    assert ("loss", "unknown") in causes(report)
+
+
+@pytest.mark.parametrize(
+    "pytorch, keras, found",
+    [
+        (
+            "nn.Conv2d(3, 3, 3, stride=2, padding=1, groups=3), nn.Flatten(), nn.Linear(3 * 16, 4)",
+            "keras.Input((8, 8, 3)), layers.DepthwiseConv2D(3, strides=2, padding='same'), "
+            "layers.Flatten(), layers.Dense(4)",
+            [("forward", "padding-same-stride")],
+        ),
+        (
+            "nn.Linear(5, 8), nn.ReLU6(), nn.Linear(8, 4)",
+            "keras.Input((5,)), layers.Dense(8), layers.ReLU(), layers.Dense(4)",
+            [("forward", "activation")],
+        ),
+        (
+            "nn.Linear(5, 8), nn.Dropout(0.5), nn.Linear(8, 6), nn.Linear(6, 4)",
+            "keras.Input((5,)), layers.Dense(8), layers.Dense(6), layers.Dropout(0.5), layers.Dense(4)",
+            [("statistics", "dropout-kind"), ("statistics", "dropout-kind")],
+        ),
+        (
+            "nn.Conv1d(2, 3, 3, padding=1), nn.Conv1d(3, 4, 8), nn.Flatten()",
+            "keras.Input((8, 2)), layers.Conv1D(3, 3, padding='causal'), layers.Conv1D(4, 8), "
+            "layers.Flatten()",
+            [("forward", "padding-same-stride")],
+        ),
+    ],
+    ids=["a depthwise kernel", "ReLU6", "a dropout in another place", "causal"],
+)
+def test_a_difference_is_named(
+    pytorch: str, keras: str, found: list[tuple[str, str]], workers: Workers, tmp_path: Path
+) -> None:
+    report = compare(workers, two_files(tmp_path, pytorch, keras))
+    assert causes(report) == found
+    if "causal" in keras:
+        assert report.findings[0].fix["pytorch"].startswith("nn.ZeroPad1d((2, 0))")
+
+
+def test_a_layer_that_is_called_twice_keeps_its_inherent_variance_in_both(
+    workers: Workers, tmp_path: Path
+) -> None:
+    left, right = tmp_path / "net_torch.py", tmp_path / "net_keras.py"
+    left.write_text(
+        """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3, eps=1e-3, momentum=0.01)
+        self.head = nn.Linear(3 * 16, 4)
+
+    def forward(self, x):
+        for _ in range(2):
+            x = self.norm(self.conv(x)).relu()
+        return self.head(x.flatten(1))
+"""
+    )
+    right.write_text(
+        """
+import keras
+from keras import layers
+
+def build():
+    x = inputs = keras.Input((4, 4, 3))
+    conv, norm = layers.Conv2D(3, 3, padding="same"), layers.BatchNormalization()
+    for _ in range(2):
+        x = keras.ops.relu(norm(conv(x)))
+    return keras.Model(inputs, layers.Dense(4)(layers.Flatten()(x)))
+"""
+    )
+    report = compare(workers, Question(left=f"{left}:Net", right=f"{right}:build", precisions=("float64",)))
+    assert report.agree
+    assert {finding.cause for finding in report.findings} == {"batchnorm-variance"}
+
+
+def test_a_forgotten_momentum_has_its_line(workers: Workers, tmp_path: Path) -> None:
+    keras = "keras.Input((5,)), layers.Dense(4)"
+    optimizers = (
+        "import torch\ndef optimizer(parameters):\n    return torch.optim.SGD(parameters, 0.1, momentum=0.9)",
+        "def optimizer():\n    return keras.optimizers.SGD(0.1)",
+    )
+    report = compare(workers, two_files(tmp_path, "nn.Linear(5, 4)", keras, after=optimizers))
+    (finding,) = (finding for finding in report.findings if not finding.inherent)
+    assert (finding.cause, finding.where) == ("unknown", "SGD / SGD (momentum)")
+    assert finding.fix == {"pytorch": "momentum=0.0", "keras": "momentum=0.9"}

@@ -145,7 +145,9 @@ def _each(value: Any, axes: int) -> list[int]:
 def _pads(
     inputs: Sequence[int], outputs: Sequence[int], extent: list[int], stride: list[int], padding: str
 ) -> list[list[int]]:
-    """Pads before and after each axis: TensorFlow's "same" puts the odd one after."""
+    """Pads before and after each axis: TensorFlow's "same" puts the odd one after, "causal" all before."""
+    if padding.lower() == "causal":
+        return [[size - 1, 0] for size in extent]
     result = []
     for rows, out, size, step in zip(inputs, outputs, extent, stride, strict=True):
         total = max((out - 1) * step + size - rows, 0) if padding.lower() == "same" else 0

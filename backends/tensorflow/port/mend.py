@@ -72,7 +72,7 @@ def _padded(images: Tensor, pads: Any, value: float = 0.0) -> Tensor:
 
 def _convolution(part: Any, attributes: Mapping[str, Any], images: Tensor) -> Tensor:
     images = _padded(images, attributes["pads"])
-    stride, dilation = attributes["stride"], attributes["dilation"]
+    stride, dilation = tuple(attributes["stride"]), tuple(attributes["dilation"])
     kernel = tf.convert_to_tensor(part.kernel)
     if type(part).__name__.startswith("Depthwise"):
         outputs = keras.ops.depthwise_conv(images, kernel, stride, "valid", dilation_rate=dilation)
