@@ -144,7 +144,7 @@ class Check:
         self.frozen: tuple[set[str], set[str]] = (set(), set())
         self.steps: list[Step] = []
         self.names = Names()
-        self.flats: list[pairing.Flat] = []
+        self.flats: dict[pairing.Flat, bool] = {}
         self.doubles: dict[object, Array] = {}
         self.outputs: Array = np.zeros(0)  # of the PyTorch model, the first if there are several
         self.channels_moved = False  # whether the Keras model's outputs are maps with channels last

@@ -18,6 +18,9 @@ Array = NDArray[Any]
 Flat = tuple[int, ...]
 """Channels, height and width of images that were flattened."""
 
+UNLIKE = 1e-3
+"""Distance of features beyond which they do not show in which order they are."""
+
 IGNORED = ("identity", "reshape")
 NORMS = ("batchnorm", "layernorm", "groupnorm")
 
@@ -186,17 +189,17 @@ def closest(left: Array, right: Array, flats: Iterable[Flat] = ()) -> tuple[floa
     return min(found, default=(np.inf, ""), key=lambda item: item[0])
 
 
-def flats(left: Sequence[Operation], right: Sequence[Operation]) -> list[Flat]:
+def flats(left: Sequence[Operation], right: Sequence[Operation]) -> dict[Flat, bool]:
     """Shapes of images, sequences and volumes, channels first, that are flattened on either side, and where
-    the order of the channels matters."""
-    shapes = []
-    for operations, axis in ((left, 1), (right, -1)):
+    the order of the channels matters; with whether both flatten one, each in its own library's layout."""
+    sides: list[list[Flat]] = [[], []]
+    for operations, axis, shapes in ((left, 1, sides[0]), (right, -1, sides[1])):
         for operation in operations:
             if operation.kind == "flatten" and operation.inputs.ndim > 2:
-                channels, *sides = np.moveaxis(operation.inputs, axis, 1).shape[1:]
-                if channels > 1 and np.prod(sides) > 1:
-                    shapes.append((channels, *sides))
-    return list(dict.fromkeys(shapes))
+                channels, *lengths = np.moveaxis(operation.inputs, axis, 1).shape[1:]
+                if channels > 1 and np.prod(lengths) > 1:
+                    shapes.append((channels, *lengths))
+    return {shape: all(shape in shapes for shapes in sides) for shape in dict.fromkeys(sides[0] + sides[1])}
 
 
 @dataclass
@@ -229,7 +232,7 @@ class Names:
         return np.asarray(order(array[None] if array.ndim == 1 else array, flat)).reshape(array.shape)
 
 
-def names(steps: Sequence[Step], flattened: Sequence[Flat]) -> Names:
+def names(steps: Sequence[Step], flattened: Mapping[Flat, bool]) -> Names:
     """Partners of all arrays of paired operations that have one.
 
     A dense kernel whose inputs have the order (H, W, C) on the Keras side has its columns in that order.
@@ -253,14 +256,18 @@ def names(steps: Sequence[Step], flattened: Sequence[Flat]) -> Names:
     return result
 
 
-def _flat(left: Operation, right: Operation, flattened: Sequence[Flat]) -> Flat | None:
-    """The shape from which the inputs of a pair were flattened in two orders; None if the orders agree."""
+def _flat(left: Operation, right: Operation, flattened: Mapping[Flat, bool]) -> Flat | None:
+    """The shape from which the inputs of a pair were flattened in two orders; None if the orders agree.
+
+    The inputs themselves show it, unless what is before them differs: then the layouts do.
+    """
     if left.inputs.ndim != 2 or left.inputs.shape != right.inputs.shape:
         return None
-    for flat in flattened:
+    for flat, by_layout in flattened.items():
         if left.inputs.shape[1] == np.prod(flat):
-            moved = features_to_pytorch(right.inputs, flat)
-            if _distance(left.inputs, moved) < _distance(left.inputs, right.inputs):
+            moved = _distance(left.inputs, features_to_pytorch(right.inputs, flat))
+            same = _distance(left.inputs, right.inputs)
+            if by_layout if min(moved, same) > UNLIKE else moved < same:
                 return flat
     return None
 

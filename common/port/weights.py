@@ -15,6 +15,11 @@ from common.port.pairing import Names, Step, Trace
 
 Array = NDArray[Any]
 STAGE = "weights"
+APART = 1e-4
+"""Relative difference of arrays that are not of the same layer: far more than rounding makes."""
+
+TRIALS = 100
+"""Exchanged partners that are tried at most, each with a pass of both models."""
 
 
 def run(check: Check) -> None:
@@ -28,7 +33,7 @@ def run(check: Check) -> None:
             f"The models have different numbers of outputs: {len(left.outputs)} and {len(right.outputs)}."
         )
     check.steps = pairing.align(left.operations, right.operations)
-    names = pairing.names(check.steps, [])
+    names = pairing.names(check.steps, {})
     arrays = check.workers.both("read")
     _require_partners(check.steps, names, *arrays)
     own = {name: np.array(array) for name, array in arrays[1].items()}
@@ -41,6 +46,8 @@ def run(check: Check) -> None:
     if check.own_weights:
         _compare(check, arrays[0], own)
     _carry(check, check.names, arrays)
+    if not check.own_weights:
+        _untangle(check, arrays)
     after = check.workers.both("read")
     carried = check.names.to_pytorch(after[1])
     for step in check.steps:
@@ -51,6 +58,55 @@ def run(check: Check) -> None:
             difference = max((pairing.difference(a, b) for a, b in pairs), default=0.0)
             check.row(STAGE, step.name, difference, 0.0)
     _missing_biases(check, after)
+
+
+def _untangle(check: Check, arrays: tuple[Mapping[str, Array], Mapping[str, Array]]) -> None:
+    """Exchange the partners of two layers with equal arrays wherever less of the model differs then: the
+    sides can call parallel branches in another order."""
+    differing = _differing(check)
+    pairs = [(i, j) for j, step in enumerate(check.steps) for i in range(j) if _alike(check.steps[i], step)]
+    for i, j in pairs[:TRIALS]:
+        if not differing:
+            return
+        steps, names = check.steps, check.names
+        check.steps = list(steps)
+        check.steps[i], check.steps[j] = (
+            Step(steps[i].left, steps[j].right),
+            Step(steps[j].left, steps[i].right),
+        )
+        check.names = pairing.names(check.steps, check.flats)
+        _carry(check, check.names, arrays)
+        if (now := _differing(check)) < differing:
+            differing = now
+        else:
+            check.steps, check.names = steps, names
+            _carry(check, names, arrays)
+
+
+def _alike(first: Step, second: Step) -> bool:
+    """Whether two pairs are of different layers, which fit each other's partners as well."""
+    (a, b), (c, d) = (first.left, first.right), (second.left, second.right)
+    if (
+        a is None
+        or b is None
+        or c is None
+        or d is None
+        or not a.weights
+        or a.layer == c.layer
+        or b.layer == d.layer
+    ):
+        return False
+    return pairing.score(a, d) == pairing.score(a, b) and pairing.score(c, b) == pairing.score(c, d)
+
+
+def _differing(check: Check) -> int:
+    """The number of paired layers with weights whose inputs or outputs differ, and of outputs that do."""
+    view = check.traces()
+    pairs = list(zip(view[0].outputs, view[1].outputs, strict=True))
+    for step in realigned(check.steps, *view):
+        if step.left and step.right and step.left.weights:
+            pairs += [(step.left.inputs, step.right.inputs), (step.left.outputs, step.right.outputs)]
+    return sum(pairing.closest(*pair, check.flats)[0] > APART for pair in pairs)
 
 
 def realigned(steps: list[Step], left: Trace, right: Trace) -> list[Step]:
@@ -140,7 +196,7 @@ def _missing_biases(check: Check, arrays: tuple[Mapping[str, Array], Mapping[str
 def _compare(check: Check, left: Mapping[str, Array], right: Mapping[str, Array]) -> None:
     """Compare the weights that each side has of its own; they are the left one's afterwards."""
     found = check.names.to_pytorch(right)
-    plain = pairing.names(check.steps, []).to_pytorch(right)
+    plain = pairing.names(check.steps, {}).to_pytorch(right)
     for step in check.steps:
         if step.left is None or step.right is None:
             continue

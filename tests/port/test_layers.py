@@ -185,9 +185,8 @@ def test_a_loss_of_tokens_that_takes_probabilities_is_found(workers: Workers, tm
             [("statistics", "dropout-kind"), ("statistics", "dropout-kind")],
         ),
         (
-            "nn.Conv1d(2, 3, 3, padding=1), nn.Conv1d(3, 4, 8), nn.Flatten()",
-            "keras.Input((8, 2)), layers.Conv1D(3, 3, padding='causal'), layers.Conv1D(4, 8), "
-            "layers.Flatten()",
+            "nn.Conv1d(2, 3, 3, padding=1), nn.Flatten(), nn.Linear(3 * 8, 4)",
+            "keras.Input((8, 2)), layers.Conv1D(3, 3, padding='causal'), layers.Flatten(), layers.Dense(4)",
             [("forward", "padding-same-stride")],
         ),
     ],
@@ -250,3 +249,56 @@ def test_a_forgotten_momentum_has_its_line(workers: Workers, tmp_path: Path) -> 
     (finding,) = (finding for finding in report.findings if not finding.inherent)
     assert (finding.cause, finding.where) == ("unknown", "SGD / SGD (momentum)")
     assert finding.fix == {"pytorch": "momentum=0.0", "keras": "momentum=0.9"}
+
+
+def test_parallel_branches_are_paired_whatever_the_order_of_their_calls(
+    workers: Workers, tmp_path: Path
+) -> None:
+    """A functional Keras model calls layers by their depth, so the shorter branch begins later."""
+    left, right = tmp_path / "net_torch.py", tmp_path / "net_keras.py"
+    left.write_text(
+        """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.other = (nn.Conv2d(3, 3, 3, padding=1) for _ in range(3))
+        self.q, self.k, self.v = (nn.Linear(6, 6) for _ in range(3))
+        self.head = nn.Linear(6, 4)
+
+    def forward(self, x):
+        x = torch.cat([self.second(self.first(x).relu()), self.other(x).relu()], 1).mean((2, 3))
+        q, k, v = self.q(x), self.k(x), self.v(x)
+        return self.head(q.sigmoid() * k + v)
+"""
+    )
+    right.write_text(
+        """
+import keras
+from keras import layers
+
+def build():
+    inputs = keras.Input((5, 5, 3))
+    first, second, other = (layers.Conv2D(3, 3, padding="same") for _ in range(3))
+    x = layers.Concatenate()([second(layers.ReLU()(first(inputs))), layers.ReLU()(other(inputs))])
+    x = keras.ops.mean(x, (1, 2))
+    q, k, v = (layers.Dense(6) for _ in range(3))
+    x = keras.ops.sigmoid(q(x)) * k(x) + v(x)
+    return keras.Model(inputs, layers.Dense(4)(x))
+"""
+    )
+    report = compare(workers, Question(left=f"{left}:Net", right=f"{right}:build"))
+    assert report.agree
+    assert not report.findings
+
+
+def test_what_a_forward_pass_makes_has_the_precision_of_the_comparison(
+    workers: Workers, tmp_path: Path
+) -> None:
+    question = two_files(tmp_path, "Shifted(), nn.Linear(5, 4)", "keras.Input((5,)), layers.Dense(4)")
+    left = tmp_path / "net_torch.py"
+    shifted = "class Shifted(nn.Module):\n    def forward(self, x):\n        return x @ torch.eye(5)\n"
+    left.write_text(f"import torch\n{left.read_text()}\n{shifted}")
+    assert compare(workers, dataclasses.replace(question, precisions=("float64", "float32"))).agree

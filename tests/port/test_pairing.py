@@ -41,12 +41,12 @@ def test_what_one_side_lacks_stands_alone() -> None:
 def test_a_layer_of_another_shape_is_no_pair() -> None:
     steps = pairing.align([dense(0, 4), dense(1, 3)], [dense(0, 4), dense(1, 5)])
     assert names(steps) == ["dense0 / dense0", "dense1", "dense1"]
-    assert set(pairing.names(steps, []).partners) == {"dense0.weight", "dense0.bias"}
+    assert set(pairing.names(steps, {}).partners) == {"dense0.weight", "dense0.bias"}
 
 
 def test_a_missing_bias_leaves_the_pair() -> None:
     bare = operation(0, "dense", weights={"weight": [4, 4]})
-    found = pairing.names(pairing.align([dense(0, 4)], [bare]), [])
+    found = pairing.names(pairing.align([dense(0, 4)], [bare]), {})
     assert found.partners == {"dense0.weight": "dense0.weight"}
 
 
@@ -75,7 +75,7 @@ def test_the_columns_of_a_kernel_after_flatten_follow_the_order_of_its_inputs(
     left = dense(0, 30, 30, inputs=images.reshape(2, -1))
     # An offset and a scale of one side do not hide the order.
     right = dense(0, 30, 30, inputs=3 * last.reshape(2, -1) + 1)
-    found = pairing.names([pairing.Step(left, right)], [flat])
+    found = pairing.names([pairing.Step(left, right)], {flat: False})
     assert found.flats == {"dense0.weight": flat}
     kernel = np.random.default_rng(1).normal(size=(30, 30))
     carried = found.to_keras({"dense0.weight": kernel, "dense0.bias": np.arange(30.0)})
@@ -85,7 +85,11 @@ def test_the_columns_of_a_kernel_after_flatten_follow_the_order_of_its_inputs(
     np.testing.assert_array_equal(carried["dense0.bias"], np.arange(30.0))
     np.testing.assert_array_equal(found.to_pytorch(carried)["dense0.weight"], kernel)
     same = dense(0, 30, 30, inputs=images.reshape(2, -1))
-    assert pairing.names([pairing.Step(left, same)], [flat]).flats == {}
+    assert pairing.names([pairing.Step(left, same)], {flat: True}).flats == {}
+    other = dense(0, 30, 30, inputs=np.random.default_rng(2).normal(size=(2, 30)))
+    for by_layout in (False, True):  # what differs shows no order: the layouts decide
+        found = pairing.names([pairing.Step(left, other)], {flat: by_layout})
+        assert bool(found.flats) == by_layout
 
 
 def test_a_difference_is_relative_and_never_hides_what_is_not_finite() -> None:

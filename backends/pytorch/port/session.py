@@ -56,6 +56,7 @@ class Session:
         np.random.seed(seed)
         torch.manual_seed(seed)
         self.dtype = PRECISIONS[precision]
+        torch.set_default_dtype(torch.float32)  # in which users' weights are drawn
         module = user_file.load(path)
         model = user_file.call(module, name, path)
         if not isinstance(model, nn.Module):
@@ -65,6 +66,7 @@ class Session:
         if weights_file:
             _load_weights(model, Path(weights_file))
         self.model = model.to(self.dtype).eval()
+        torch.set_default_dtype(self.dtype)  # of what its forward pass makes
         self.own_loss = getattr(module, "loss", None)
         self.own_optimizer = getattr(module, "optimizer", None)
         self.tracer = Tracer()
