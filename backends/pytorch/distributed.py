@@ -60,6 +60,7 @@ def peer_errors(world: World) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # gloo has no error of its own for a connection that has closed
-        if world.size == 1 or isinstance(error, torch.OutOfMemoryError):
+        no_memory = isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
+        if world.size == 1 or no_memory:
             raise
         raise PeerLost(str(error).splitlines()[0]) from error

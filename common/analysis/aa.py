@@ -68,7 +68,8 @@ class Extent(Protocol):
 def _training(runs: pd.DataFrame, recipe: Extent) -> pd.Series[float]:
     """Images a second of the steps after the first, without the moment normalisation before them."""
     seconds = runs["train_seconds"] - runs["first_step_seconds"] - runs["preprocess_seconds"]
-    return (runs["trained_images"] - recipe.batch_size) / seconds
+    # The normalisation was timed by itself: after a stall it can be more than the training.
+    return (runs["trained_images"] - recipe.batch_size) / seconds.where(seconds > 0)
 
 
 def _prediction(runs: pd.DataFrame, _: Extent) -> pd.Series[float]:
@@ -164,11 +165,9 @@ def aa_pairs(
     pairs = {}
     for (model, framework), runs in _last_rounds(speed):
         try:
-            values = QUANTITIES[quantity](runs, recipes[model])
+            values = QUANTITIES[quantity](runs, recipes[model]).dropna()
         except KeyError:  # an older session, or another network
             continue
-        # What is taken from a run's seconds was timed by itself: after a stall it can be more than they are.
-        values = values[(values > 0) & (values < math.inf)]
         by_arm: dict[str, dict[Round, float]] = {"A": {}, "B": {}}
         for session, name in values.index:
             arm, _, number = name.partition(" ")

@@ -91,7 +91,7 @@ class Ablation:
 
     def values(self, framework: str, variant: str, column: str) -> dict[int, float]:
         """By seed; empty where the variant was not run. Seconds are only of runs that had the machine to
-        themselves, with the CODE of the last run of a variant, and of FEWEST_TIMED seeds at least."""
+        themselves, with the CODE of most of them, and of FEWEST_TIMED seeds at least."""
         group = self.groups.get((framework, variant))
         if group is None:
             return {}
@@ -102,10 +102,12 @@ class Ablation:
         return {} if column == SECONDS and len(found) < FEWEST_TIMED else found
 
     def _code(self, framework: str) -> pd.Series[str]:
-        """CODE of the framework's last run with a part native, or of its last run if it has none."""
+        """The CODE of most of the framework's timed runs, of those with a part native if there are any."""
         groups = {variant: group.runs for (name, variant), group in self.groups.items() if name == framework}
-        native = [runs for variant, runs in groups.items() if variant != NONE]
-        return pd.concat(native or groups.values()).sort_values("started")[CODE].iloc[-1]
+        timed = {variant: runs[pooling.timed(runs)] for variant, runs in groups.items()}
+        native = [runs for variant, runs in timed.items() if variant != NONE and len(runs)]
+        codes = pd.concat(native or timed.values())[CODE].value_counts().reset_index()[CODE]
+        return codes.iloc[0] if len(codes) else pd.Series("", CODE)
 
     def effect(self, framework: str, variant: str, column: str) -> Comparison | None:
         """The variant less the pinned runs, paired by seed; None for these, without a seed in common, and of

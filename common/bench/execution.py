@@ -40,11 +40,13 @@ def run_missing(
     store.check_writable(options.results)
     files.is_file(options.results / LOG)  # a pipe in its place would wait for a reader
     with locked(options.results):
-        status = _run_all(todo(), options, table)
+        started = todo()
+        status = _run_all(started, options, table)
         # These runs may be of newer arithmetic than rows that counted before.
-        void = tasks.missing(wanted, store.rows(options.results, table), where=where) if status == 0 else []
+        now = tasks.missing(wanted, store.rows(options.results, table), where=where) if status == 0 else []
+        void = [task for task in now if task not in started]
         if void:
-            print(f"{len(void)} rows are of older arithmetic, and count no more; run it again.")
+            print(f"{len(void)} runs in the tables are of older arithmetic, and count no more; run it again.")
         return 1 if void else status
 
 
@@ -163,7 +165,8 @@ def _record(ended: Finished, folder: Path, table: str) -> None:
 
 def _is_recorded(ended: Finished, folder: Path, table: str) -> bool:
     """Whether the row of a completed task is in the table; an interruption undoes a write that it ends."""
-    run = ended.outcome.row["run"] if ended.outcome else ""
+    assert ended.outcome
+    run = ended.outcome.row["run"]
     return any(row["run"] == run for row in store.rows(folder, table))
 
 

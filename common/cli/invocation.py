@@ -196,13 +196,15 @@ def _run_errors(invocation: Invocation, recipe: Recipe) -> Iterator[str]:
             f"--batch-size {batch_size}: {invocation.model} normalises each channel over a batch, "
             "which needs at least two values."
         )
-    if trained == 0 and (invocation.save_model or invocation.resume):
+    if (trained == 0 and invocation.save_model) or (invocation.epochs == 0 and invocation.resume):
         yield "A run of 0 epochs only tests: there is nothing to save or to continue."
     if invocation.trace and recipe.epochs == 0:
         yield f"--trace trains: the recipe of {invocation.model} has 0 epochs."
     if invocation.trace and invocation.epochs not in (None, 1):
         yield f"--trace accepts --epochs 1, or no --epochs for {STEPS} steps; not {invocation.epochs}."
-    if invocation.mistakes and 0 in (trained, recipe.epochs):
+    if invocation.mistakes and recipe.epochs == 0:
+        yield f"--mistakes trains: the recipe of {invocation.model} has 0 epochs."
+    elif invocation.mistakes and trained == 0:
         yield "--mistakes trains: --epochs must be at least 1, not 0."
     if (
         invocation.profile
@@ -216,7 +218,12 @@ def _run_errors(invocation: Invocation, recipe: Recipe) -> Iterator[str]:
         yield "--dry-run trains a first batch; --resume goes on after one."
     about = FRAMEWORKS[invocation.framework]
     cycled = isinstance(recipe.schedule, OneCycle) and recipe.schedule.momentum
-    if cycled and "optimizer" in (invocation.native or ()) and not about.cycles_momentum:
+    if (
+        cycled
+        and not invocation.resume
+        and "optimizer" in (invocation.native or ())
+        and not about.cycles_momentum
+    ):
         yield (
             f"--native optimizer: {about.title}'s own SGD keeps one momentum, and {invocation.model} "
             "cycles it; add --vary schedule.momentum=none."

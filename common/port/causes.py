@@ -44,7 +44,8 @@ SENTENCES = {
     "softmax-output": "are probabilities on one side and logits on the other.",
     "input-scaling": "gets inputs on another scale.",
     "dropout-active": "is active in inference mode.",
-    "dropout-kind": "drops whole channels on one side and single values on the other, or at another rate.",
+    "dropout-kind": "drops whole channels on one side and single values on the other, or at another rate, or "
+    "is in another place.",
     "loss-reduction": "is a sum, a mean or a vector on one side and not on the other.",
     "loss-broadcast": "compares outputs (N, 1) with labels (N): every label with every output.",
     "label-smoothing": "smooths the labels by another amount.",
@@ -228,7 +229,9 @@ def _head(own: Operation | None, other: Operation | None, library: str) -> str:
 
 def _dropout(attributes: Mapping[str, Any], axes: int, library: str) -> str:
     """The dropout of the other side, in a library."""
-    rate = attributes.get("rate", 0.0)
+    if not attributes:
+        return "no dropout here"
+    rate = attributes["rate"]
     if library == "keras":
         return (
             f"keras.layers.{f'SpatialDropout{axes}D' if attributes.get('channels') else 'Dropout'}({rate:g})"

@@ -214,7 +214,7 @@ class Check:
 
     def of_side(self, side: int, array: Array) -> Array:
         """Outputs, or labels of their shape, in a side's own layout: maps have channels last in Keras."""
-        moved = side == 1 and self.channels_moved and array.ndim == self.outputs.ndim
+        moved = side == 1 and self.channels_moved and array.shape[1:] == self.outputs.shape[1:]
         return np.ascontiguousarray(np.moveaxis(array, 1, -1)) if moved else array
 
     def rounding(self, key: object, array: Array) -> float:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from common.port import causes, pairing
 from common.port.check import DRAWS, EPSILON, MARGIN, ROUNDED, Check
-from common.port.hypotheses import Hypothesis, Place, Point, attributes, hypotheses
-from common.port.pairing import Step, Trace
+from common.port.hypotheses import Hypothesis, Place, Point, attributes, hypotheses, same
+from common.port.pairing import Operation, Step, Trace
 from common.port.weights import realigned
 from common.port.workers import WorkerError
 
@@ -45,17 +45,18 @@ def run(check: Check) -> None:
         if rounded := _rounded_constant(check, steps, point):
             check.mends.right += rounded
             verdicts[point.place] = point, ROUNDED
-        elif hypothesis := _explanation(check, steps, point, view):
-            if hypothesis.rounding:
-                check.mends.right += hypothesis.mends
-            for part in () if hypothesis.rounding else hypothesis.parts or [hypothesis]:
+        elif (hypothesis := _explanation(check, steps, point, view)) and hypothesis.rounding:
+            check.mends.right += hypothesis.mends
+            verdicts[point.place] = point, ROUNDED
+        elif hypothesis:
+            for part in hypothesis.parts or [hypothesis]:
                 where = part.where or point.where
                 check.find(STAGE, where, part.cause, point.difference, point.floor, part.fix)
                 check.mends.right += part.mends
                 check.mends.left_skips += part.skips
                 check.mends.left_heads += part.left_heads
                 check.mends.heads |= part.heads
-            verdicts[point.place] = point, ROUNDED if hypothesis.rounding else "differs"
+            verdicts[point.place] = point, "differs"
         else:
             _force(check, steps, point, view)
             check.find(STAGE, point.where, "unknown", point.difference, point.floor, causes.both("", ""))
@@ -82,7 +83,11 @@ def _other_functions(
         left = steps[number].left if what == "outputs" else None
         if left is None or left.kind != "activation" or point.place in verdicts:
             continue
+        if check.beyond(point.difference, point.floor):  # in another place on the other side
+            continue
         for hypothesis in attributes(steps[number], steps, number):
+            if not _mends(check, point, [hypothesis]):  # it is not what it was taken for
+                continue
             check.find(STAGE, point.where, hypothesis.cause, point.difference, point.floor, hypothesis.fix)
             check.mends.right += hypothesis.mends
             verdicts[point.place] = point, "differs"
@@ -118,15 +123,21 @@ def _rounded_constant(check: Check, steps: Sequence[Step], point: Point) -> list
         return []
     assert left
     assert right
-    if left.kind != "activation" or dict(left.attributes) != dict(right.attributes):
+    if left.kind != "activation" or not _same_attributes(left, right):
         return []
     mends = [
         {"index": step.right.index, "attributes": dict(left.attributes)}
         for step in steps
         if step.left and step.right and step.left.kind == step.right.kind == left.kind
-        if dict(left.attributes) == dict(step.left.attributes) == dict(step.right.attributes)
+        if _same_attributes(left, step.left) and _same_attributes(left, step.right)
     ]
     return mends if _mends(check, point, [Hypothesis("", mends)]) else []
+
+
+def _same_attributes(left: Operation, right: Operation) -> bool:
+    return left.attributes.keys() == right.attributes.keys() and all(
+        same(value, right.attributes[name]) for name, value in left.attributes.items()
+    )
 
 
 def measure(check: Check, floors: dict[Place, float]) -> tuple[list[Step], list[Point], tuple[Trace, Trace]]:

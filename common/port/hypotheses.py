@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -87,7 +88,7 @@ def attributes(step: Step, steps: Sequence[Step], number: int) -> Iterator[Hypot
         before = _pads_before(steps, number, "right", len(own["pads"]))
         own["pads"] = _sum(own["pads"], _pads_before(steps, number, "left", len(own["pads"])))
         other["pads"] = _sum(other["pads"], before)
-    names = [name for name in own if name not in ("bias", "groups") and own[name] != other.get(name)]
+    names = [name for name in own if name not in ("bias", "groups") and not same(own[name], other.get(name))]
     for name in names:
         cause = causes.of_attribute(left.kind, name, left.attributes, right.attributes)
         if cause is None:
@@ -103,6 +104,14 @@ def attributes(step: Step, steps: Sequence[Step], number: int) -> Iterator[Hypot
         yield Hypothesis(cause, [mend], fix=causes.fix(cause, left, right), where=step.name)
         if left.kind == "activation":
             return
+
+
+def same(own: Any, other: Any) -> bool:
+    """Whether an attribute is the same on both sides, but for a number that is held in single precision or
+    was found from values."""
+    if isinstance(own, float) and isinstance(other, float):
+        return math.isclose(own, other, rel_tol=1e-5)
+    return bool(own == other)
 
 
 def _replaced(operation: Operation, **attributes: Any) -> Operation:

@@ -191,7 +191,8 @@ def closest(left: Array, right: Array, flats: Iterable[Flat] = ()) -> tuple[floa
 
 def flats(left: Sequence[Operation], right: Sequence[Operation]) -> dict[Flat, bool]:
     """Shapes of images, sequences and volumes, channels first, that are flattened on either side, and where
-    the order of the channels matters; with whether both flatten one, each in its own library's layout."""
+    the order of the channels matters; true for one that PyTorch flattens with channels first and Keras with
+    channels last."""
     sides: list[list[Flat]] = [[], []]
     for operations, axis, shapes in ((left, 1, sides[0]), (right, -1, sides[1])):
         for operation in operations:
@@ -267,7 +268,8 @@ def _flat(left: Operation, right: Operation, flattened: Mapping[Flat, bool]) -> 
         if left.inputs.shape[1] == np.prod(flat):
             moved = _distance(left.inputs, features_to_pytorch(right.inputs, flat))
             same = _distance(left.inputs, right.inputs)
-            if by_layout if min(moved, same) > UNLIKE else moved < same:
+            in_two_orders = moved < same if min(moved, same) <= UNLIKE else by_layout
+            if in_two_orders:
                 return flat
     return None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,9 @@ Array = NDArray[Any]
 STAGE = "statistics"
 ATTRIBUTES = ({"momentum"}, {"unbiased"}, {"momentum", "unbiased"})
 """Sets of attributes that are tried, the fewest first."""
+
+ALIKE = 1e-4
+"""Relative difference below which two dropouts get the same values: far more than rounding makes."""
 
 
 @dataclass(frozen=True)
@@ -50,23 +52,26 @@ def run(check: Check) -> None:
 
 
 def _dropouts(steps: Sequence[Step]) -> list[Step]:
-    """Dropout of both sides in pairs; those that are in other places between two layers with weights, in
-    order."""
-    result: list[Step] = []
-    lefts: list[Operation] = []
-    rights: list[Operation] = []
-    for step in [*steps, None]:
-        if step is None or (step.left and step.right and step.left.weights):
-            result += [Step(left, right) for left, right in zip_longest(lefts, rights)]
-            lefts, rights = [], []
-        elif "dropout" in _kinds(step):
-            if step.left and step.right:
-                result.append(step)
-            elif step.left:
-                lefts.append(step.left)
-            elif step.right:
-                rights.append(step.right)
-    return result
+    """Dropout of both sides in pairs: as aligned, else those with the same inputs, else those in other places
+    between the same two layers with weights, in order."""
+    both = [step for step in steps if "dropout" in _kinds(step) and step.left and step.right]
+    # By the number of pairs with weights before each.
+    lone: tuple[list[tuple[int, Operation]], ...] = ([], [])
+    before = 0
+    for step in steps:
+        before += bool(step.left and step.right and step.left.weights)
+        for side, operation, other in ((0, step.left, step.right), (1, step.right, step.left)):
+            if operation is not None and other is None and operation.kind == "dropout":
+                lone[side].append((before, operation))
+    for same_inputs in (True, False):
+        for place, left in list(lone[0]):
+            for number, right in lone[1]:
+                if pairing.closest(left.inputs, right.inputs)[0] < ALIKE if same_inputs else place == number:
+                    both.append(Step(left, right))
+                    lone[0].remove((place, left))
+                    lone[1].remove((number, right))
+                    break
+    return [*both, *(Step(left, None) for _, left in lone[0]), *(Step(None, right) for _, right in lone[1])]
 
 
 def _kinds(step: Step) -> set[str]:

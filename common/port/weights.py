@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,42 +62,67 @@ def run(check: Check) -> None:
 
 
 def _untangle(check: Check, arrays: tuple[Mapping[str, Array], Mapping[str, Array]]) -> None:
-    """Exchange the partners of two layers with equal arrays wherever less of the model differs then: the
-    sides can call parallel branches in another order."""
-    differing = _differing(check)
-    pairs = [(i, j) for j, step in enumerate(check.steps) for i in range(j) if _alike(check.steps[i], step)]
-    for i, j in pairs[:TRIALS]:
-        if not differing:
-            return
-        steps, names = check.steps, check.names
-        check.steps = list(steps)
-        check.steps[i], check.steps[j] = (
-            Step(steps[i].left, steps[j].right),
-            Step(steps[j].left, steps[i].right),
-        )
-        check.names = pairing.names(check.steps, check.flats)
-        _carry(check, check.names, arrays)
-        if (now := _differing(check)) < differing:
-            differing = now
-        else:
+    """Exchange the partners of two layers, or of two chains of layers, wherever less of the model differs
+    then: the sides can call parallel branches in another order."""
+    differing, trials = _differing(check), 0
+    tried: set[tuple[str, ...]] = set()
+    while differing and trials < TRIALS:
+        for chains in _exchanges(check.steps):
+            key = tuple(check.steps[number].name for chain in chains for number in chain)
+            if key in tried:
+                continue
+            tried.add(key)
+            trials += 1
+            steps, names = check.steps, check.names
+            check.steps = list(steps)
+            for i, j in zip(*chains, strict=True):
+                check.steps[i] = Step(steps[i].left, steps[j].right)
+                check.steps[j] = Step(steps[j].left, steps[i].right)
+            check.names = pairing.names(check.steps, check.flats)
+            _carry(check, check.names, arrays)
+            if (now := _differing(check)) < differing:
+                differing = now
+                check.steps = realigned(check.steps, *check.traces())
+                break
             check.steps, check.names = steps, names
             _carry(check, names, arrays)
+        else:
+            return
 
 
-def _alike(first: Step, second: Step) -> bool:
-    """Whether two pairs are of different layers, which fit each other's partners as well."""
-    (a, b), (c, d) = (first.left, first.right), (second.left, second.right)
-    if (
-        a is None
-        or b is None
-        or c is None
-        or d is None
-        or not a.weights
-        or a.layer == c.layer
-        or b.layer == d.layer
-    ):
-        return False
-    return pairing.score(a, d) == pairing.score(a, b) and pairing.score(c, b) == pairing.score(c, d)
+def _exchanges(steps: Sequence[Step]) -> Iterator[tuple[list[int], list[int]]]:
+    """Chains of pairs, by their numbers in `steps`, that could exchange their partners: all have fitting
+    arrays, and one of the first layers has the inputs of the other's partner."""
+    layers = Counter(step.left.layer for step in steps if step.left)
+    numbers = [
+        number
+        for number, step in enumerate(steps)
+        if step.left and step.right and step.left.weights and layers[step.left.layer] == 1
+    ]
+    for first, i in enumerate(numbers):
+        for second, j in enumerate(numbers[first + 1 :], first + 1):
+            if not (_has_inputs_of(steps[i], steps[j]) or _has_inputs_of(steps[j], steps[i])):
+                continue
+            for length in range(1, min(second - first, len(numbers) - second) + 1):
+                a, b = numbers[first + length - 1], numbers[second + length - 1]
+                if not (_fits(steps[a], steps[b]) and _fits(steps[b], steps[a])):
+                    break
+                yield numbers[first : first + length], numbers[second : second + length]
+
+
+def _has_inputs_of(step: Step, other: Step) -> bool:
+    """Whether a pair's left operation has the inputs of the right one of another pair."""
+    assert step.left
+    assert other.right
+    return pairing.closest(step.left.inputs, other.right.inputs)[0] < APART
+
+
+def _fits(step: Step, other: Step) -> bool:
+    """Whether a pair's left operation fits the right one of another pair as well as its own."""
+    assert step.left
+    assert step.right
+    assert other.right
+    return pairing.score(step.left, other.right) == pairing.score(step.left, step.right)
 
 
 def _differing(check: Check) -> int:

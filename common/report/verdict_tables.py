@@ -311,7 +311,9 @@ def _identified(tests: Iterable[Fingerprint | None]) -> str:
     if not values:
         return ""
     found = sum(p * len(values) < ALPHA for p in values) or "none"
-    return f"In {found} of {len(values)} networks (the smallest P is {cells.p_value(min(values))}). "
+    networks = f"{len(values)} network{'s' * (len(values) > 1)}"
+    level = f"At {100 * ALPHA:g} %, adjusted for the number of networks,"
+    return f"{level} in {found} of {networks} (the smallest P is {cells.p_value(min(values))}). "
 
 
 def _fingerprint(fingerprint: Fingerprint | None) -> list[str]:

@@ -107,7 +107,7 @@ def merge(folder: Path, tables: Mapping[str, bytes]) -> None:
     """
     lines = {}
     # A run's row comes last, as in `append`: whoever finds it finds its epochs and errors too.
-    for name in (*TABLES_OF_A_RUN, *(other for other in TABLES if other not in TABLES_OF_A_RUN)):
+    for name in dict.fromkeys((*TABLES_OF_A_RUN, *TABLES)):
         if name in tables:
             first, _, lines[name] = tables[name].partition(b"\n")
             if first.decode(errors="replace") != ",".join(header(TABLES[name])):

@@ -106,7 +106,10 @@ def test_rows_that_newer_arithmetic_voids_are_told(
     assert bench.main([*words, "--seeds", "2"]) == 0
     monkeypatch.setattr(tasks, "run_task", partial(run, numerics=2))
     assert bench.main([*words, "--seeds", "3"]) == 1
-    assert "2 rows are of older arithmetic, and count no more; run it again." in capsys.readouterr().out
+    assert (
+        "2 runs in the tables are of older arithmetic, and count no more; run it again."
+        in capsys.readouterr().out
+    )
     assert bench.main([*words, "--seeds", "3"]) == 0
 
 

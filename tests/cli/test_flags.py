@@ -134,7 +134,10 @@ REFUSED = {
     ),
     "checkpoint without a name": (["--save-model", ""], "an empty text is no path."),
     "nothing to save": (["--epochs", "0", "--save-model", "a"], "A run of 0 epochs only tests"),
-    "nothing to go on with": (["--vary", "epochs=0", "--resume", "a"], "A run of 0 epochs only tests"),
+    "nothing to save of a recipe": (
+        ["--vary", "epochs=0", "--save-model", "a"],
+        "A run of 0 epochs only tests",
+    ),
     "trace of a recipe without epochs": (
         ["--trace", "a", "--vary", "epochs=0"],
         "has 0 epochs.",

@@ -265,13 +265,18 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__()
         self.first, self.second, self.other = (nn.Conv2d(3, 3, 3, padding=1) for _ in range(3))
+        self.drop = nn.Dropout(0.2)
+        self.conv1, self.conv2 = (nn.Conv2d(3, 3, 3, padding=1) for _ in range(2))
+        self.norm1, self.norm2 = (nn.BatchNorm2d(3, eps=1e-3, momentum=0.01) for _ in range(2))
         self.q, self.k, self.v = (nn.Linear(6, 6) for _ in range(3))
         self.head = nn.Linear(6, 4)
 
     def forward(self, x):
-        x = torch.cat([self.second(self.first(x).relu()), self.other(x).relu()], 1).mean((2, 3))
+        one, two = self.norm1(self.conv1(x)), self.norm2(self.conv2(x)).relu()
+        x = torch.cat([one, two], 1)[:, :3] + one
+        x = torch.cat([self.second(self.first(x).relu()), self.drop(self.other(x)).relu()], 1).mean((2, 3))
         q, k, v = self.q(x), self.k(x), self.v(x)
-        return self.head(q.sigmoid() * k + v)
+        return self.head(self.drop(q.tanh()) * k.sigmoid() + self.drop(v))
 """
     )
     right.write_text(
@@ -282,14 +287,40 @@ from keras import layers
 def build():
     inputs = keras.Input((5, 5, 3))
     first, second, other = (layers.Conv2D(3, 3, padding="same") for _ in range(3))
-    x = layers.Concatenate()([second(layers.ReLU()(first(inputs))), layers.ReLU()(other(inputs))])
+    conv1, conv2 = (layers.Conv2D(3, 3, padding="same") for _ in range(2))
+    norm1, norm2 = layers.BatchNormalization(), layers.BatchNormalization()
+    two = layers.ReLU()(norm2(conv2(inputs)))
+    one = norm1(conv1(inputs))
+    x = layers.Concatenate()([one, two])[..., :3] + one
+    short = layers.ReLU()(layers.Dropout(0.2)(other(x)))
+    x = layers.Concatenate()([second(layers.ReLU()(first(x))), short])
     x = keras.ops.mean(x, (1, 2))
     q, k, v = (layers.Dense(6) for _ in range(3))
-    x = keras.ops.sigmoid(q(x)) * k(x) + v(x)
+    x = layers.Dropout(0.2)(keras.ops.tanh(q(x))) * keras.ops.sigmoid(k(x)) + layers.Dropout(0.2)(v(x))
     return keras.Model(inputs, layers.Dense(4)(x))
 """
     )
     report = compare(workers, Question(left=f"{left}:Net", right=f"{right}:build"))
+    assert report.agree
+    assert {finding.cause for finding in report.findings} <= {"batchnorm-variance"}
+
+
+@pytest.mark.parametrize(
+    "pytorch, keras",
+    [
+        ("nn.Hardtanh(0, 6)", "layers.ReLU(max_value=6)"),
+        ("nn.LeakyReLU(1 / 3)", "layers.LeakyReLU(negative_slope=1 / 3)"),
+    ],
+)
+def test_an_activation_with_another_name_is_no_difference(
+    workers: Workers, tmp_path: Path, pytorch: str, keras: str
+) -> None:
+    question = two_files(
+        tmp_path,
+        f"nn.Linear(5, 8), {pytorch}, nn.Linear(8, 4)",
+        f"keras.Input((5,)), layers.Dense(8), {keras}, layers.Dense(4)",
+    )
+    report = compare(workers, dataclasses.replace(question, precisions=("float64", "float32")))
     assert report.agree
     assert not report.findings
 

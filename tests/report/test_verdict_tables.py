@@ -48,7 +48,7 @@ def test_runs_without_their_errors_have_no_fingerprint(tmp_path: Path) -> None:
     page = verdict_tables.details(dataclasses.replace(tables, errors=some))
     assert "| `under-8k` | 2 |" in page.partition("### Fingerprint")[2]
     assert "`tf-model-1`" not in page.partition("### Fingerprint")[2]
-    assert "In none of 1 networks" in page
+    assert "in none of 1 network (" in page
 
 
 def test_no_pairs(tmp_path: Path) -> None:

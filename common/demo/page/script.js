@@ -16,6 +16,7 @@ let drawing = null;
 let pointer = null; // the finger or mouse that draws it
 let frameworks = []; // {name, title, colour}
 let models = []; // {name, parameters, frameworks}
+let before = {}; // the states of the frameworks' processes, a second ago
 
 // Drawing
 
@@ -84,7 +85,7 @@ canvas.addEventListener("pointermove", (event) => {
   for (const point of points.length ? points : [event]) drawing.push(place(point));
   changed();
 });
-for (const name of ["pointerup", "pointercancel"]) {
+for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) {
   canvas.addEventListener(name, (event) => {
     if (event.pointerId === pointer) drawing = null;
   });
@@ -175,8 +176,9 @@ async function predict() {
       continue;
     }
     const untouched = loaded?.pixels && !strokes.length;
+    const asked = byId("model").value;
     const body = JSON.stringify({
-      model: byId("model").value,
+      model: asked,
       picture: untouched ? loaded.pixels : picture(),
       prepared: Boolean(untouched),
     });
@@ -187,7 +189,7 @@ async function predict() {
         body,
       });
       const response = await reply.json();
-      if (reply.ok) show(response);
+      if (reply.ok) show(response, asked);
       else {
         show(null);
         showVerdict(response.error);
@@ -215,14 +217,15 @@ function paint(target, rows) {
   view.putImageData(pixels, 0, 0);
 }
 
-function show(response) {
+// The prediction of a network, or nothing for an empty canvas.
+function show(response, asked) {
   paint(byId("seen"), response ? response.image : Array(28).fill(Array(28).fill(0)));
   const predicted = new Map(); // title of the framework -> digit
   for (const { name, title } of frameworks) {
     const answer = response?.answers[name];
     const card = byId(`card-${name}`);
-    // Without an answer the notice of a process that restarts stays.
-    if (answer) card.querySelector(".down").textContent = answer.down ? down(name, title, answer.down) : "";
+    const notice = answer?.down ? down(name, title, answer.down, asked) : "";
+    card.querySelector(".down").textContent = answer ? notice : stateOf(title, before[name]);
     card.querySelector(".latency").textContent = answer?.milliseconds
       ? `${answer.milliseconds.toFixed(1)} ms`
       : "";
@@ -240,8 +243,10 @@ function show(response) {
   else showVerdict("");
 }
 
-function down(name, title, reason) {
-  const model = models.find((each) => each.name === byId("model").value);
+const stateOf = (title, state) => (!state || state === "ready" ? "" : `${title} is ${state}.`);
+
+function down(name, title, reason, asked) {
+  const model = models.find((each) => each.name === asked);
   if (model && !model.frameworks.includes(name)) return `${title} has no checkpoint of ${model.name}.`;
   return `${title} is down: ${reason}`;
 }
@@ -338,15 +343,12 @@ byId("more").addEventListener("click", () => gallery(true));
 
 // The state of the processes, also while nothing is drawn
 
-let before = {}; // the states a second ago
-
 async function watch() {
   try {
     const states = await (await fetch("api/state")).json();
     for (const { name, title } of frameworks) {
       if (states[name] === before[name]) continue; // what an answer says of a checkpoint stays
-      byId(`card-${name}`).querySelector(".down").textContent =
-        states[name] === "ready" ? "" : `${title} is ${states[name]}.`;
+      byId(`card-${name}`).querySelector(".down").textContent = stateOf(title, states[name]);
       if (before[name] && states[name] === "ready") changed();
     }
     before = states;
