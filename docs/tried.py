@@ -12,7 +12,7 @@ that size sums with a weight for each position.
 
 from dataclasses import replace
 
-from common.model import Activation, BatchNorm, Concat, Conv, Entry, Flatten, MaxPool, ModelSpec
+from common.model import Activation, AvgPool, BatchNorm, Concat, Conv, Entry, Flatten, MaxPool, ModelSpec
 from common.model.zoo import ZOO, biased_conv, spatial_conv, tiny_network
 
 RECIPE = replace(ZOO["smallest"].recipe, epochs=10)
@@ -74,11 +74,32 @@ def dense(name, first, blocks, *, growth, last):
     return Entry(ModelSpec(name, tuple(layers)), RECIPE)
 
 
+def paired(name, widths):
+    """`network` with two maps for each of its convolutions' channels: one with ReLU, one without. Where a
+    block ends in a pooling, these are the largest value with ReLU and the mean without."""
+    a, b, c, d = widths
+
+    def both(channels, kernel_size, *, pool=False):
+        convolution, norm = Conv(channels, kernel_size), BatchNorm(affine=False)
+        with_relu, without = ((Activation(), MaxPool(2)), (AvgPool(2),)) if pool else ((Activation(),), ())
+        return convolution, Concat(with_relu, without), norm
+
+    layers = (
+        *both(a, 3),
+        *(spatial_conv(2 * a), *both(b, 1, pool=True)),
+        *(spatial_conv(2 * b), *both(c, 1, pool=True)),
+        *(spatial_conv(2 * c), *both(d, 1), spatial_conv(2 * d), Conv(10, 1, bias=False), Flatten()),
+    )
+    return Entry(ModelSpec(name, layers), RECIPE)
+
+
 COLUMN_AND_ROW = (3, 1), (1, 3)
 
 # At most 697 parameters.
 LINEAR = network("linear", (6, 8, 9, 10))
 LINEAR_HARD_SWISH = network("linear-hard-swish", (6, 8, 9, 10), activation="hard_swish")
+LINEAR_LEAKY = network("linear-leaky", (6, 8, 9, 10), activation="leaky_relu")
+PAIRED = paired("paired", (4, 5, 6, 5))
 CLASS_MAPS = network("class-maps", (6, 8, 12))
 RANK_ONE = network("rank-one", (6, 9, 11, 11), kernels=COLUMN_AND_ROW)
 RANK_ONE_MAPS = network("rank-one-maps", (7, 10, 13), kernels=COLUMN_AND_ROW)
