@@ -75,7 +75,7 @@ def _require_recipe(recipe: Recipe, schedule_epochs: int, dataset: Dataset) -> N
     if recipe.batch_size > count:
         raise DataError(
             f"The batch size {recipe.batch_size} is more than the {count:,} training images of "
-            f"{dataset.name}; at most {count:,} fit, by --batch-size or batch_size in the recipe."
+            f"{dataset.name}; it may be at most {count:,}."
         )
     if (steps := schedule_epochs * (count // recipe.batch_size)) > MAX_STEPS:
         raise DataError(
