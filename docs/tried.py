@@ -98,7 +98,6 @@ COLUMN_AND_ROW = (3, 1), (1, 3)
 # At most 697 parameters.
 LINEAR = network("linear", (6, 8, 9, 10))
 LINEAR_HARD_SWISH = network("linear-hard-swish", (6, 8, 9, 10), activation="hard_swish")
-LINEAR_LEAKY = network("linear-leaky", (6, 8, 9, 10), activation="leaky_relu")
 PAIRED = paired("paired", (4, 5, 6, 5))
 CLASS_MAPS = network("class-maps", (6, 8, 12))
 RANK_ONE = network("rank-one", (6, 9, 11, 11), kernels=COLUMN_AND_ROW)
