@@ -18,6 +18,9 @@ Array = NDArray[Any]
 Flat = tuple[int, ...]
 """Channels, height and width of images that were flattened."""
 
+APART = 1e-4
+"""Relative difference of arrays that are not those of the same place: far more than rounding makes."""
+
 UNLIKE = 1e-3
 """Distance of features beyond which they do not show in which order they are."""
 

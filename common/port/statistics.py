@@ -20,9 +20,6 @@ STAGE = "statistics"
 ATTRIBUTES = ({"momentum"}, {"unbiased"}, {"momentum", "unbiased"})
 """Sets of attributes that are tried, the fewest first."""
 
-ALIKE = 1e-4
-"""Relative difference below which two dropouts get the same values: far more than rounding makes."""
-
 
 @dataclass(frozen=True)
 class Compared:
@@ -66,7 +63,11 @@ def _dropouts(steps: Sequence[Step]) -> list[Step]:
     for same_inputs in (True, False):
         for place, left in list(lone[0]):
             for number, right in lone[1]:
-                if pairing.closest(left.inputs, right.inputs)[0] < ALIKE if same_inputs else place == number:
+                if (
+                    pairing.closest(left.inputs, right.inputs)[0] < pairing.APART
+                    if same_inputs
+                    else place == number
+                ):
                     both.append(Step(left, right))
                     lone[0].remove((place, left))
                     lone[1].remove((number, right))

@@ -16,9 +16,6 @@ from common.port.pairing import Names, Step, Trace
 
 Array = NDArray[Any]
 STAGE = "weights"
-APART = 1e-4
-"""Relative difference of arrays that are not of the same layer: far more than rounding makes."""
-
 TRIALS = 100
 """Exchanged partners that are tried at most, each with a pass of both models."""
 
@@ -64,15 +61,16 @@ def run(check: Check) -> None:
 def _untangle(check: Check, arrays: tuple[Mapping[str, Array], Mapping[str, Array]]) -> None:
     """Exchange the partners of two layers, or of two chains of layers, wherever less of the model differs
     then: the sides can call parallel branches in another order."""
-    differing, trials = _differing(check), 0
+    differing, _ = _differing(check)
     tried: set[tuple[str, ...]] = set()
-    while differing and trials < TRIALS:
+    while differing:
         for chains in _exchanges(check.steps):
             key = tuple(check.steps[number].name for chain in chains for number in chain)
             if key in tried:
                 continue
+            if len(tried) == TRIALS:
+                return
             tried.add(key)
-            trials += 1
             steps, names = check.steps, check.names
             check.steps = list(steps)
             for i, j in zip(*chains, strict=True):
@@ -80,9 +78,9 @@ def _untangle(check: Check, arrays: tuple[Mapping[str, Array], Mapping[str, Arra
                 check.steps[j] = Step(steps[j].left, steps[i].right)
             check.names = pairing.names(check.steps, check.flats)
             _carry(check, check.names, arrays)
-            if (now := _differing(check)) < differing:
-                differing = now
-                check.steps = realigned(check.steps, *check.traces())
+            now, aligned = _differing(check)
+            if now < differing:
+                differing, check.steps = now, aligned
                 break
             check.steps, check.names = steps, names
             _carry(check, names, arrays)
@@ -114,7 +112,7 @@ def _has_inputs_of(step: Step, other: Step) -> bool:
     """Whether a pair's left operation has the inputs of the right one of another pair."""
     assert step.left
     assert other.right
-    return pairing.closest(step.left.inputs, other.right.inputs)[0] < APART
+    return pairing.closest(step.left.inputs, other.right.inputs)[0] < pairing.APART
 
 
 def _fits(step: Step, other: Step) -> bool:
@@ -125,14 +123,16 @@ def _fits(step: Step, other: Step) -> bool:
     return pairing.score(step.left, other.right) == pairing.score(step.left, step.right)
 
 
-def _differing(check: Check) -> int:
-    """The number of paired layers with weights whose inputs or outputs differ, and of outputs that do."""
+def _differing(check: Check) -> tuple[int, list[Step]]:
+    """The number of inputs and outputs of paired layers with weights, and of outputs, that differ; and the
+    steps in the traces that show it."""
     view = check.traces()
+    steps = realigned(check.steps, *view)
     pairs = list(zip(view[0].outputs, view[1].outputs, strict=True))
-    for step in realigned(check.steps, *view):
+    for step in steps:
         if step.left and step.right and step.left.weights:
             pairs += [(step.left.inputs, step.right.inputs), (step.left.outputs, step.right.outputs)]
-    return sum(pairing.closest(*pair, check.flats)[0] > APART for pair in pairs)
+    return sum(pairing.closest(*pair, check.flats)[0] > pairing.APART for pair in pairs), steps
 
 
 def realigned(steps: list[Step], left: Trace, right: Trace) -> list[Step]:

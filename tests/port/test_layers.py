@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.ports import causes
+from support.ports import causes, saved
 
 from common.port.check import Question
 from common.port.run import compare
@@ -18,13 +18,14 @@ pytestmark = pytest.mark.slow
 
 def two_files(folder: Path, pytorch: str, keras: str, *, after: tuple[str, str] = ("", "")) -> Question:
     """A comparison in double precision of two lists of layers; `after` is further code of each file."""
-    left, right = folder / "net_torch.py", folder / "net_keras.py"
-    left.write_text(f"from torch import nn\n\ndef build():\n    return nn.Sequential({pytorch})\n{after[0]}")
-    right.write_text(
+    left, right = saved(
+        folder,
+        f"from torch import nn\n\ndef build():\n    return nn.Sequential({pytorch})\n{after[0]}",
         "import keras\nfrom keras import layers\n\n"
-        f"def build():\n    return keras.Sequential([{keras}])\n{after[1]}"
+        f"def build():\n    return keras.Sequential([{keras}])\n{after[1]}",
+        name="build",
     )
-    return Question(left=f"{left}:build", right=f"{right}:build", precisions=("float64",))
+    return Question(left=left, right=right, precisions=("float64",))
 
 
 def test_a_compiled_loss_is_the_mean_that_fit_makes_of_it(workers: Workers, tmp_path: Path) -> None:
@@ -204,8 +205,8 @@ def test_a_difference_is_named(
 def test_a_layer_that_is_called_twice_keeps_its_inherent_variance_in_both(
     workers: Workers, tmp_path: Path
 ) -> None:
-    left, right = tmp_path / "net_torch.py", tmp_path / "net_keras.py"
-    left.write_text(
+    left, right = saved(
+        tmp_path,
         """
 from torch import nn
 
@@ -219,9 +220,7 @@ class Net(nn.Module):
         for _ in range(2):
             x = self.norm(self.conv(x)).relu()
         return self.head(x.flatten(1))
-"""
-    )
-    right.write_text(
+""",
         """
 import keras
 from keras import layers
@@ -232,9 +231,9 @@ def build():
     for _ in range(2):
         x = keras.ops.relu(norm(conv(x)))
     return keras.Model(inputs, layers.Dense(4)(layers.Flatten()(x)))
-"""
+""",
     )
-    report = compare(workers, Question(left=f"{left}:Net", right=f"{right}:build", precisions=("float64",)))
+    report = compare(workers, Question(left=left, right=right, precisions=("float64",)))
     assert report.agree
     assert {finding.cause for finding in report.findings} == {"batchnorm-variance"}
 
@@ -255,8 +254,8 @@ def test_parallel_branches_are_paired_whatever_the_order_of_their_calls(
     workers: Workers, tmp_path: Path
 ) -> None:
     """A functional Keras model calls layers by their depth, so the shorter branch begins later."""
-    left, right = tmp_path / "net_torch.py", tmp_path / "net_keras.py"
-    left.write_text(
+    left, right = saved(
+        tmp_path,
         """
 import torch
 from torch import nn
@@ -277,9 +276,7 @@ class Net(nn.Module):
         x = torch.cat([self.second(self.first(x).relu()), self.drop(self.other(x)).relu()], 1).mean((2, 3))
         q, k, v = self.q(x), self.k(x), self.v(x)
         return self.head(self.drop(q.tanh()) * k.sigmoid() + self.drop(v))
-"""
-    )
-    right.write_text(
+""",
         """
 import keras
 from keras import layers
@@ -298,9 +295,9 @@ def build():
     q, k, v = (layers.Dense(6) for _ in range(3))
     x = layers.Dropout(0.2)(keras.ops.tanh(q(x))) * keras.ops.sigmoid(k(x)) + layers.Dropout(0.2)(v(x))
     return keras.Model(inputs, layers.Dense(4)(x))
-"""
+""",
     )
-    report = compare(workers, Question(left=f"{left}:Net", right=f"{right}:build"))
+    report = compare(workers, Question(left=left, right=right))
     assert report.agree
     assert {finding.cause for finding in report.findings} <= {"batchnorm-variance"}
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.ports import saved
 
 from common.bench.ports import BATCH_SIZE, planted
 from common.bench.proof import changes
@@ -30,10 +31,7 @@ def workers() -> Iterator[Workers]:
 
 def files(folder: Path, texts: Sources) -> tuple[str, str]:
     """The addresses of both files."""
-    left, right = folder / "net_torch.py", folder / "net_keras.py"
-    left.write_text(texts.left)
-    right.write_text(texts.right)
-    return f"{left}:Net", f"{right}:build"
+    return saved(folder, texts.left, texts.right)
 
 
 @pytest.mark.parametrize(

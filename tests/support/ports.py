@@ -69,12 +69,17 @@ def changed(text: str, changes: Changes) -> str:
     return text
 
 
+def saved(folder: Path, pytorch: str, keras: str, *, name: str = "Net") -> tuple[str, str]:
+    """The addresses of both files: of `name` in PyTorch's, of `build` in Keras'."""
+    left, right = folder / "net_torch.py", folder / "net_keras.py"
+    left.write_text(pytorch)
+    right.write_text(keras)
+    return f"{left}:{name}", f"{right}:build"
+
+
 def write(folder: Path, *, pytorch: Changes | None = None, keras: Changes | None = None) -> tuple[str, str]:
     """The addresses of both, with pieces replaced on either side."""
-    left, right = folder / "net_torch.py", folder / "net_keras.py"
-    left.write_text(changed(PYTORCH, pytorch or {}))
-    right.write_text(changed(KERAS, keras or {}))
-    return f"{left}:Net", f"{right}:build"
+    return saved(folder, changed(PYTORCH, pytorch or {}), changed(KERAS, keras or {}))
 
 
 def causes(report: Report, *, inherent: bool = False) -> list[tuple[str, str]]:
